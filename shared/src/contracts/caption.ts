@@ -1,0 +1,30 @@
+// POST /v1/caption and GET /v1/caption: what goes in and what comes out.
+import { z } from "zod";
+import { finishReasonSchema, generationFields, usageSchema } from "./generation.ts";
+import { imageIdSchema, imageInputSchema } from "./image.ts";
+
+/** Prompts and questions are bounded here; whether they fit the model's context the node decides. */
+export const maxTextCharacters = 2000;
+export const modelNameSchema = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}(@[a-z0-9-]{1,32})?$/);
+
+/** The request without its picture: the part `request` of a multipart body. */
+export const captionOptionsSchema = z.strictObject({
+  prompt: z.string().min(1).max(maxTextCharacters).optional(),
+  model: modelNameSchema.optional(),
+  ...generationFields,
+});
+export const captionRequestSchema = captionOptionsSchema.extend({ image: imageInputSchema });
+export type CaptionOptions = z.infer<typeof captionOptionsSchema>;
+export type CaptionRequest = z.infer<typeof captionRequestSchema>;
+
+export const captionResponseSchema = z.strictObject({
+  text: z.string(),
+  image_id: imageIdSchema,
+  model: z.string(),
+  model_revision: z.string(),
+  /** Mean log-probability per generated token, end token included (natural logarithm). */
+  log_prob: z.number(),
+  finish_reason: finishReasonSchema,
+  usage: usageSchema,
+});
+export type CaptionResponse = z.infer<typeof captionResponseSchema>;

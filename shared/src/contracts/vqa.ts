@@ -1,0 +1,58 @@
+// POST /v1/vqa: one question or several about one picture.
+import { z } from "zod";
+import { maxTextCharacters, modelNameSchema } from "./caption.ts";
+import { finishReasonSchema, generationFields, usageSchema } from "./generation.ts";
+import { imageIdSchema, imageInputSchema } from "./image.ts";
+
+export const maxQuestions = 16;
+const questionSchema = z
+  .string()
+  .max(maxTextCharacters)
+  .refine((text) => text.trim() !== "", "the question is empty");
+
+const vqaFields = {
+  question: questionSchema.optional(),
+  questions: z.array(questionSchema).min(1).max(maxQuestions).optional(),
+  /** `{}` stands for the question; without it the artifact's own template is used. */
+  template: z
+    .string()
+    .max(500)
+    .refine((text) => text.split("{}").length === 2, "the template must contain {} exactly once")
+    .optional(),
+  model: modelNameSchema.optional(),
+  ...generationFields,
+} as const;
+
+const oneForm = (request: { question?: string | undefined; questions?: string[] | undefined }) =>
+  (request.question === undefined) !== (request.questions === undefined);
+const oneFormMessage = { error: "give either question or questions", path: ["question"] };
+
+/** The request without its picture: the part `request` of a multipart body. */
+export const vqaOptionsSchema = z.strictObject(vqaFields).refine(oneForm, oneFormMessage);
+export const vqaRequestSchema = z
+  .strictObject({ ...vqaFields, image: imageInputSchema })
+  .refine(oneForm, oneFormMessage);
+export type VqaOptions = z.infer<typeof vqaOptionsSchema>;
+export type VqaRequest = z.infer<typeof vqaRequestSchema>;
+
+export const answerSchema = z.strictObject({
+  question: z.string(),
+  answer: z.string(),
+  log_prob: z.number(),
+  finish_reason: finishReasonSchema,
+  usage: usageSchema,
+});
+export type Answer = z.infer<typeof answerSchema>;
+
+const about = {
+  image_id: imageIdSchema,
+  model: z.string(),
+  model_revision: z.string(),
+} as const;
+
+/** `answer` for `question`, `answers` for `questions`. */
+export const vqaResponseSchema = z.union([
+  answerSchema.extend(about),
+  z.strictObject({ answers: z.array(answerSchema), ...about }),
+]);
+export type VqaResponse = z.infer<typeof vqaResponseSchema>;
