@@ -49,7 +49,7 @@ const run = (command, args, options) =>
 
 /** Two first runs at once must not install over each other: a folder is the lock. */
 async function withInstallLock(work) {
-  for (let told = false; ; ) {
+  for (let told = false; ;) {
     try {
       mkdirSync(lockDir);
       break;
@@ -83,7 +83,9 @@ async function install() {
     const { code } = await run("npm", ["ci", "--loglevel=error"], { stdio: ["ignore", 2, 2] });
     if (code !== 0) {
       say("The dependencies could not be installed; npm's messages above say why.");
-      say("It needs the npm registry and nothing else. Run the same command again once it is reachable.");
+      say(
+        "It needs the npm registry and nothing else. Run the same command again once it is reachable.",
+      );
       process.exit(1);
     }
     writeFileSync(stampFile, `${digest}\n`);
@@ -92,12 +94,20 @@ async function install() {
 
 /** The pinned Node of this platform, or the system's own where there is no package of it. */
 function pinnedNode() {
-  const pinned = path.join(root, "node_modules", `node-${process.platform}-${process.arch}`, "bin", "node");
+  const pinned = path.join(
+    root,
+    "node_modules",
+    `node-${process.platform}-${process.arch}`,
+    "bin",
+    "node",
+  );
   if (existsSync(pinned)) return pinned;
   if (Number(process.versions.node.split(".")[0]) >= neededMajor) return process.execPath;
-  say(`There is no packaged Node ${neededMajor} for ${process.platform}-${process.arch}, and this is Node ${process.versions.node}.`);
+  say(
+    `There is no packaged Node ${neededMajor} for ${process.platform}-${process.arch}, and this is Node ${process.versions.node}.`,
+  );
   say(`Install Node ${neededMajor} or newer and run the command again.`);
-  process.exit(1);
+  return process.exit(1);
 }
 
 const [script, ...args] = process.argv.slice(2);
@@ -112,7 +122,9 @@ const { code, signal } = await run(node, [path.join(root, script), ...args], {
   cwd: process.env.INIT_CWD ?? process.cwd(),
   env: {
     ...process.env,
-    PATH: [path.join(root, "node_modules", ".bin"), path.dirname(node), process.env.PATH].join(path.delimiter),
+    PATH: [path.join(root, "node_modules", ".bin"), path.dirname(node), process.env.PATH].join(
+      path.delimiter,
+    ),
   },
 });
 process.exit(code ?? 128 + (os.constants.signals[signal] ?? 0));

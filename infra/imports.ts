@@ -12,7 +12,17 @@ interface Floor {
   readonly mayImport: readonly string[];
 }
 
-const everything = ["roof", "nano", "node-cli", "node-build", "node-serve", "node-hall", "edge", "mcp", "shared"];
+const everything = [
+  "roof",
+  "nano",
+  "node-cli",
+  "node-build",
+  "node-serve",
+  "node-hall",
+  "edge",
+  "mcp",
+  "shared",
+];
 
 const floors: readonly Floor[] = [
   { name: "roof", files: /^(test|infra)\/|^vitest\.config\.ts$/, mayImport: everything },
@@ -37,13 +47,33 @@ const floors: readonly Floor[] = [
 ];
 
 /** A foreign thing and the only files that may know it, so that an upgrade is one diff. */
-const rooms: readonly { readonly what: string; readonly specifier: RegExp; readonly only: RegExp }[] = [
-  { what: "onnxruntime-node", specifier: /^onnxruntime-node/, only: /^gpu-node\/src\/runtime\/ort\.ts$|\.test\.ts$/ },
+const rooms: readonly {
+  readonly what: string;
+  readonly specifier: RegExp;
+  readonly only: RegExp;
+}[] = [
+  {
+    what: "onnxruntime-node",
+    specifier: /^onnxruntime-node/,
+    only: /^gpu-node\/src\/runtime\/ort\.ts$|\.test\.ts$/,
+  },
   { what: "sharp", specifier: /^sharp$/, only: /^gpu-node\/nano\/|\.test\.ts$|^test\// },
-  { what: "jsquash", specifier: /^@jsquash\//, only: /^shared\/src\/image\/|^edge\/src\/images\/codecs\.ts$|^gpu-node\/src\/cli\/image-codecs\.ts$|^test\// },
-  { what: "hono", specifier: /^(hono|@hono\/)/, only: /^edge\/src\/|^gpu-node\/src\/http\/|\.test\.ts$/ },
+  {
+    what: "jsquash",
+    specifier: /^@jsquash\//,
+    only: /^shared\/src\/image\/|^edge\/src\/images\/codecs\.ts$|^gpu-node\/src\/cli\/image-codecs\.ts$|^test\//,
+  },
+  {
+    what: "hono",
+    specifier: /^(hono|@hono\/)/,
+    only: /^edge\/src\/|^gpu-node\/src\/http\/|\.test\.ts$/,
+  },
   { what: "miniflare and wrangler", specifier: /^(miniflare|wrangler)/, only: /^(infra|test)\// },
-  { what: "node built-ins in code that runs anywhere", specifier: /^node:/, only: /^(gpu-node|infra|test|mcp-server)\/|\.test\.ts$|^vitest\.config\.ts$/ },
+  {
+    what: "node built-ins in code that runs anywhere",
+    specifier: /^node:/,
+    only: /^(gpu-node|infra|test|mcp-server)\/|\.test\.ts$|^vitest\.config\.ts$/,
+  },
 ];
 
 const workspaceFolders: Readonly<Record<string, string>> = {
@@ -59,7 +89,8 @@ function specifiersOf(file: string, source: string): string[] {
   if (errors.length > 0) throw new Error(`${file} does not parse: ${errors[0]?.message}`);
   const found = module.staticImports.map((entry) => entry.moduleRequest.value);
   for (const entry of module.staticExports) {
-    for (const { moduleRequest } of entry.entries) if (moduleRequest) found.push(moduleRequest.value);
+    for (const { moduleRequest } of entry.entries)
+      if (moduleRequest) found.push(moduleRequest.value);
   }
   for (const entry of module.dynamicImports) {
     const text = source.slice(entry.moduleRequest.start, entry.moduleRequest.end);
@@ -79,7 +110,9 @@ function resolveLocal(root: string, from: string, specifier: string): string | u
     exports?: Record<string, string>;
   };
   const target = manifest.exports?.[`./${rest.join("/")}`];
-  return target === undefined ? `${folder}/(not exported: ${specifier})` : path.posix.join(folder, target);
+  return target === undefined
+    ? `${folder}/(not exported: ${specifier})`
+    : path.posix.join(folder, target);
 }
 
 const floorOf = (file: string) => floors.find((floor) => floor.files.test(file));
@@ -112,7 +145,10 @@ export async function checkImports(root: string): Promise<boolean> {
   const faults: string[] = [];
   const graph = new Map<string, string[]>();
   const pattern = "{shared,mcp-server,gpu-node,edge,infra,test}/**/*.{ts,mts}";
-  for await (const found of glob(pattern, { cwd: root, exclude: (name) => /node_modules|^\.|dist$/.test(name) })) {
+  for await (const found of glob(pattern, {
+    cwd: root,
+    exclude: (name) => /node_modules|^\.|dist$/.test(name),
+  })) {
     const file = found.split(path.sep).join("/");
     const floor = floorOf(file);
     if (floor === undefined) {
@@ -131,8 +167,14 @@ export async function checkImports(root: string): Promise<boolean> {
       edges.push(target);
       const targetFloor = floorOf(target);
       if (target.includes("(not exported")) faults.push(`${file}: ${target}`);
-      else if (targetFloor !== undefined && targetFloor.name !== floor.name && !floor.mayImport.includes(targetFloor.name)) {
-        faults.push(`${file} (${floor.name}) imports ${target} (${targetFloor.name}): the arrow points up`);
+      else if (
+        targetFloor !== undefined &&
+        targetFloor.name !== floor.name &&
+        !floor.mayImport.includes(targetFloor.name)
+      ) {
+        faults.push(
+          `${file} (${floor.name}) imports ${target} (${targetFloor.name}): the arrow points up`,
+        );
       }
     }
     graph.set(file, edges);

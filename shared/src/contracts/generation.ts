@@ -3,10 +3,32 @@
 import { z } from "zod";
 
 export const generationFields = {
-  max_new_tokens: z.int().min(1).max(256).optional().describe("At most this many tokens are generated. Default 20."),
-  min_new_tokens: z.int().min(0).max(256).optional().describe("The end token is suppressed before this many tokens. Default 0."),
-  repetition_penalty: z.number().gt(0).max(10).optional().describe("Scores of ids that already occurred are divided (or multiplied, if negative) by it. Default 1."),
-  no_repeat_ngram_size: z.int().min(0).max(64).optional().describe("No n-gram of this size occurs twice. 0 switches it off. Default 0."),
+  max_new_tokens: z
+    .int()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe("At most this many tokens are generated. Default 20."),
+  min_new_tokens: z
+    .int()
+    .min(0)
+    .max(256)
+    .optional()
+    .describe("The end token is suppressed before this many tokens. Default 0."),
+  repetition_penalty: z
+    .number()
+    .gt(0)
+    .max(10)
+    .optional()
+    .describe(
+      "Scores of ids that already occurred are divided (or multiplied, if negative) by it. Default 1.",
+    ),
+  no_repeat_ngram_size: z
+    .int()
+    .min(0)
+    .max(64)
+    .optional()
+    .describe("No n-gram of this size occurs twice. 0 switches it off. Default 0."),
 } as const;
 
 export const generationSchema = z.strictObject(generationFields);
