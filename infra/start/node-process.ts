@@ -81,7 +81,9 @@ export async function startNode(options: NodeProcessOptions): Promise<NodeProces
     port = Number(new URL(listening.url).port);
     child.once("exit", (code, signal) => {
       if (stopping) return;
-      options.log(`the node ended (${signal ?? `exit ${code}`}); starting it again in ${backoffMs} ms`);
+      options.log(
+        `the node ended (${signal ?? `exit ${code}`}); starting it again in ${backoffMs} ms`,
+      );
       restart = setTimeout(() => {
         launch().then(
           () => {
@@ -99,7 +101,9 @@ export async function startNode(options: NodeProcessOptions): Promise<NodeProces
   return {
     url: listening!.url,
     pids: () => [
-      ...(child.pid === undefined || child.exitCode !== null ? [] : [{ pid: child.pid, name: "node" }]),
+      ...(child.pid === undefined || child.exitCode !== null
+        ? []
+        : [{ pid: child.pid, name: "node" }]),
       ...listening.engine_pids.map((pid) => ({ pid, name: "engine" })),
     ],
     async stop() {
@@ -127,7 +131,10 @@ function firstLine(
       child.kill("SIGKILL");
       reject(new Error(`the node did not start: ${why}\n${lastLines.join("\n")}`));
     };
-    const timer = setTimeout(() => fail(`not ready within ${readyTimeoutMs / 1000} s`), readyTimeoutMs);
+    const timer = setTimeout(
+      () => fail(`not ready within ${readyTimeoutMs / 1000} s`),
+      readyTimeoutMs,
+    );
     child.once("error", (error) => fail(error.message));
     child.once("exit", (code, signal) => fail(signal ?? `exit ${code}`));
     lines.once("line", (line) => {

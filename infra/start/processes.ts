@@ -22,7 +22,9 @@ function startTime(pid: number): string | undefined {
     if (process.platform === "linux") return undefined;
   }
   try {
-    const line = execFileSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" }).trim();
+    const line = execFileSync("ps", ["-o", "lstart=", "-p", String(pid)], {
+      encoding: "utf8",
+    }).trim();
     return line === "" ? undefined : line;
   } catch {
     return undefined;
@@ -40,7 +42,10 @@ export const isRunning = (identity: ProcessIdentity): boolean =>
 /** Ends a process: SIGTERM, then SIGKILL after `graceMs`. Resolves when it is gone. */
 export async function endProcess(identity: ProcessIdentity, graceMs = 5000): Promise<void> {
   const pollMs = 50;
-  for (const [signal, waitMs] of [["SIGTERM", graceMs], ["SIGKILL", 2000]] as const) {
+  for (const [signal, waitMs] of [
+    ["SIGTERM", graceMs],
+    ["SIGKILL", 2000],
+  ] as const) {
     if (!isRunning(identity)) return;
     try {
       process.kill(identity.pid, signal);

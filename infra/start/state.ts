@@ -41,7 +41,10 @@ async function writeWhole(file: string, value: unknown): Promise<void> {
 
 export interface StateLock {
   /** Writes down where the stack answers and which processes belong to it. */
-  record(url: string, children: readonly { readonly pid: number; readonly name: string }[]): Promise<void>;
+  record(
+    url: string,
+    children: readonly { readonly pid: number; readonly name: string }[],
+  ): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -57,7 +60,9 @@ export async function lockState(stateDir: string, say: (line: string) => void): 
 
   for (let attempt = 0; ; attempt++) {
     try {
-      await writeFile(file, `${JSON.stringify({ owner, children: [] } satisfies Lock)}\n`, { flag: "wx" });
+      await writeFile(file, `${JSON.stringify({ owner, children: [] } satisfies Lock)}\n`, {
+        flag: "wx",
+      });
       break;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST" || attempt > 3) throw error;
@@ -71,7 +76,9 @@ export async function lockState(stateDir: string, say: (line: string) => void): 
     }
     for (const child of lock?.children ?? []) {
       if (!isRunning(child)) continue;
-      say(`An earlier run was killed and left its ${child.name} running (pid ${child.pid}); ending it.`);
+      say(
+        `An earlier run was killed and left its ${child.name} running (pid ${child.pid}); ending it.`,
+      );
       await endProcess(child);
     }
     await rm(file, { force: true });
@@ -79,7 +86,9 @@ export async function lockState(stateDir: string, say: (line: string) => void): 
 
   return {
     async record(url, children) {
-      const known = children.map(({ pid, name }) => identify(pid, name)).filter((child) => child !== undefined);
+      const known = children
+        .map(({ pid, name }) => identify(pid, name))
+        .filter((child) => child !== undefined);
       await writeWhole(file, { owner, url, children: known } satisfies Lock);
     },
     async release() {
@@ -89,7 +98,10 @@ export async function lockState(stateDir: string, say: (line: string) => void): 
 }
 
 /** Reads the development secrets of the folder, making them on the first start. */
-export async function devSecrets(stateDir: string, newApiKey: () => Promise<string>): Promise<DevSecrets> {
+export async function devSecrets(
+  stateDir: string,
+  newApiKey: () => Promise<string>,
+): Promise<DevSecrets> {
   const file = path.join(stateDir, "dev.json");
   const known = secretsSchema.safeParse(await readJson(file)).data;
   if (known !== undefined) return known;

@@ -1,0 +1,81 @@
+// `npm test`: the smoke test of the whole stack first, then everything else; stops after the smoke test
+// when it fails, since nothing else would mean much. The last line is `N passed, N failed`.
+// Arguments go to vitest and then choose the files: `npm test -- resample`.
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { z } from "zod";
+
+const root = path.dirname(import.meta.dirname);
+const reportSchema = z.object({
+  numPassedTests: z.int(),
+  numFailedTests: z.int(),
+  numPendingTests: z.int(),
+  numTodoTests: z.int(),
+  numFailedTestSuites: z.int(),
+});
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+/** Runs vitest and counts; a run that dies without a report is one failure. */
+async function vitest(args: readonly string[]): Promise<Counts> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "blip2-test-"));
+  const reportFile = path.join(folder, "report.json");
+  try {
+    const code = await new Promise<number | null>((resolve, reject) => {
+      const child = spawn(
+        path.join(root, "node_modules/.bin/vitest"),
+        [
+          "run",
+          "--reporter=default",
+          "--reporter=json",
+          `--outputFile.json=${reportFile}`,
+          ...args,
+        ],
+        { cwd: root, stdio: "inherit" },
+      );
+      child.on("error", reject);
+      child.on("exit", (exitCode) => resolve(exitCode));
+    });
+    const report = reportSchema.safeParse(
+      JSON.parse(await readFile(reportFile, "utf8").catch(() => "null")),
+    );
+    if (!report.success) return { passed: 0, failed: 1, skipped: 0 };
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = report.data;
+    // A file that does not load, or an error outside any test, fails the run without failing a test.
+    const failed = code === 0 ? numFailedTests : Math.max(numFailedTests, 1);
+    return { passed: numPassedTests, failed, skipped: numPendingTests + numTodoTests };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const chosen = process.argv.slice(2);
+const runs =
+  chosen.length > 0
+    ? [chosen]
+    : [
+        ["--project", "tiny"],
+        ["--project", "unit"],
+        ["--project", "system"],
+      ];
+let total: Counts = { passed: 0, failed: 0, skipped: 0 };
+for (const args of runs) {
+  const counts = await vitest(args);
+  total = {
+    passed: total.passed + counts.passed,
+    failed: total.failed + counts.failed,
+    skipped: total.skipped + counts.skipped,
+  };
+  if (args.includes("tiny") && counts.failed > 0) {
+    console.log("The smoke test failed; the other tests were not run.");
+    break;
+  }
+}
+const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : "";
+console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
+process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;

@@ -1,0 +1,33 @@
+// Three suites in the order in which `npm test` runs them: the whole stack in under a minute, then
+// what stands beside its source, then what needs real processes (one file at a time: two cores).
+import { defineConfig } from "vitest/config";
+
+const long = { testTimeout: 60_000, hookTimeout: 180_000 };
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "tiny", include: ["test/tiny.test.ts"], ...long } },
+      {
+        test: {
+          name: "unit",
+          include: [
+            "{shared,mcp-server,gpu-node,edge}/{src,nano}/**/*.test.ts",
+            "infra/**/*.test.ts",
+          ],
+          testTimeout: 30_000,
+          hookTimeout: 120_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: "system",
+          include: ["test/*/**/*.test.ts"],
+          fileParallelism: false,
+          ...long,
+        },
+      },
+    ],
+  },
+});
