@@ -80,21 +80,22 @@ export async function startNode(options: NodeProcessOptions): Promise<NodeProces
     listening = await firstLine(child, createInterface({ input: stdout }), lastLines);
     port = Number(new URL(listening.url).port);
     child.once("exit", (code, signal) => {
-      if (stopping) return;
-      options.log(
-        `the node ended (${signal ?? `exit ${code}`}); starting it again in ${backoffMs} ms`,
-      );
-      restart = setTimeout(() => {
-        launch().then(
-          () => {
-            backoffMs = firstBackoffMs;
-            options.onRestart?.();
-          },
-          (error: unknown) => options.log(`the node could not be started again: ${String(error)}`),
-        );
-      }, backoffMs);
-      backoffMs = Math.min(backoffMs * 2, maxBackoffMs);
+      if (!stopping) restartLater(signal ?? `exit ${code}`);
     });
+  };
+  const restartLater = (why: string): void => {
+    options.log(`the node ended (${why}); starting it again in ${backoffMs} ms`);
+    restart = setTimeout(() => void launchAgain(), backoffMs);
+    backoffMs = Math.min(backoffMs * 2, maxBackoffMs);
+  };
+  const launchAgain = async (): Promise<void> => {
+    try {
+      await launch();
+      backoffMs = firstBackoffMs;
+      options.onRestart?.();
+    } catch (error) {
+      if (!stopping) restartLater(error instanceof Error ? error.message : String(error));
+    }
   };
   await launch();
 
