@@ -1,0 +1,51 @@
+// Plain tensors as they pass between the rooms of the serve wing: a type, a shape, flat row-major data.
+// Not the runtime's own tensors: those never leave runtime/ort.ts.
+
+export interface FloatTensor {
+  readonly type: "float32";
+  readonly dims: readonly number[];
+  readonly data: Float32Array;
+}
+
+export interface IntTensor {
+  readonly type: "int64";
+  readonly dims: readonly number[];
+  readonly data: BigInt64Array;
+}
+
+export type Tensor = FloatTensor | IntTensor;
+
+/** Elements of a shape; 1 for a scalar. */
+export const elementCount = (dims: readonly number[]): number =>
+  dims.reduce((count, dim) => count * dim, 1);
+
+const checkLength = (length: number, dims: readonly number[]): void => {
+  if (length !== elementCount(dims)) {
+    throw new RangeError(`a tensor of shape [${dims.join(", ")}] cannot hold ${length} elements`);
+  }
+};
+
+export function floatTensor(data: Float32Array, dims: readonly number[]): FloatTensor {
+  checkLength(data.length, dims);
+  return { type: "float32", dims, data };
+}
+
+export function intTensor(data: BigInt64Array, dims: readonly number[]): IntTensor {
+  checkLength(data.length, dims);
+  return { type: "int64", dims, data };
+}
+
+/**
+ * Picks rows along the first axis, in the given order; a row may be left out (its sequence is done)
+ * or taken twice (beam search). [rows, ...rest] -> [chosen.length, ...rest], always a copy.
+ */
+export function selectRows(tensor: FloatTensor, chosen: readonly number[]): FloatTensor {
+  const [rows = 0, ...rest] = tensor.dims;
+  const stride = elementCount(rest);
+  const data = new Float32Array(chosen.length * stride);
+  chosen.forEach((row, target) => {
+    if (row < 0 || row >= rows) throw new RangeError(`row ${row} of ${rows}`);
+    data.set(tensor.data.subarray(row * stride, (row + 1) * stride), target * stride);
+  });
+  return { type: "float32", dims: [chosen.length, ...rest], data };
+}
