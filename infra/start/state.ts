@@ -39,6 +39,16 @@ async function writeWhole(file: string, value: unknown): Promise<void> {
   await rename(temporary, file);
 }
 
+/** The stack that runs on this folder now, if there is one that has come up. */
+export async function runningStack(
+  stateDir: string,
+): Promise<{ readonly url: string; readonly apiKey: string } | undefined> {
+  const lock = lockSchema.safeParse(await readJson(path.join(stateDir, "lock.json"))).data;
+  const secrets = secretsSchema.safeParse(await readJson(path.join(stateDir, "dev.json"))).data;
+  if (lock?.url === undefined || secrets === undefined || !isRunning(lock.owner)) return undefined;
+  return { url: lock.url, apiKey: secrets.api_key };
+}
+
 export interface StateLock {
   /** Writes down where the stack answers and which processes belong to it. */
   record(

@@ -1,0 +1,105 @@
+// The whole product on loopback: artifact, node, Worker, one key. Used by `npm start`, by the system
+// tests and by the evaluation of the embedded model; it prints nothing itself.
+import path from "node:path";
+import { createClient, type Client } from "@blip2-edge/shared/client";
+import { createApiKey } from "../../edge/src/auth/api-key.ts";
+import { ensureArtifact } from "../../gpu-node/src/build/ensure-artifact.ts";
+import { startNode, type NodeProcess } from "./node-process.ts";
+import { devSecrets, lockState } from "./state.ts";
+import { startWorker, type RunningWorker } from "./worker.ts";
+
+const root = path.resolve(import.meta.dirname, "../..");
+export const nanoCheckpoint = path.join(root, "gpu-node/nano/checkpoint");
+
+export interface StackOptions {
+  readonly stateDir: string;
+  /** Port of the Worker; 0 takes a free one. */
+  readonly port: number;
+  readonly allowFetch?: readonly string[];
+  /** Folder for built artifacts; default `models` in the state folder. */
+  readonly modelsDir?: string;
+  /** Used instead of the key that the state folder keeps. */
+  readonly apiKey?: string;
+  /** More variables of the Worker, e.g. shorter timeouts in tests. */
+  readonly vars?: Readonly<Record<string, string>>;
+  readonly nodeArgs?: readonly string[];
+  /** What a person would want to read while it starts. */
+  readonly say: (line: string) => void;
+  /** Log lines of node and Worker. */
+  readonly log: (line: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Stack {
+  readonly url: string;
+  readonly apiKey: string;
+  readonly client: Client;
+  readonly node: NodeProcess;
+  readonly worker: RunningWorker;
+  readonly nodeKeys: readonly { readonly id: string; readonly secret: string }[];
+  /** This process and every process it started. */
+  pids(): { pid: number; name: string }[];
+  /** Stops everything, the Worker first, and frees the state folder. */
+  stop(): Promise<void>;
+}
+
+/** Brings the stack up; when a step fails, what was started before it is stopped again. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { stateDir, say, log } = options;
+  const signal = options.signal ?? new AbortController().signal;
+  const undo: (() => Promise<void>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const step of undo.splice(0).toReversed()) await step();
+  };
+  try {
+    const lock = await lockState(stateDir, say);
+    undo.push(() => lock.release());
+    const secrets = await devSecrets(stateDir, async () => (await createApiKey()).key);
+    const apiKey = options.apiKey ?? secrets.api_key;
+
+    const modelDir = await ensureArtifact({
+      checkpoint: nanoCheckpoint,
+      root: options.modelsDir ?? path.join(stateDir, "models"),
+      name: "nano",
+      signal,
+      log: say,
+    });
+    signal.throwIfAborted();
+    const node = await startNode({
+      modelDirs: [modelDir],
+      keys: secrets.node_keys,
+      args: options.nodeArgs ?? [],
+      log,
+      onRestart: () => void record(),
+    });
+    undo.push(() => node.stop());
+    signal.throwIfAborted();
+    const worker = await startWorker({
+      port: options.port,
+      stateDir: path.join(stateDir, "worker"),
+      nodeUrl: node.url,
+      nodeKeys: secrets.node_keys,
+      allowFetch: options.allowFetch ?? [],
+      vars: options.vars ?? {},
+      log,
+    });
+    undo.push(() => worker.stop());
+    const pids = () => [{ pid: process.pid, name: "npm start" }, ...worker.pids(), ...node.pids()];
+    const record = () => lock.record(worker.url, pids().slice(1));
+    await record();
+    await worker.putKey({ key: apiKey, tenant: "dev", name: "development key" });
+    return {
+      url: worker.url,
+      apiKey,
+      client: createClient({ url: worker.url, key: apiKey }),
+      node,
+      worker,
+      nodeKeys: secrets.node_keys,
+      pids,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
