@@ -1,0 +1,22 @@
+// Names and types of everything the platform hands to the Worker; read in app.ts and config.ts only.
+// The local stack (infra/start/worker.ts) binds the same names.
+import type { D1Database, Fetcher, KVNamespace, R2Bucket } from "@cloudflare/workers-types";
+
+export interface Bindings {
+  /** API keys (migrations/). */
+  readonly DB: D1Database;
+  /** Results of inference and the last known catalogue. */
+  readonly RESULTS: KVNamespace;
+  /** Canonical pixels, per partition. */
+  readonly PIXELS: R2Bucket;
+  /** The way to the nodes; without it they are reached by the global `fetch`. */
+  readonly NODE_NET?: Fetcher;
+  /** The way to the origins that ALLOW_FETCH names, and to nothing else; local stacks only. */
+  readonly PRIVATE_NET?: Fetcher;
+
+  // Variables and secrets, all text: see config.ts for their meaning and defaults.
+  readonly NODE_URL: string;
+  readonly NODE_KEYS: string;
+  readonly PARTITION_SECRET: string;
+  readonly [setting: string]: unknown;
+}

@@ -1,0 +1,228 @@
+// The Worker in workerd, through Miniflare, as the local stack, the tests and the evaluation run it.
+// It reads edge/wrangler.jsonc, so that what is bound and flagged in production is bound here too.
+// Two walls against SSRF stand here as well: the Worker's `fetch` reaches public addresses only, and
+// private ones are reached through two bindings that are each limited to the addresses they are for.
+import { lookup } from "node:dns/promises";
+import { readdirSync, readFileSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { isIP } from "node:net";
+import path from "node:path";
+import { Miniflare, Log, LogLevel, type MiniflareOptions } from "miniflare";
+import { hashApiKey, keyIdOf } from "../../edge/src/auth/api-key.ts";
+import { bundleWorker, readWorkerConfig } from "./worker-bundle.ts";
+
+const root = path.resolve(import.meta.dirname, "../..");
+
+/** Answers for the whole public internet, in tests that must not leave the machine. */
+export type FakeInternet = (request: Request) => Promise<Response> | Response;
+
+export interface WorkerOptions {
+  /** 0 takes a free port. */
+  readonly port: number;
+  /** Folder in which keys, results and pixels persist; without it they live in memory. */
+  readonly stateDir?: string;
+  readonly nodeUrl: string;
+  readonly nodeKeys: readonly { readonly id: string; readonly secret: string }[];
+  /** Private origins, `host:port`, that the Worker may fetch pictures from. */
+  readonly allowFetch?: readonly string[];
+  /** More variables of the Worker (edge/src/config.ts), e.g. shorter timeouts in tests. */
+  readonly vars?: Readonly<Record<string, string>>;
+  readonly internet?: FakeInternet;
+  /** Gets each log line of the Worker; default: nothing is shown. */
+  readonly log?: (line: string) => void;
+}
+
+export interface NewKey {
+  readonly key: string;
+  readonly tenant: string;
+  readonly name: string;
+  readonly expiresAt?: number;
+}
+
+export interface RunningWorker {
+  readonly url: string;
+  /** The tables of the Worker, for tests and for `putKey`. */
+  readonly db: Awaited<ReturnType<Miniflare["getD1Database"]>>;
+  /** Makes this key valid for this tenant; a second call with the same key changes nothing. */
+  putKey(newKey: NewKey): Promise<void>;
+  pids(): { pid: number; name: string }[];
+  stop(): Promise<void>;
+}
+
+/** The network blocks of a host, for workerd's address filter. */
+async function blocksOf(hosts: readonly string[]): Promise<string[]> {
+  const blocks = new Set<string>();
+  for (const host of hosts) {
+    const bare = host.replace(/^\[|\]$/g, "");
+    const addresses =
+      isIP(bare) > 0 ? [bare] : (await lookup(bare, { all: true })).map(({ address }) => address);
+    for (const address of addresses) {
+      blocks.add(isIP(address) === 6 ? `${address}/128` : `${address}/32`);
+    }
+  }
+  return [...blocks];
+}
+
+const internetWorker = {
+  config: {
+    name: "internet",
+    compatibilityDate: "2026-11-01",
+    manifest: {
+      mainModule: "index.js",
+      modulesRoot: root,
+      modules: {
+        "index.js": {
+          type: "esm" as const,
+          contents: "export default { fetch: (request, env) => env.NET.fetch(request) };",
+        },
+      },
+    },
+    // Names are filtered by the addresses they resolve to, at the moment of connecting.
+    env: {
+      NET: {
+        type: "network" as const,
+        allow: ["public"],
+        tlsOptions: { trustBrowserCas: true },
+      },
+    },
+  },
+};
+
+async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOptions> {
+  const config = await readWorkerConfig();
+  const bundle = await bundleWorker();
+  const allowFetch = options.allowFetch ?? [];
+  const { internet, log } = options;
+  const vars: Record<string, string> = {
+    ...config.vars,
+    NODE_URL: options.nodeUrl,
+    NODE_KEYS: JSON.stringify(options.nodeKeys),
+    PARTITION_SECRET: `local:${options.nodeKeys.map(({ secret }) => secret).join(":")}`,
+    ALLOW_FETCH: allowFetch.join(","),
+    // BLIP2_API_KEY may be any text on a development machine.
+    ACCEPT_FOREIGN_KEYS: "true",
+    ...options.vars,
+  };
+  const tlsOptions = { trustBrowserCas: true };
+  const env: Record<string, unknown> = {
+    NODE_NET: {
+      type: "network",
+      allow: await blocksOf([new URL(options.nodeUrl).hostname]),
+      tlsOptions,
+    },
+  };
+  if (allowFetch.length > 0) {
+    const hosts = allowFetch.map((origin) => origin.slice(0, origin.lastIndexOf(":")));
+    env["PRIVATE_NET"] = { type: "network", allow: await blocksOf(hosts), tlsOptions };
+  }
+  for (const [name, value] of Object.entries(vars)) env[name] = { type: "text", value };
+  for (const { binding } of config.d1_databases) env[binding] = { type: "d1", id: binding };
+  for (const { binding } of config.kv_namespaces) env[binding] = { type: "kv", id: binding };
+  for (const { binding } of config.r2_buckets) env[binding] = { type: "r2", name: binding };
+
+  return {
+    host: "127.0.0.1",
+    port: options.port,
+    cf: false,
+    telemetry: { enabled: false },
+    log: new Log(LogLevel.NONE),
+    logRequests: false,
+    handleStructuredLogs: ({ message }: { message: string }) => log?.(message.trimEnd()),
+    ...(options.stateDir === undefined ? {} : { resourcePersistencePath: options.stateDir }),
+    workers: [
+      {
+        config: {
+          name: config.name,
+          compatibilityDate: config.compatibility_date,
+          compatibilityFlags: config.compatibility_flags,
+          manifest: bundle,
+          env,
+        },
+        dev: {
+          outboundService:
+            internet === undefined
+              ? { type: "worker", worker: "internet" }
+              : { type: "fetcher", handler: internet },
+        },
+      },
+      internetWorker,
+    ],
+    // The binding records are built from the configuration file; Miniflare checks them itself.
+  } as unknown as MiniflareOptions;
+}
+
+/** Applies the migrations that the database has not seen yet. */
+async function migrate(db: RunningWorker["db"]): Promise<void> {
+  const folder = path.join(root, "edge/migrations");
+  await db
+    .prepare("CREATE TABLE IF NOT EXISTS d1_migrations (name TEXT PRIMARY KEY, applied_at TEXT)")
+    .run();
+  const { results } = await db.prepare("SELECT name FROM d1_migrations").all<{ name: string }>();
+  const applied = new Set(results.map(({ name }) => name));
+  for (const name of (await readdir(folder)).filter((file) => file.endsWith(".sql")).toSorted()) {
+    if (applied.has(name)) continue;
+    const sql = await readFile(path.join(folder, name), "utf8");
+    const statements = sql
+      .replaceAll(/^\s*--.*$/gm, "")
+      .split(";")
+      .map((statement) => statement.trim())
+      .filter((statement) => statement !== "");
+    await db.batch([
+      ...statements.map((statement) => db.prepare(statement)),
+      db.prepare("INSERT INTO d1_migrations VALUES (?, datetime('now'))").bind(name),
+    ]);
+  }
+}
+
+/** Child processes of this one that are workerd; Miniflare does not tell their ids. Linux only. */
+function workerdChildren(): { pid: number; name: string }[] {
+  const found: { pid: number; name: string }[] = [];
+  let entries: string[];
+  try {
+    entries = readdirSync("/proc").filter((entry) => /^\d+$/.test(entry));
+  } catch {
+    return found;
+  }
+  for (const entry of entries) {
+    try {
+      const stat = readFileSync(`/proc/${entry}/stat`, "utf8");
+      const [, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      if (Number(parent) === process.pid && stat.includes("(workerd)")) {
+        found.push({ pid: Number(entry), name: "workerd" });
+      }
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  return found;
+}
+
+/** Bundles the Worker (when its sources changed), starts it and brings its database up to date. */
+export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
+  const before = new Set(workerdChildren().map(({ pid }) => pid));
+  const miniflare = new Miniflare(await miniflareOptions(options));
+  try {
+    const url = await miniflare.ready;
+    const db = await miniflare.getD1Database("DB");
+    await migrate(db);
+    return {
+      url: url.origin,
+      db,
+      async putKey({ key, tenant, name, expiresAt }) {
+        const { id, prefix } = await keyIdOf(key);
+        await db
+          .prepare(
+            "INSERT INTO api_keys (id, prefix, secret_hash, tenant, name, created_at, expires_at) " +
+              "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+          )
+          .bind(id, prefix, await hashApiKey(key), tenant, name, Date.now(), expiresAt ?? null)
+          .run();
+      },
+      pids: () => workerdChildren().filter(({ pid }) => !before.has(pid)),
+      stop: () => miniflare.dispose(),
+    };
+  } catch (error) {
+    await miniflare.dispose();
+    throw error;
+  }
+}
