@@ -1,0 +1,51 @@
+// The only file that knows @huggingface/tokenizers. Text to ids with the specials the processor adds
+// (OPT: `</s>` first), ids to text. Image placeholders are the caller's business: a text must not
+// contain them.
+import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
+import { AppError } from "@blip2-edge/shared/problem";
+
+export interface Tokenizer {
+  /** Ids of a text with the tokenizer's own specials. */
+  encode(text: string): number[];
+  /** Text of generated ids: special tokens skipped, white space at both ends stripped. */
+  decode(ids: readonly number[]): string;
+}
+
+export interface TokenizerFiles {
+  /** Parsed tokenizer.json. */
+  readonly tokenizer: unknown;
+  /** Parsed tokenizer_config.json. */
+  readonly config: unknown;
+}
+
+const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
+
+/**
+ * Reads a tokenizer as transformers' Blip2Processor uses it. `imageToken` is the placeholder id.
+ * Errors: `artifact_invalid` when the files are no tokenizer; `encode` throws `invalid_request` for a
+ * text that spells the placeholder, which would be taken for a piece of the picture.
+ */
+export function createTokenizer(files: TokenizerFiles, imageToken: number): Tokenizer {
+  if (!isObject(files.tokenizer) || !isObject(files.config)) {
+    throw new AppError("artifact_invalid", "The tokenizer files are not JSON objects.");
+  }
+  let hub: HubTokenizer;
+  try {
+    hub = new HubTokenizer(files.tokenizer, files.config);
+  } catch (cause) {
+    throw new AppError("artifact_invalid", "The tokenizer files cannot be used.", { cause });
+  }
+  return {
+    encode(text) {
+      const { ids } = hub.encode(text, { add_special_tokens: true });
+      if (ids.includes(imageToken)) {
+        throw new AppError(
+          "invalid_request",
+          "The text may not contain the model's image placeholder; leave it out.",
+        );
+      }
+      return ids;
+    },
+    decode: (ids) => hub.decode([...ids], { skip_special_tokens: true }).trim(),
+  };
+}
