@@ -107,7 +107,9 @@ async function run(options: StartOptions, signal: AbortSignal): Promise<number> 
     process.stdout.write(
       `curl ${stack.url}/v1/caption -H 'Authorization: Bearer ${stack.apiKey}' -F image=@${samplePicture}\n`,
     );
-    say(`\nThe key is for development and is kept in ${path.relative(process.cwd(), options.stateDir) || "."}/dev.json. Ctrl-C stops everything.`);
+    say(
+      `\nThe key is for development and is kept in ${path.relative(process.cwd(), options.stateDir) || "."}/dev.json. Ctrl-C stops everything.`,
+    );
     if (options.readyFile !== undefined) await writeReadyFile(options.readyFile, stack);
     await new Promise<void>((resolve) => {
       if (signal.aborted) resolve();

@@ -49,7 +49,10 @@ async function sourceDigest(): Promise<string> {
   }
   const hash = createHash("sha256");
   for (const file of files.toSorted()) {
-    hash.update(`${path.relative(root, file)}\0`).update(await readFile(file)).update("\0");
+    hash
+      .update(`${path.relative(root, file)}\0`)
+      .update(await readFile(file))
+      .update("\0");
   }
   return hash.digest("hex").slice(0, 24);
 }

@@ -1,0 +1,25 @@
+// Reads a node's counters as its operator would: a signed GET /metrics, one line per counter.
+import { createSigner } from "@blip2-edge/shared/wire/signature";
+import { protocolHeader, protocolVersion } from "@blip2-edge/shared/wire/protocol";
+
+interface NodeAddress {
+  readonly node: { readonly url: string };
+  readonly nodeKeys: readonly { readonly id: string; readonly secret: string }[];
+}
+
+/** The value of a counter or gauge, summed over its labels. Throws when the node does not have it. */
+export async function nodeMetric(stack: NodeAddress, name: string): Promise<number> {
+  const url = new URL("/metrics", stack.node.url);
+  const sign = createSigner({ keys: stack.nodeKeys });
+  const headers = { [protocolHeader]: protocolVersion };
+  const response = await fetch(url, {
+    headers: { ...headers, ...(await sign({ method: "GET", url: url.href, headers })) },
+  });
+  if (!response.ok) throw new Error(`/metrics answered ${response.status}`);
+  const lines = (await response.text()).split("\n");
+  const values = lines
+    .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+    .map((line) => Number(line.slice(line.lastIndexOf(" ") + 1)));
+  if (values.length === 0) throw new Error(`the node has no metric ${name}`);
+  return values.reduce((sum, value) => sum + value, 0);
+}

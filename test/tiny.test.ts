@@ -1,0 +1,83 @@
+// The smoke test of the whole stack, run first: a picture in at the Worker, a true caption out, cached the
+// second time. Everything else assumes that this holds.
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { nodeMetric } from "./support/node-metrics.ts";
+import { samplesDir, startTestStack, type TestStack } from "./support/stack.ts";
+
+let stack: TestStack;
+beforeAll(async () => {
+  stack = await startTestStack();
+});
+afterAll(() => stack?.stop());
+
+interface Sample {
+  readonly file: string;
+  readonly caption: string;
+}
+
+const post = (body: BodyInit, headers: Record<string, string> = {}) =>
+  fetch(`${stack.url}/v1/caption`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${stack.apiKey}`, ...headers },
+    body,
+  });
+
+test("a picture in at the Worker, a true caption out, cached the second time", async () => {
+  const samples = JSON.parse(await readFile(path.join(samplesDir, "samples.json"), "utf8")) as {
+    samples: Sample[];
+  };
+  for (const sample of samples.samples) {
+    const bytes = await readFile(path.join(samplesDir, sample.file));
+    const form = () => {
+      const data = new FormData();
+      data.set("image", new Blob([bytes]), sample.file);
+      return data;
+    };
+    const first = await post(form());
+    expect(first.status).toBe(200);
+    expect(first.headers.get("cache-status")).toContain("fwd=");
+    const answer = (await first.json()) as Record<string, unknown>;
+    expect(answer).toMatchObject({ text: sample.caption, model: "nano", finish_reason: "stop" });
+    const inferences = await nodeMetric(stack, "inferences_total");
+
+    const second = await post(form());
+    expect(second.status).toBe(200);
+    expect(second.headers.get("cache-status")).toContain("hit");
+    expect(await second.json()).toEqual(answer);
+    expect(second.headers.get("etag")).toBe(first.headers.get("etag"));
+
+    // The same picture as JSON is the same picture.
+    const third = await post(JSON.stringify({ image: { base64: bytes.toString("base64") } }), {
+      "content-type": "application/json",
+    });
+    expect(third.headers.get("cache-status")).toContain("hit");
+    expect(await nodeMetric(stack, "inferences_total")).toBe(inferences);
+  }
+});
+
+test("a question about a picture gets its answer", async () => {
+  const bytes = await readFile(path.join(samplesDir, "samples.json"), "utf8");
+  const { samples } = JSON.parse(bytes) as {
+    samples: { file: string; questions: { question: string; answer: string }[] }[];
+  };
+  const [sample] = samples;
+  if (sample === undefined) throw new Error("there is no sample picture");
+  const data = new FormData();
+  data.set("image", new Blob([await readFile(path.join(samplesDir, sample.file))]));
+  data.set(
+    "request",
+    JSON.stringify({ questions: sample.questions.map(({ question }) => question) }),
+  );
+  const response = await fetch(`${stack.url}/v1/vqa`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${stack.apiKey}` },
+    body: data,
+  });
+  expect(response.status).toBe(200);
+  const { answers } = (await response.json()) as {
+    answers: { question: string; answer: string }[];
+  };
+  expect(answers.map(({ question, answer }) => ({ question, answer }))).toEqual(sample.questions);
+});
