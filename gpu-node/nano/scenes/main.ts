@@ -1,0 +1,97 @@
+// Scenes from the command line: `stream` feeds training, `sheet` draws a page of examples to look at.
+
+import { writeFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { captionsOf } from "./captions.ts";
+import { composeScene } from "./compose.ts";
+import type { Drawings } from "./drawings.ts";
+import { openDrawings, shippedSpriteFiles } from "./drawings.ts";
+import { drawScene } from "./draw.ts";
+import { createRandom } from "./random.ts";
+import { encodePng } from "./raster.ts";
+import { streamScenes } from "./stream.ts";
+import { things } from "./vocabulary.ts";
+
+const usage = `usage: main.ts stream|sheet|nouns [--seed N] [--from N] [--count N] [--size PIXELS] [--questions N]
+         [--sprites FILE]...   more styles than the shipped ones (repeatable)
+         [--only]              none of the shipped ones
+         [--mix training]      extra helpings of hard scenes (stream)
+         [--out FILE.png]      (sheet)`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seed: { type: "string", default: "1" },
+    from: { type: "string", default: "0" },
+    count: { type: "string", default: "1000000000" },
+    size: { type: "string", default: "112" },
+    questions: { type: "string", default: "4" },
+    sprites: { type: "string", multiple: true, default: [] },
+    only: { type: "boolean", default: false },
+    mix: { type: "string", default: "mixed" },
+    out: { type: "string", default: "sheet.png" },
+  },
+});
+
+const side = Number(values.size);
+const seed = Number(values.seed);
+
+async function main(): Promise<void> {
+  if (positionals[0] === "nouns") {
+    console.log(JSON.stringify(things.map((thing) => thing.noun)));
+    return;
+  }
+  const shipped = values.only ? [] : shippedSpriteFiles;
+  const drawings = await openDrawings([...shipped, ...values.sprites], Math.ceil(side * 0.86));
+  // The shipped styles are what is measured: two thirds of the objects and more are drawn in them.
+  const extra = drawings.styles.length - shipped.length;
+  const styles = Object.fromEntries(
+    drawings.styles.map((style, index) => [style, index < shipped.length && extra > 0 ? 0.7 / shipped.length : 0.3]),
+  );
+  switch (positionals[0]) {
+    case "stream":
+      await streamScenes(
+        {
+          seed,
+          side,
+          from: Number(values.from),
+          count: Number(values.count),
+          questions: Number(values.questions),
+          styles: Object.fromEntries(
+            Object.entries(styles).map(([name, weight]) => [name, weight === 0.3 ? 0.3 / Math.max(extra, 1) : weight]),
+          ),
+          mixes: values.mix === "training" ? { mixed: 0.5, counting: 0.25, pairs: 0.17, crowded: 0.08 } : { mixed: 1 },
+        },
+        drawings,
+        process.stdout,
+      );
+      return;
+    case "sheet":
+      await sheet(drawings, styles);
+      return;
+    default:
+      console.error(usage);
+      process.exitCode = 2;
+  }
+}
+
+/** Six columns by four rows; their captions go to standard output. */
+async function sheet(drawings: Drawings, styles: Readonly<Record<string, number>>): Promise<void> {
+  const [columns, rows] = [6, 4];
+  const page = { width: columns * side, height: rows * side, data: new Uint8Array(columns * rows * side * side * 3) };
+  for (let index = 0; index < columns * rows; index++) {
+    const scene = composeScene(createRandom(seed, Number(values.from) + index), styles);
+    const image = await drawScene(scene, side, drawings);
+    const left = (index % columns) * side;
+    const top = Math.floor(index / columns) * side;
+    for (let y = 0; y < side; y++) {
+      page.data.set(image.data.subarray(y * side * 3, (y + 1) * side * 3), ((top + y) * page.width + left) * 3);
+    }
+    console.log(captionsOf(scene)[0]);
+  }
+  await writeFile(values.out, await encodePng(page));
+}
+
+// A reader that has seen enough closes the pipe; that is an end, not an error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+await main();
