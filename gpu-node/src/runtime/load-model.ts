@@ -1,0 +1,225 @@
+// An artifact folder, opened: sessions, tokenizer and pixel values of one model behind one object. Used
+// in process by the command line and by the engine process. Blocks its thread while a graph runs.
+import type { Generation } from "@blip2-edge/shared/contracts/generation";
+import { AppError } from "@blip2-edge/shared/problem";
+import type { InferResult } from "@blip2-edge/shared/wire/protocol";
+import { readFile } from "node:fs/promises";
+import type { Manifest } from "../artifact/manifest.ts";
+import { openArtifact } from "../artifact/open-artifact.ts";
+import type { DecodeResult, Decoder, PromptRow } from "../generate/decoder.ts";
+import { generate } from "../generate/generate.ts";
+import { createPixelValues } from "../tensor/pixel-values.ts";
+import { type FloatTensor, floatTensor } from "../tensor/tensor.ts";
+import { createTokenizer, type Tokenizer } from "../tokenizers/tokenizer.ts";
+import { createOptDecoder, type OptState } from "./opt-decoder.ts";
+import { openSession, type Session } from "./ort.ts";
+
+export interface LoadOptions {
+  /** Threads of one operator; 0 (the default) takes the physical cores. */
+  readonly threads?: number;
+  /** Execution provider by ONNX Runtime's name. Default `cpu`, the only one claimed. */
+  readonly provider?: string;
+  /** Progress of what takes long. */
+  readonly onProgress?: (line: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What the Q-Former made of one image or several. */
+export interface Features {
+  /** f32 [batch, queries, qformerHidden] */
+  readonly queryOutput: FloatTensor;
+  /** f32 [batch, queries, hidden]: what the language model reads. */
+  readonly projected: FloatTensor;
+}
+
+export interface GenerateSettings {
+  readonly signal?: AbortSignal;
+}
+
+export interface ModelGeneration {
+  /** In the order of the texts. */
+  readonly results: readonly InferResult[];
+  readonly prefillMs: number;
+  readonly decodeMs: number;
+}
+
+/** Keys are the names of the tensors in a trace file. */
+export type Trace = Readonly<
+  Record<"pixel_values" | "image_embeds" | "query_output" | "projected" | "logits", FloatTensor>
+>;
+
+export interface Model {
+  readonly manifest: Manifest;
+  readonly tokenizer: Tokenizer;
+  /** u8 [S, S, 3] -> f32 [1, 3, S, S] */
+  pixelValues(rgb: Uint8Array): FloatTensor;
+  /** f32 [batch, 3, S, S] -> image_embeds f32 [batch, patches + 1, visionHidden] */
+  vision(pixelValues: FloatTensor): Promise<FloatTensor>;
+  features(imageEmbeds: FloatTensor): Promise<Features>;
+  /** One vision pass over one canonical image. */
+  lookAt(rgb: Uint8Array): Promise<Features>;
+  /** Ids of a text after the image: null is the plain caption, the start token alone. */
+  textIds(text: string | null): number[];
+  prefill(rows: readonly PromptRow[]): Promise<DecodeResult<OptState>>;
+  decodeStep(state: OptState, ids: readonly number[]): Promise<DecodeResult<OptState>>;
+  /**
+   * Greedy generation of several texts over one image, as one batch. `projected`: f32 [queries, hidden]
+   * flat. Errors: `prompt_too_long`, `invalid_request`, the signal's reason between two steps.
+   */
+  generate(
+    projected: Float32Array,
+    texts: readonly (string | null)[],
+    generation: Generation,
+    settings?: GenerateSettings,
+  ): Promise<ModelGeneration>;
+  /** Every tensor of one pass up to the scores of the first new token. */
+  trace(rgb: Uint8Array, text: string | null): Promise<Trace>;
+  close(): Promise<void>;
+}
+
+/**
+ * Errors: `artifact_invalid` for a folder, graph or tokenizer that cannot be used; `usage` for a
+ * provider that is not available.
+ */
+export async function loadModel(artifactDir: string, options: LoadOptions = {}): Promise<Model> {
+  const { threads = 0, provider = "cpu", onProgress, signal } = options;
+  const artifact = await openArtifact(artifactDir);
+  const { manifest } = artifact;
+  const json = async (file: string): Promise<unknown> => {
+    try {
+      return JSON.parse(await readFile(artifact.path(file), { encoding: "utf8", signal }));
+    } catch (cause) {
+      signal?.throwIfAborted();
+      throw new AppError("artifact_invalid", `The artifact's ${file} cannot be read.`, { cause });
+    }
+  };
+  const tokenizer = createTokenizer(
+    {
+      tokenizer: await json(manifest.tokenizer.tokenizer),
+      config: await json(manifest.tokenizer.config),
+    },
+    manifest.tokens.image,
+  );
+
+  const sessions: Session[] = [];
+  const open = async (graph: keyof Manifest["graphs"]): Promise<Session> => {
+    signal?.throwIfAborted();
+    onProgress?.(`loading ${manifest.name}: ${graph}`);
+    const session = await openSession(artifact.path(manifest.graphs[graph].file), {
+      threads,
+      provider,
+    });
+    sessions.push(session);
+    return session;
+  };
+  const close = async (): Promise<void> => {
+    await Promise.all(sessions.map((session) => session.release()));
+  };
+  try {
+    const graphs = {
+      vision: await open("vision"),
+      qformer: await open("qformer"),
+      decoder: await open("decoder"),
+    };
+    return assemble(manifest, tokenizer, graphs, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function assemble(
+  manifest: Manifest,
+  tokenizer: Tokenizer,
+  graphs: Readonly<Record<keyof Manifest["graphs"], Session>>,
+  close: () => Promise<void>,
+): Model {
+  const { qformer, tokens } = manifest;
+  const pixelValues = createPixelValues(manifest.image);
+  const decoder: Decoder<OptState> = createOptDecoder(graphs.decoder, {
+    layers: manifest.decoder.layers,
+    heads: manifest.decoder.heads,
+    headDim: manifest.decoder.head_dim,
+    hidden: manifest.decoder.hidden,
+    vocab: manifest.decoder.vocab,
+    context: manifest.decoder.context,
+    prefixTokens: qformer.queries,
+    padId: tokens.pad,
+  });
+
+  const vision = async (input: FloatTensor): Promise<FloatTensor> =>
+    output(await graphs.vision.run({ pixel_values: input }), "image_embeds");
+  const features = async (imageEmbeds: FloatTensor): Promise<Features> => {
+    const outputs = await graphs.qformer.run({ image_embeds: imageEmbeds });
+    return {
+      queryOutput: output(outputs, "query_output"),
+      projected: output(outputs, "projected"),
+    };
+  };
+  const textIds = (text: string | null): number[] =>
+    text === null ? [tokens.bos] : tokenizer.encode(text);
+
+  return {
+    manifest,
+    tokenizer,
+    pixelValues,
+    vision,
+    features,
+    lookAt: async (rgb) => features(await vision(pixelValues(rgb))),
+    textIds,
+    prefill: decoder.prefill,
+    decodeStep: decoder.decodeStep,
+    async generate(projected, texts, generation, { signal } = {}) {
+      const rows = texts.map((text) => ({
+        prefix: projected,
+        prefixTokens: qformer.queries,
+        placeholderId: tokens.image,
+        textIds: textIds(text),
+        generation,
+      }));
+      const generated = await generate(decoder, rows, {
+        endIds: tokens.eos,
+        ...(signal === undefined ? {} : { signal }),
+      });
+      return {
+        results: generated.rows.map((row, index) => ({
+          text: tokenizer.decode(row.tokenIds),
+          token_ids: [...row.tokenIds],
+          finish_reason: row.finishReason,
+          log_prob: row.logProb,
+          usage: {
+            image_tokens: qformer.queries,
+            prompt_tokens: rows[index]?.textIds.length ?? 0,
+            completion_tokens: row.tokenIds.length,
+          },
+        })),
+        prefillMs: generated.prefillMs,
+        decodeMs: generated.decodeMs,
+      };
+    },
+    async trace(rgb, text) {
+      const pixel_values = pixelValues(rgb);
+      const image_embeds = await vision(pixel_values);
+      const { queryOutput, projected } = await features(image_embeds);
+      const { logits } = await decoder.prefill([
+        { prefix: projected.data, textIds: textIds(text) },
+      ]);
+      return {
+        pixel_values,
+        image_embeds,
+        query_output: queryOutput,
+        projected,
+        logits: floatTensor(logits, [1, decoder.vocab]),
+      };
+    },
+    close,
+  };
+}
+
+function output(outputs: Readonly<Record<string, FloatTensor>>, name: string): FloatTensor {
+  const tensor = outputs[name];
+  if (tensor === undefined) {
+    throw new AppError("artifact_invalid", `A graph of the artifact lacks the output ${name}.`);
+  }
+  return tensor;
+}
