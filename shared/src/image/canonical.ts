@@ -1,0 +1,66 @@
+// The canonical image: what every part of the system means by "this picture". Decoded once, converted
+// to RGB and stretched as the reference does; its id is the same on the Worker and the command line.
+//
+// image_id = "img_" + lower-case hex of SHA-256 over these bytes, in this order:
+//   "blip2-edge/image/v1" in ASCII (19 bytes), one byte 0,
+//   width and height as unsigned 32-bit big-endian (8 bytes; both 224),
+//   224 * 224 * 3 bytes: RGB, row by row from the top left.
+import type { ImageId } from "../contracts/image.ts";
+import type { Decoder } from "./decode.ts";
+import type { ImageType } from "./header.ts";
+import { checkImage, defaultImageLimits, type ImageLimits } from "./limits.ts";
+import { resampleRgb } from "./resample.ts";
+
+/** The side whose pixels name a picture, whatever models are served. */
+export const canonicalSize = 224;
+
+export interface CanonicalImage {
+  readonly imageId: ImageId;
+  /** Side → RGB bytes [side, side, 3], for 224 and every size asked for. */
+  readonly pixels: ReadonlyMap<number, Uint8Array>;
+  readonly source: { readonly type: ImageType; readonly width: number; readonly height: number };
+}
+
+export interface CanonicalOptions {
+  readonly decoder: Decoder;
+  /** The models' input sides; 224 is always made. */
+  readonly sizes?: readonly number[];
+  readonly limits?: ImageLimits;
+}
+
+const domain = new TextEncoder().encode("blip2-edge/image/v1\0");
+
+/** `rgb` holds size * size * 3 bytes. */
+export async function imageIdOf(rgb: Uint8Array, size: number = canonicalSize): Promise<ImageId> {
+  if (rgb.length !== size * size * 3) {
+    throw new RangeError(`expected ${size * size * 3} bytes of RGB, got ${rgb.length}`);
+  }
+  const message = new Uint8Array(domain.length + 8 + rgb.length);
+  message.set(domain);
+  const view = new DataView(message.buffer);
+  view.setUint32(domain.length, size);
+  view.setUint32(domain.length + 4, size);
+  message.set(rgb, domain.length + 8);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", message));
+  return `img_${Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+}
+
+/**
+ * Checks, decodes and stretches one encoded picture. Throws the AppErrors of `checkImage` and of the
+ * decoder. EXIF orientation and colour profiles are not applied, as in the reference.
+ */
+export async function canonicalImage(
+  bytes: Uint8Array,
+  options: CanonicalOptions,
+): Promise<CanonicalImage> {
+  const header = checkImage(bytes, options.limits ?? defaultImageLimits);
+  const sizes = new Set([canonicalSize, ...(options.sizes ?? [])]);
+  const pixels = await options.decoder.decode(
+    bytes,
+    header,
+    (source) => new Map(Array.from(sizes, (size) => [size, resampleRgb(source, size, size)])),
+  );
+  const canonical = pixels.get(canonicalSize) ?? new Uint8Array();
+  const { type, width, height } = header;
+  return { imageId: await imageIdOf(canonical), pixels, source: { type, width, height } };
+}
