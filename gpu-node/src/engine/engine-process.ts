@@ -1,0 +1,72 @@
+// Entry of the engine process: one per device, forked by the door, owner of the sessions. It answers on
+// the IPC channel only and ends when the channel closes, however the door ended, so no orphan stays.
+import process from "node:process";
+import { AppError } from "@blip2-edge/shared/problem";
+import { loadModel } from "../runtime/load-model.ts";
+import { createEngine, type EngineRoom } from "./engine.ts";
+import { createFeatureStore } from "./feature-store.ts";
+import {
+  type EngineSettings,
+  type FromEngine,
+  type InferJob,
+  type ToEngine,
+  toSentError,
+} from "./messages.ts";
+
+const send = (message: FromEngine): void => {
+  if (process.connected) process.send?.(message);
+};
+
+const running = new Map<number, AbortController>();
+let engine: EngineRoom | undefined;
+
+async function start(settings: EngineSettings): Promise<void> {
+  try {
+    const models = [];
+    for (const dir of settings.modelDirs) {
+      models.push(await loadModel(dir, { threads: settings.threads, provider: settings.provider }));
+    }
+    engine = createEngine(models, createFeatureStore(settings.featureStoreMaxBytes));
+    await engine.warmUp();
+    send({ type: "ready", models: engine.models });
+  } catch (error) {
+    send({ type: "failed", error: toSentError(error) });
+  }
+}
+
+async function infer(id: number, job: InferJob): Promise<void> {
+  const controller = new AbortController();
+  running.set(id, controller);
+  try {
+    if (engine === undefined) throw new AppError("not_ready", "The model is still loading.");
+    const outcome = await engine.infer(job, controller.signal, (change) =>
+      send({ type: "store", change }),
+    );
+    send({ type: "result", id, outcome });
+  } catch (error) {
+    send({ type: "error", id, error: toSentError(error) });
+  } finally {
+    running.delete(id);
+  }
+}
+
+process.on("message", (message: ToEngine) => {
+  switch (message.type) {
+    case "start":
+      void start(message.settings);
+      break;
+    case "infer":
+      void infer(message.id, message.job);
+      break;
+    case "cancel":
+      running.get(message.id)?.abort(new AppError("canceled", "The request was cancelled."));
+      break;
+    case "stop":
+      process.exit(0);
+  }
+});
+process.on("disconnect", () => process.exit(0));
+// A signal to the whole process group (Ctrl-C, a service manager) is the door's to obey: it lets what
+// runs finish and then ends this process.
+process.on("SIGINT", () => {});
+process.on("SIGTERM", () => {});

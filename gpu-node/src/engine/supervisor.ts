@@ -1,0 +1,240 @@
+// The door's hold on one engine process: starts it, starts it again with exponential backoff when it
+// ends unasked, ends what was in flight with a retryable problem, and mirrors which features it holds.
+// Never runs a model itself.
+import { AppError } from "@blip2-edge/shared/problem";
+import type { CatalogModel } from "@blip2-edge/shared/wire/protocol";
+import type { EngineChild } from "./fork-engine.ts";
+import {
+  type EngineSettings,
+  featureKey,
+  fromSentError,
+  type InferJob,
+  type InferOutcome,
+} from "./messages.ts";
+
+export type EngineState = "starting" | "ready" | "down" | "stopped";
+
+export interface Supervisor {
+  readonly state: EngineState;
+  readonly pid: number | undefined;
+  /** As announced by the last engine that was ready; empty before the first. */
+  readonly models: readonly CatalogModel[];
+  readonly restarts: number;
+  readonly storeBytes: number;
+  /** Whether the engine holds the features of this job's image. */
+  holds(job: Pick<InferJob, "partition" | "imageId" | "modelRevision">): boolean;
+  /** Starts the engine; resolves when it is ready, rejects when the first start fails. */
+  start(): Promise<void>;
+  /**
+   * Settles when the engine is done with the job, also after the signal asked it to stop.
+   * Errors: `not_ready`, `engine_restarted`, and the engine's own.
+   */
+  infer(job: InferJob, signal: AbortSignal): Promise<InferOutcome>;
+  /** Seconds until the engine may be ready, for Retry-After. */
+  retryAfterS(): number;
+  stop(): Promise<void>;
+}
+
+export interface SupervisorOptions {
+  readonly settings: EngineSettings;
+  readonly fork: () => EngineChild;
+  readonly log: (event: string, fields?: Readonly<Record<string, unknown>>) => void;
+  /** Called whenever an engine that had started is gone. */
+  readonly onDown?: () => void;
+  /** Called once per vision pass, whether or not its request is answered. */
+  readonly onVisionPass?: () => void;
+  readonly now?: () => number;
+  readonly firstBackoffMs?: number;
+  readonly maxBackoffMs?: number;
+  /** An engine that lived this long starts again at the first backoff. */
+  readonly stableMs?: number;
+  /** An engine that has not answered a cancellation for this long is stuck and is killed. */
+  readonly stuckMs?: number;
+  readonly stopGraceMs?: number;
+}
+
+interface Pending {
+  readonly resolve: (outcome: InferOutcome) => void;
+  readonly reject: (error: AppError) => void;
+}
+
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  const {
+    settings,
+    fork,
+    log,
+    now = () => performance.now(),
+    firstBackoffMs = 200,
+    maxBackoffMs = 10_000,
+    stableMs = 30_000,
+    stuckMs = 120_000,
+    stopGraceMs = 5_000,
+  } = options;
+  const pending = new Map<number, Pending>();
+  const held = new Set<string>();
+  let child: EngineChild | undefined;
+  let state: EngineState = "down";
+  let models: readonly CatalogModel[] = [];
+  let restarts = 0;
+  let storeBytes = 0;
+  let nextId = 1;
+  let backoffMs = firstBackoffMs;
+  let launchedAt = 0;
+  let readyAt = 0;
+  let restartAt = 0;
+  let loadMs = 0;
+  let restartTimer: NodeJS.Timeout | undefined;
+  let onStopped: (() => void) | undefined;
+
+  const failPending = (error: AppError): void => {
+    const waiting = [...pending.values()];
+    pending.clear();
+    for (const { reject } of waiting) reject(error);
+  };
+
+  /** Forks once. `onFirst` hears how it went: ready, or the error that ended it. */
+  const launch = (onFirst: (error?: AppError) => void): void => {
+    const engine = fork();
+    child = engine;
+    state = "starting";
+    launchedAt = now();
+    let failure: AppError | undefined;
+    engine.onMessage((message) => {
+      switch (message.type) {
+        case "ready":
+          models = message.models;
+          state = "ready";
+          readyAt = now();
+          loadMs = readyAt - launchedAt;
+          log("engine_ready", { engine_pid: engine.pid, load_ms: Math.round(loadMs) });
+          onFirst();
+          break;
+        case "failed":
+          failure = fromSentError(message.error);
+          engine.kill();
+          break;
+        case "store":
+          for (const key of message.change.removed) held.delete(key);
+          if (message.change.added !== undefined) held.add(message.change.added);
+          storeBytes = message.change.bytes;
+          options.onVisionPass?.();
+          break;
+        case "result":
+          pending.get(message.id)?.resolve(message.outcome);
+          pending.delete(message.id);
+          break;
+        case "error":
+          pending.get(message.id)?.reject(fromSentError(message.error));
+          pending.delete(message.id);
+          break;
+      }
+    });
+    engine.onExit((reason) => {
+      child = undefined;
+      held.clear();
+      storeBytes = 0;
+      if (state === "stopped") {
+        onStopped?.();
+        return;
+      }
+      const wasReady = state === "ready";
+      state = "down";
+      const why = failure?.detail ?? reason;
+      log("engine_ended", { engine_pid: engine.pid, reason: why, internal: failure?.internal });
+      failPending(
+        new AppError(
+          "engine_restarted",
+          "The inference engine stopped during the request; send it again.",
+          { internal: why, retryAfterS: 1 },
+        ),
+      );
+      options.onDown?.();
+      onFirst(failure ?? new AppError("internal", "", { internal: `the engine ended: ${why}` }));
+      if (models.length === 0) return; // never was ready: the caller of start() decides
+      if (wasReady && now() - readyAt >= stableMs) backoffMs = firstBackoffMs;
+      restartAt = now() + backoffMs;
+      restartTimer = setTimeout(() => {
+        restarts += 1;
+        launch(() => {});
+      }, backoffMs);
+      backoffMs = Math.min(backoffMs * 2, maxBackoffMs);
+    });
+    engine.send({ type: "start", settings });
+  };
+
+  const retryAfterS = (): number => {
+    const readyIn = state === "starting" ? launchedAt + loadMs - now() : restartAt + loadMs - now();
+    return Math.max(1, Math.ceil(readyIn / 1000));
+  };
+
+  return {
+    get state() {
+      return state;
+    },
+    get pid() {
+      return child?.pid;
+    },
+    get models() {
+      return models;
+    },
+    get restarts() {
+      return restarts;
+    },
+    get storeBytes() {
+      return storeBytes;
+    },
+    holds: (job) => held.has(featureKey(job)),
+    retryAfterS,
+
+    start: () =>
+      new Promise((resolve, reject) => {
+        launch((error) => (error === undefined ? resolve() : reject(error)));
+      }),
+
+    async infer(job, signal) {
+      const engine = child;
+      if (state !== "ready" || engine === undefined) {
+        throw new AppError("not_ready", "The inference engine is starting; try again soon.", {
+          retryAfterS: retryAfterS(),
+        });
+      }
+      signal.throwIfAborted();
+      const id = nextId;
+      nextId += 1;
+      let stuckTimer: NodeJS.Timeout | undefined;
+      const cancel = (): void => {
+        engine.send({ type: "cancel", id });
+        stuckTimer = setTimeout(() => {
+          log("engine_stuck", { engine_pid: engine.pid });
+          engine.kill();
+        }, stuckMs);
+      };
+      signal.addEventListener("abort", cancel, { once: true });
+      try {
+        return await new Promise<InferOutcome>((resolve, reject) => {
+          pending.set(id, { resolve, reject });
+          engine.send({ type: "infer", id, job });
+        });
+      } finally {
+        clearTimeout(stuckTimer);
+        signal.removeEventListener("abort", cancel);
+      }
+    },
+
+    async stop() {
+      state = "stopped";
+      clearTimeout(restartTimer);
+      failPending(new AppError("not_ready", "The node is shutting down.", { retryAfterS: 5 }));
+      const engine = child;
+      if (engine === undefined) return;
+      await new Promise<void>((resolve) => {
+        const force = setTimeout(() => engine.kill(), stopGraceMs);
+        onStopped = () => {
+          clearTimeout(force);
+          resolve();
+        };
+        engine.send({ type: "stop" });
+      });
+    },
+  };
+}
