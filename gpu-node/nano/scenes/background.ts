@@ -29,18 +29,23 @@ function shadeOf(texture: Scene["background"]["texture"], side: number, random: 
       const strength = random.between(20, 45);
       const alongX = (Math.cos(angle) * strength * 2) / side;
       const alongY = (Math.sin(angle) * strength * 2) / side;
-      return (pixel) => ((pixel % side) - side / 2) * alongX + (Math.floor(pixel / side) - side / 2) * alongY;
+      return (pixel) =>
+        ((pixel % side) - side / 2) * alongX + (Math.floor(pixel / side) - side / 2) * alongY;
     }
     case "noise": {
       const cells = 4 + random.below(25);
       const strength = random.between(10, 26);
-      const grid = Float32Array.from({ length: (cells + 1) ** 2 }, () => random.between(-strength, strength));
-      return (pixel) => bilinear(grid, cells, (pixel % side) / side, Math.floor(pixel / side) / side);
+      const grid = Float32Array.from({ length: (cells + 1) ** 2 }, () =>
+        random.between(-strength, strength),
+      );
+      return (pixel) =>
+        bilinear(grid, cells, (pixel % side) / side, Math.floor(pixel / side) / side);
     }
     case "grain": {
       const strength = random.between(6, 16);
       const grain = new Float32Array(side * side * 3);
-      for (let at = 0; at < grain.length; at++) grain[at] = (random.next() + random.next() - 1) * 1.7 * strength;
+      for (let at = 0; at < grain.length; at++)
+        grain[at] = (random.next() + random.next() - 1) * 1.7 * strength;
       return (pixel, channel) => grain[pixel * 3 + channel]!;
     }
   }

@@ -13,12 +13,14 @@ export const groupName = (group: SceneGroup): string =>
 /** Where the first stands from the second, along the axis on which they differ more; null when it is not plain. */
 export function relationOf(scene: Scene): Relation | null {
   const [one, other] = scene.groups;
-  if (scene.groups.length !== 2 || one?.objects.length !== 1 || other?.objects.length !== 1) return null;
+  if (scene.groups.length !== 2 || one?.objects.length !== 1 || other?.objects.length !== 1)
+    return null;
   const [a, b] = [one.objects[0], other.objects[0]];
   if (a === undefined || b === undefined) return null;
   const dx = a.x - b.x;
   const dy = a.y - b.y;
-  if (Math.max(Math.abs(dx), Math.abs(dy)) < 0.2 || Math.abs(Math.abs(dx) - Math.abs(dy)) < 0.08) return null;
+  if (Math.max(Math.abs(dx), Math.abs(dy)) < 0.2 || Math.abs(Math.abs(dx) - Math.abs(dy)) < 0.08)
+    return null;
   if (Math.abs(dx) > Math.abs(dy)) return dx < 0 ? "to the left of" : "to the right of";
   return dy < 0 ? "above" : "below";
 }

@@ -26,8 +26,23 @@ const sizeRanges = [
   [0.23, 0.38],
 ] as const;
 
-const cutsOfTwo = [[1, 1], [1, 1], [1, 1], [1, 2], [2, 1], [2, 2], [1, 3], [3, 1]] as const;
-const cutsOfThree = [[1, 1, 1], [1, 1, 1], [1, 1, 2], [1, 2, 1], [2, 1, 1]] as const;
+const cutsOfTwo = [
+  [1, 1],
+  [1, 1],
+  [1, 1],
+  [1, 2],
+  [2, 1],
+  [2, 2],
+  [1, 3],
+  [3, 1],
+] as const;
+const cutsOfThree = [
+  [1, 1, 1],
+  [1, 1, 1],
+  [1, 1, 2],
+  [1, 2, 1],
+  [2, 1, 1],
+] as const;
 
 function groupSizes(random: Random, mix: Mix): readonly number[] {
   switch (mix) {
@@ -38,7 +53,14 @@ function groupSizes(random: Random, mix: Mix): readonly number[] {
     case "counting":
       return random.chance(0.5)
         ? [random.pick([1, 2, 2, 3, 3, 4, 4])]
-        : random.pick([[1, 1], [1, 2], [2, 1], [2, 2], [1, 3], [3, 1]]);
+        : random.pick([
+            [1, 1],
+            [1, 2],
+            [2, 1],
+            [2, 2],
+            [1, 3],
+            [3, 1],
+          ]);
     case "mixed":
       switch (random.weighted([0.36, 0.47, 0.17])) {
         case 0:
@@ -78,23 +100,27 @@ export function composeScene(random: Random, styles: StyleWeights, mix: Mix = "m
       [thing, coloured] = pickThing(random);
     }
     used.add(thing.noun);
-    const colour: Colour | null = coloured ? random.pick(colours.filter((other) => other !== background)) : null;
-    const objects = places.splice(0, count).map(
-      (place): SceneObject => ({
-        noun: thing.noun,
-        colour,
-        style: names[random.weighted(weights)] ?? "",
-        slug: thing.category === "shape" ? thing.noun : random.pick(thing.slugs),
-        ...place,
-        angleDegrees: place.angleDegrees,
-        mirrored: random.chance(0.5),
-      }),
-    );
+    const colour: Colour | null = coloured
+      ? random.pick(colours.filter((other) => other !== background))
+      : null;
+    const objects = places.splice(0, count).map((place): SceneObject => ({
+      noun: thing.noun,
+      colour,
+      style: names[random.weighted(weights)] ?? "",
+      slug: thing.category === "shape" ? thing.noun : random.pick(thing.slugs),
+      ...place,
+      angleDegrees: place.angleDegrees,
+      mirrored: random.chance(0.5),
+    }));
     groups.push({ noun: thing.noun, colour, objects });
   }
   groups.sort((left, right) => meanX(left) - meanX(right));
   return {
-    background: { colour: background, texture: random.pick(textures), seed: random.below(0x7fff_ffff) },
+    background: {
+      colour: background,
+      texture: random.pick(textures),
+      seed: random.below(0x7fff_ffff),
+    },
     groups,
   };
 }
@@ -111,12 +137,23 @@ function placeObjects(random: Random, count: number, crowded: boolean): Place[] 
     if (attempt % 40 === 0) shrink *= 0.93;
     const places: Place[] = [];
     for (let index = 0; index < count; index++) {
-      const size = Math.max(low, (crowded ? random.between(0.3, 0.42) : random.between(low, high)) * shrink);
+      const size = Math.max(
+        low,
+        (crowded ? random.between(0.3, 0.42) : random.between(low, high)) * shrink,
+      );
       const angleDegrees = random.between(-20, 20);
       const reach = reachOf(size, angleDegrees);
-      places.push({ x: random.between(reach, 1 - reach), y: random.between(reach, 1 - reach), size, angleDegrees });
+      places.push({
+        x: random.between(reach, 1 - reach),
+        y: random.between(reach, 1 - reach),
+        size,
+        angleDegrees,
+      });
     }
-    if (places.every((place, index) => places.slice(0, index).every((other) => apart(place, other)))) return places;
+    if (
+      places.every((place, index) => places.slice(0, index).every((other) => apart(place, other)))
+    )
+      return places;
   }
 }
 

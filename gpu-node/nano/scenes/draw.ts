@@ -16,7 +16,8 @@ export async function drawScene(scene: Scene, side: number, drawings: Drawings):
     if (sprite !== undefined) stamp(canvas, side, sprite, object);
   }
   const data = new Uint8Array(canvas.length);
-  for (let at = 0; at < canvas.length; at++) data[at] = Math.min(255, Math.max(0, Math.round(canvas[at]!)));
+  for (let at = 0; at < canvas.length; at++)
+    data[at] = Math.min(255, Math.max(0, Math.round(canvas[at]!)));
   return { width: side, height: side, data };
 }
 
@@ -29,12 +30,17 @@ function stamp(canvas: Float32Array, side: number, sprite: Sprite, object: Scene
   const middle = sprite.side / 2;
   const centreX = object.x * side;
   const centreY = object.y * side;
-  const reach = (object.size * side * (Math.abs(Math.cos(angle)) + Math.abs(Math.sin(angle)))) / 2 + 1;
+  const reach =
+    (object.size * side * (Math.abs(Math.cos(angle)) + Math.abs(Math.sin(angle)))) / 2 + 1;
   const last = sprite.side - 1;
   const { data } = sprite;
 
   for (let y = Math.max(0, Math.floor(centreY - reach)); y < Math.min(side, centreY + reach); y++) {
-    for (let x = Math.max(0, Math.floor(centreX - reach)); x < Math.min(side, centreX + reach); x++) {
+    for (
+      let x = Math.max(0, Math.floor(centreX - reach));
+      x < Math.min(side, centreX + reach);
+      x++
+    ) {
       const dx = x + 0.5 - centreX;
       const dy = y + 0.5 - centreY;
       const across = dx * cos + dy * sin;
@@ -51,7 +57,8 @@ function stamp(canvas: Float32Array, side: number, sprite: Sprite, object: Scene
         const column = left + (corner & 1);
         const row = top + (corner >> 1);
         if (column < 0 || row < 0 || column > last || row > last) continue;
-        const share = Math.abs(1 - (corner & 1) - (u - left)) * Math.abs(1 - (corner >> 1) - (v - top));
+        const share =
+          Math.abs(1 - (corner & 1) - (u - left)) * Math.abs(1 - (corner >> 1) - (v - top));
         const at = (row * sprite.side + column) * 4;
         red += share * data[at]!;
         green += share * data[at + 1]!;

@@ -27,7 +27,12 @@ export const shippedSpriteFiles: readonly URL[] = [
 export interface Drawings {
   readonly styles: readonly string[];
   /** From the largest to the smallest; `style` and `slug` are ignored for a drawn shape. */
-  levels(noun: string, colour: Colour | null, style: string, slug: string): Promise<readonly Sprite[]>;
+  levels(
+    noun: string,
+    colour: Colour | null,
+    style: string,
+    slug: string,
+  ): Promise<readonly Sprite[]>;
 }
 
 /** `side`: of the largest level; every next one is 1/√2 of it, down to `smallest`. */
@@ -40,17 +45,23 @@ export async function openDrawings(
   for (const file of files) {
     const parsed = JSON.parse(await readFile(file, "utf8")) as SpriteFile;
     for (const slug of things.flatMap((thing) => thing.slugs)) {
-      if (parsed.bodies[slug] === undefined) throw new Error(`${String(file)} has no drawing "${slug}"`);
+      if (parsed.bodies[slug] === undefined)
+        throw new Error(`${String(file)} has no drawing "${slug}"`);
     }
     byStyle.set(parsed.style, parsed);
   }
 
   const kept = new Map<string, Promise<readonly Sprite[]>>();
   const draw = async (noun: string, colour: Colour | null, style: string, slug: string) => {
-    if (isShape(noun)) return pyramid(await rasterise(shapeSvg(noun, colourValues[colour ?? "gray"]), side), smallest);
+    if (isShape(noun))
+      return pyramid(
+        await rasterise(shapeSvg(noun, colourValues[colour ?? "gray"]), side),
+        smallest,
+      );
     const file = byStyle.get(style);
     const body = file?.bodies[slug];
-    if (file === undefined || body === undefined) throw new Error(`no drawing "${slug}" in style "${style}"`);
+    if (file === undefined || body === undefined)
+      throw new Error(`no drawing "${slug}" in style "${style}"`);
     const box = file.viewBox;
     const svg = `<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="${box}" height="${box}" viewBox="0 0 ${box} ${box}">${body}</svg>`;
     const base = await rasterise(svg, side);
@@ -88,7 +99,8 @@ function shrink(sprite: Sprite, side: number): Sprite {
     forCovered(x * ratio, (x + 1) * ratio, sprite.side, (from, share) => {
       for (let y = 0; y < sprite.side; y++) {
         for (let c = 0; c < 4; c++) {
-          rows[(y * side + x) * 4 + c]! += (share / ratio) * sprite.data[(y * sprite.side + from) * 4 + c]!;
+          rows[(y * side + x) * 4 + c]! +=
+            (share / ratio) * sprite.data[(y * sprite.side + from) * 4 + c]!;
         }
       }
     });
@@ -104,7 +116,12 @@ function shrink(sprite: Sprite, side: number): Sprite {
   return { side, data };
 }
 
-function forCovered(low: number, high: number, limit: number, visit: (index: number, share: number) => void): void {
+function forCovered(
+  low: number,
+  high: number,
+  limit: number,
+  visit: (index: number, share: number) => void,
+): void {
   for (let index = Math.floor(low); index < Math.min(limit, Math.ceil(high)); index++) {
     const share = Math.min(high, index + 1) - Math.max(low, index);
     if (share > 1e-9) visit(index, share);

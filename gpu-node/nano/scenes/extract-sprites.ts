@@ -16,9 +16,13 @@ if (folder === undefined || out === undefined) {
   process.exit(2);
 }
 
-const json = async (name: string) => JSON.parse(await readFile(join(folder, name), "utf8")) as unknown;
+const json = async (name: string) =>
+  JSON.parse(await readFile(join(folder, name), "utf8")) as unknown;
 const set = (await json("icons.json")) as IconSet;
-const info = (await json("info.json")) as { author: { name: string; url: string }; license: { spdx: string } };
+const info = (await json("info.json")) as {
+  author: { name: string; url: string };
+  license: { spdx: string };
+};
 const pack = (await json("package.json")) as { name: string; version: string };
 
 const bodies: Record<string, string> = {};

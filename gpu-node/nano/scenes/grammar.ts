@@ -17,20 +17,25 @@ const singulars: Readonly<Record<string, string>> = {
 export const withArticle = (phrase: string): string =>
   /^(?:[aeio]|u(?!nicorn))/.test(phrase) ? `an ${phrase}` : `a ${phrase}`;
 
-const coloured = (noun: string, colour: Colour | null): string => (colour === null ? noun : `${colour} ${noun}`);
+const coloured = (noun: string, colour: Colour | null): string =>
+  colour === null ? noun : `${colour} ${noun}`;
 
 /** "dog", "red car": without article, as an answer names it. */
-export const bareName = (thing: Thing, colour: Colour | null): string => coloured(thing.noun, colour);
+export const bareName = (thing: Thing, colour: Colour | null): string =>
+  coloured(thing.noun, colour);
 
 /** "a dog", "a red car", "a pair of glasses" */
 export const one = (thing: Thing, colour: Colour | null): string =>
   singulars[thing.noun] ?? withArticle(coloured(thing.noun, colour));
 
-export const pluralName = (thing: Thing, colour: Colour | null): string => coloured(thing.plural, colour);
+export const pluralName = (thing: Thing, colour: Colour | null): string =>
+  coloured(thing.plural, colour);
 
 /** "a dog", "three red cars" */
 export function countedName(thing: Thing, colour: Colour | null, count: number): string {
-  return count === 1 ? one(thing, colour) : `${numberWords[count] ?? "many"} ${pluralName(thing, colour)}`;
+  return count === 1
+    ? one(thing, colour)
+    : `${numberWords[count] ?? "many"} ${pluralName(thing, colour)}`;
 }
 
 /** "a dog, two cats and a red car" */
@@ -49,7 +54,10 @@ export interface NamedGroup {
 export const groupByPhrase: ReadonlyMap<string, NamedGroup> = new Map(
   things.flatMap((thing) =>
     [null, ...(thing.recolourable ? colours : [])].flatMap((colour) =>
-      [1, 2, 3, 4].map((count) => [countedName(thing, colour, count), { noun: thing.noun, colour, count }] as const),
+      [1, 2, 3, 4].map(
+        (count) =>
+          [countedName(thing, colour, count), { noun: thing.noun, colour, count }] as const,
+      ),
     ),
   ),
 );

@@ -12,7 +12,7 @@ import { encodePng } from "./raster.ts";
 import { streamScenes } from "./stream.ts";
 import { things } from "./vocabulary.ts";
 
-const usage = `usage: main.ts stream|sheet|nouns [--seed N] [--from N] [--count N] [--size PIXELS] [--questions N]
+const usage = `usage: main.ts stream|sheet|nouns|plurals [--seed N] [--from N] [--count N] [--size PIXELS] [--questions N]
          [--sprites FILE]...   more styles than the shipped ones (repeatable)
          [--only]              none of the shipped ones
          [--mix training]      extra helpings of hard scenes (stream)
@@ -41,12 +41,21 @@ async function main(): Promise<void> {
     console.log(JSON.stringify(things.map((thing) => thing.noun)));
     return;
   }
+  if (positionals[0] === "plurals") {
+    console.log(
+      JSON.stringify(Object.fromEntries(things.map((thing) => [thing.plural, thing.noun]))),
+    );
+    return;
+  }
   const shipped = values.only ? [] : shippedSpriteFiles;
   const drawings = await openDrawings([...shipped, ...values.sprites], Math.ceil(side * 0.86));
   // The shipped styles are what is measured: two thirds of the objects and more are drawn in them.
   const extra = drawings.styles.length - shipped.length;
   const styles = Object.fromEntries(
-    drawings.styles.map((style, index) => [style, index < shipped.length && extra > 0 ? 0.7 / shipped.length : 0.3]),
+    drawings.styles.map((style, index) => [
+      style,
+      index < shipped.length && extra > 0 ? 0.7 / shipped.length : 0.3,
+    ]),
   );
   switch (positionals[0]) {
     case "stream":
@@ -58,9 +67,15 @@ async function main(): Promise<void> {
           count: Number(values.count),
           questions: Number(values.questions),
           styles: Object.fromEntries(
-            Object.entries(styles).map(([name, weight]) => [name, weight === 0.3 ? 0.3 / Math.max(extra, 1) : weight]),
+            Object.entries(styles).map(([name, weight]) => [
+              name,
+              weight === 0.3 ? 0.3 / Math.max(extra, 1) : weight,
+            ]),
           ),
-          mixes: values.mix === "training" ? { mixed: 0.5, counting: 0.25, pairs: 0.17, crowded: 0.08 } : { mixed: 1 },
+          mixes:
+            values.mix === "training"
+              ? { mixed: 0.5, counting: 0.25, pairs: 0.17, crowded: 0.08 }
+              : { mixed: 1 },
         },
         drawings,
         process.stdout,
@@ -78,14 +93,21 @@ async function main(): Promise<void> {
 /** Six columns by four rows; their captions go to standard output. */
 async function sheet(drawings: Drawings, styles: Readonly<Record<string, number>>): Promise<void> {
   const [columns, rows] = [6, 4];
-  const page = { width: columns * side, height: rows * side, data: new Uint8Array(columns * rows * side * side * 3) };
+  const page = {
+    width: columns * side,
+    height: rows * side,
+    data: new Uint8Array(columns * rows * side * side * 3),
+  };
   for (let index = 0; index < columns * rows; index++) {
     const scene = composeScene(createRandom(seed, Number(values.from) + index), styles);
     const image = await drawScene(scene, side, drawings);
     const left = (index % columns) * side;
     const top = Math.floor(index / columns) * side;
     for (let y = 0; y < side; y++) {
-      page.data.set(image.data.subarray(y * side * 3, (y + 1) * side * 3), ((top + y) * page.width + left) * 3);
+      page.data.set(
+        image.data.subarray(y * side * 3, (y + 1) * side * 3),
+        ((top + y) * page.width + left) * 3,
+      );
     }
     console.log(captionsOf(scene)[0]);
   }
@@ -93,5 +115,7 @@ async function sheet(drawings: Drawings, styles: Readonly<Record<string, number>
 }
 
 // A reader that has seen enough closes the pipe; that is an end, not an error.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+process.stdout.on("error", (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === "EPIPE" ? 0 : 1),
+);
 await main();

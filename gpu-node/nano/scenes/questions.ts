@@ -78,7 +78,9 @@ const askers: Readonly<Record<QuestionKind, Asker>> = {
     if (yes) return [`is there ${withArticle(bareName(thing, group.colour))}?`, "yes"];
     const wrongThing = random.chance(0.3);
     const asked = wrongThing ? absentThing(scene, random, (other) => other.recolourable) : thing;
-    const colour = wrongThing ? group.colour : random.pick(colours.filter((other) => other !== group.colour));
+    const colour = wrongThing
+      ? group.colour
+      : random.pick(colours.filter((other) => other !== group.colour));
     return [`is there ${withArticle(bareName(asked, colour))}?`, "no"];
   },
 
@@ -108,7 +110,9 @@ const askers: Readonly<Record<QuestionKind, Asker>> = {
   category: (scene, random) => {
     const candidates = scene.groups.filter((group) => {
       const { category } = thingNamed(group.noun);
-      return asksFor.has(category) && scene.groups.filter((other) => isOf(other, category)).length === 1;
+      return (
+        asksFor.has(category) && scene.groups.filter((other) => isOf(other, category)).length === 1
+      );
     });
     if (candidates.length === 0) return null;
     const thing = thingNamed(random.pick(candidates).noun);
@@ -147,7 +151,8 @@ const askers: Readonly<Record<QuestionKind, Asker>> = {
 };
 
 const asksFor: ReadonlySet<Category> = new Set(["animal", "food", "vehicle"]);
-const isOf = (group: SceneGroup, category: Category): boolean => thingNamed(group.noun).category === category;
+const isOf = (group: SceneGroup, category: Category): boolean =>
+  thingNamed(group.noun).category === category;
 
 const howMany = (plural: string, random: Random): string =>
   random.chance(0.7) ? `how many ${plural} are there?` : `how many ${plural} can you see?`;
@@ -158,7 +163,11 @@ function colouredGroup(scene: Scene, random: Random): SceneGroup | null {
 }
 
 /** Half of the time of the same category as something that is there: the harder no. */
-function absentThing(scene: Scene, random: Random, allowed: (thing: Thing) => boolean = () => true): Thing {
+function absentThing(
+  scene: Scene,
+  random: Random,
+  allowed: (thing: Thing) => boolean = () => true,
+): Thing {
   const present = new Set(scene.groups.map((group) => group.noun));
   const absent = things.filter((thing) => !present.has(thing.noun) && allowed(thing));
   const near = random.chance(0.5) ? random.pick(scene.groups) : null;
@@ -174,7 +183,10 @@ const singlesOf = (scene: Scene): readonly SceneObject[] =>
 function whatIs(
   scene: Scene,
   random: Random,
-  directions: readonly (readonly [name: string, distance: (one: SceneObject, other: SceneObject) => number])[],
+  directions: readonly (readonly [
+    name: string,
+    distance: (one: SceneObject, other: SceneObject) => number,
+  ])[],
 ): Asked {
   if (scene.groups.some((group) => group.objects.length > 1)) return null;
   const singles = singlesOf(scene);
@@ -184,7 +196,10 @@ function whatIs(
       const there = singles.filter((one) => one !== other && distance(one, other) > 0);
       const [one] = there;
       if (there.length !== 1 || one === undefined || distance(one, other) < 0.2) continue;
-      found.push([`what is ${name} the ${other.noun}?`, bareName(thingNamed(one.noun), one.colour as Colour | null)]);
+      found.push([
+        `what is ${name} the ${other.noun}?`,
+        bareName(thingNamed(one.noun), one.colour as Colour | null),
+      ]);
     }
   }
   return found.length === 0 ? null : random.pick(found);

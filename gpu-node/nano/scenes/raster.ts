@@ -17,7 +17,9 @@ export async function rasterise(svg: string, side: number): Promise<Sprite> {
     .raw()
     .toBuffer({ resolveWithObject: true });
   if (info.width !== side || info.height !== side || info.channels !== 4) {
-    throw new Error(`a drawing came out as ${info.width}×${info.height}×${info.channels}, not ${side}×${side}×4`);
+    throw new Error(
+      `a drawing came out as ${info.width}×${info.height}×${info.channels}, not ${side}×${side}×4`,
+    );
   }
   const out = new Float32Array(data.length);
   for (let at = 0; at < data.length; at += 4) {
@@ -37,8 +39,10 @@ export interface RgbImage {
   readonly data: Uint8Array;
 }
 
-const raw = (image: RgbImage) => sharp(image.data, { raw: { width: image.width, height: image.height, channels: 3 } });
+const raw = (image: RgbImage) =>
+  sharp(image.data, { raw: { width: image.width, height: image.height, channels: 3 } });
 
-export const encodePng = (image: RgbImage): Promise<Buffer> => raw(image).png({ compressionLevel: 9 }).toBuffer();
+export const encodePng = (image: RgbImage): Promise<Buffer> =>
+  raw(image).png({ compressionLevel: 9 }).toBuffer();
 export const encodeJpeg = (image: RgbImage): Promise<Buffer> =>
   raw(image).jpeg({ quality: 88, chromaSubsampling: "4:4:4" }).toBuffer();

@@ -38,4 +38,5 @@ export interface Scene {
   readonly groups: readonly SceneGroup[];
 }
 
-export const objectsOf = (scene: Scene): readonly SceneObject[] => scene.groups.flatMap((group) => group.objects);
+export const objectsOf = (scene: Scene): readonly SceneObject[] =>
+  scene.groups.flatMap((group) => group.objects);

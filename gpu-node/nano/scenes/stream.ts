@@ -26,7 +26,11 @@ export interface StreamOptions {
   readonly mixes: Readonly<Partial<Record<Mix, number>>>;
 }
 
-export async function streamScenes(options: StreamOptions, drawings: Drawings, out: Writable): Promise<void> {
+export async function streamScenes(
+  options: StreamOptions,
+  drawings: Drawings,
+  out: Writable,
+): Promise<void> {
   const mixes = Object.keys(options.mixes) as Mix[];
   const weights = Object.values(options.mixes);
   for (let index = options.from; index < options.from + options.count; index++) {

@@ -1,7 +1,15 @@
 // What can stand in a scene: nouns, the drawings that show them, colours, and what cannot be seen on what.
 // The order of `things` and of `colours` is the label order that training uses: append, never reorder.
 
-export type Category = "animal" | "food" | "vehicle" | "place" | "plant" | "sky" | "thing" | "shape";
+export type Category =
+  | "animal"
+  | "food"
+  | "vehicle"
+  | "place"
+  | "plant"
+  | "sky"
+  | "thing"
+  | "shape";
 
 export interface Thing {
   readonly noun: string;
@@ -91,11 +99,7 @@ const rows: Readonly<Record<Exclude<Category, "shape">, readonly string[]>> = {
     "sailboat* | sailboats | sailboat",
     "ship | ships | ship",
   ],
-  place: [
-    "house* | houses | house",
-    "castle | castles | castle",
-    "tent* | tents | tent",
-  ],
+  place: ["house* | houses | house", "castle | castles | castle", "tent* | tents | tent"],
   plant: [
     "tree | trees | deciduous-tree",
     "pine tree | pine trees | evergreen-tree",
@@ -149,7 +153,16 @@ const rows: Readonly<Record<Exclude<Category, "shape">, readonly string[]>> = {
   ],
 };
 
-const shapeNouns = ["circle", "square", "triangle", "star", "heart", "diamond", "ring", "cross"] as const;
+const shapeNouns = [
+  "circle",
+  "square",
+  "triangle",
+  "star",
+  "heart",
+  "diamond",
+  "ring",
+  "cross",
+] as const;
 export type ShapeNoun = (typeof shapeNouns)[number];
 
 export type Rgb = readonly [red: number, green: number, blue: number];
@@ -184,18 +197,18 @@ export const things: readonly Thing[] = [
       };
     }),
   ),
-  ...shapeNouns.map(
-    (noun): Thing => ({
-      noun,
-      plural: noun === "cross" ? "crosses" : `${noun}s`,
-      category: "shape",
-      slugs: [],
-      recolourable: true,
-    }),
-  ),
+  ...shapeNouns.map((noun): Thing => ({
+    noun,
+    plural: noun === "cross" ? "crosses" : `${noun}s`,
+    category: "shape",
+    slugs: [],
+    recolourable: true,
+  })),
 ];
 
-export const thingIndex: ReadonlyMap<string, number> = new Map(things.map((thing, index) => [thing.noun, index]));
+export const thingIndex: ReadonlyMap<string, number> = new Map(
+  things.map((thing, index) => [thing.noun, index]),
+);
 
 /** Natural drawings that vanish on a background of the colour beside them. */
 export const invisiblePairs: readonly (readonly [noun: string, background: Colour])[] = [
