@@ -1,0 +1,38 @@
+// One request's own things, made by the middleware and read by the routes: plain data and a clock.
+import { AppError } from "@blip2-edge/shared/problem";
+import type { Caller } from "./auth/authenticate.ts";
+import type { LogEvent } from "./log.ts";
+
+export interface RequestContext {
+  readonly requestId: string;
+  /** Aborted when the caller goes away or the time is over; the reason is an AppError. */
+  readonly signal: AbortSignal;
+  readonly remainingMs: () => number;
+  /** What the log line will say; rooms and routes add to it. */
+  readonly event: LogEvent;
+  /** Work that may outlast the answer. */
+  readonly later: (work: Promise<unknown>) => void;
+}
+
+export interface AuthenticatedContext extends RequestContext {
+  readonly caller: Caller;
+}
+
+/** A signal with a deadline whose reasons are problems, and what stops its clock. */
+export function requestSignal(
+  client: AbortSignal,
+  timeoutMs: number,
+): { readonly signal: AbortSignal; readonly stop: () => void } {
+  const controller = new AbortController();
+  const timer = setTimeout(() => {
+    controller.abort(
+      new AppError("deadline_exceeded", `The answer was not ready within ${timeoutMs} ms.`),
+    );
+  }, timeoutMs);
+  const gone = (): void => {
+    controller.abort(new AppError("canceled", "The caller went away."));
+  };
+  if (client.aborted) gone();
+  else client.addEventListener("abort", gone, { once: true });
+  return { signal: controller.signal, stop: () => clearTimeout(timer) };
+}

@@ -1,0 +1,11 @@
+// The compiled codecs, as modules of the bundle: workerd compiles WebAssembly only ahead of time.
+import jpeg from "@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm";
+import png from "@jsquash/png/codec/pkg/squoosh_png_bg.wasm";
+import webp from "@jsquash/webp/codec/dec/webp_dec.wasm";
+import type { CodecModules } from "@blip2-edge/shared/image/decode";
+
+export const codecModules: CodecModules = {
+  jpeg: () => Promise.resolve(jpeg),
+  png: () => Promise.resolve(png),
+  webp: () => Promise.resolve(webp),
+};

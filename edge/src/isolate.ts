@@ -1,0 +1,125 @@
+// Everything that lives as long as an isolate, and the rooms of one request made from it. Only plain
+// data is shared between requests: a promise of one request must never be awaited by another.
+import { createDecoder } from "@blip2-edge/shared/image/decode";
+import { defaultImageLimits } from "@blip2-edge/shared/image/limits";
+import { createSigner } from "@blip2-edge/shared/wire/signature";
+import { authenticator, type Authenticate } from "./auth/authenticate.ts";
+import { keyMemory, keyStore } from "./auth/key-store.ts";
+import type { Bindings } from "./bindings.ts";
+import { resultCache } from "./cache/results.ts";
+import { parseSettings, type Settings } from "./config.ts";
+import type { RequestContext } from "./context.ts";
+import { canonicaliser } from "./images/canonicalise.ts";
+import { codecModules } from "./images/codecs.ts";
+import { decodeBudget } from "./images/decode-budget.ts";
+import { pictureFetcher, type Fetch } from "./images/fetch.ts";
+import { pixelStore } from "./images/pixel-store.ts";
+import { describeError } from "./log.ts";
+import { catalogMemory, models } from "./nodes/catalog.ts";
+import { nodeExchange, type SignRequest } from "./nodes/exchange.ts";
+import { heldImages } from "./nodes/held-images.ts";
+import { nodeInfer } from "./nodes/infer.ts";
+import { partitionTag } from "./nodes/partition-tag.ts";
+import type { Rooms } from "./tasks/generate.ts";
+
+export interface Isolate {
+  readonly settings: Readonly<Settings>;
+  readonly authenticate: Authenticate;
+  roomsFor(context: RequestContext): Rooms;
+}
+
+const catalogKey = "catalog/v1";
+const cacheName = "blip2-edge";
+
+/** `fetch` of a service binding, which must be called as its method. */
+const through = (binding: Bindings["NODE_NET"]): Fetch | undefined =>
+  binding === undefined
+    ? undefined
+    : (url, init) => binding.fetch(url, init as never) as unknown as Promise<Response>;
+const globalFetch: Fetch = (url, init) => fetch(url, init);
+
+/** Throws when the settings are not usable. */
+export function isolate(env: Bindings): Isolate {
+  const settings = parseSettings(env);
+  const decoder = createDecoder(codecModules);
+  const budget = decodeBudget({
+    maxBytes: settings.DECODE_BUDGET_BYTES,
+    waitMs: settings.DECODE_WAIT_MS,
+  });
+  const canonicalise = canonicaliser({
+    decoder,
+    budget,
+    limits: { ...defaultImageLimits, maxBytes: settings.MAX_IMAGE_BYTES },
+  });
+  const fetchPicture = pictureFetcher({
+    policy: { ports: settings.FETCH_PORTS, allowPrivate: settings.ALLOW_FETCH },
+    internet: globalFetch,
+    privateNet: through(env.PRIVATE_NET),
+    maxBytes: settings.MAX_IMAGE_BYTES,
+    timeoutMs: settings.FETCH_TIMEOUT_MS,
+    maxRedirects: settings.MAX_REDIRECTS,
+  });
+  const signer = createSigner({ keys: settings.NODE_KEYS });
+  const sign: SignRequest = (url, { method, contentType, body }) =>
+    signer.sign({
+      method,
+      url: url.href,
+      ...(contentType === undefined ? {} : { contentType }),
+      ...(body === undefined ? {} : { body }),
+    });
+  const exchange = nodeExchange({
+    nodeUrl: settings.NODE_URL,
+    fetch: through(env.NODE_NET) ?? globalFetch,
+    sign,
+  });
+  const infer = nodeInfer({
+    exchange,
+    held: heldImages(),
+    retryWaitMs: settings.NODE_ATTEMPT_WAIT_MS,
+  });
+  const pixels = pixelStore(env.PIXELS);
+  const tag = partitionTag(settings.PARTITION_SECRET);
+  const memory = catalogMemory();
+
+  return {
+    settings,
+    authenticate: authenticator({
+      findKey: keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS }),
+      acceptForeignKeys: settings.ACCEPT_FOREIGN_KEYS,
+    }),
+    roomsFor: ({ event, later }) => ({
+      fetchPicture,
+      canonicalise,
+      pixels,
+      infer,
+      partitionTag: tag,
+      models: models({
+        exchange,
+        memory,
+        backup: {
+          read: () => env.RESULTS.get(catalogKey),
+          write: (text) => env.RESULTS.put(catalogKey, text),
+        },
+        ttlMs: settings.CATALOG_TTL_MS,
+        timeoutMs: settings.CATALOG_TIMEOUT_MS,
+        defaultModel: settings.DEFAULT_MODEL,
+        later,
+        onFault: (why) => {
+          event["catalog_fault"] = why;
+        },
+      }),
+      results: resultCache({
+        front: {
+          match: async (url) => (await caches.open(cacheName)).match(url),
+          put: async (url, response) => (await caches.open(cacheName)).put(url, response),
+        },
+        back: env.RESULTS,
+        ttlS: settings.RESULT_TTL_S,
+        later,
+        onFault: (tier, error) => {
+          event[`cache_${tier}_fault`] = describeError(error);
+        },
+      }),
+    }),
+  };
+}

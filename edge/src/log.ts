@@ -1,0 +1,40 @@
+// One wide event per request, as one line of JSON. Rooms add what they know; nothing else is logged.
+// Secrets do not belong in it, and `redact` takes out what slips in: keys and query strings.
+
+export type LogValue = string | number | boolean | null | undefined | readonly string[];
+export type LogEvent = Record<string, LogValue>;
+export type WriteLine = (line: string) => void;
+
+const keyText = /\bb2e_([0-9A-Za-z]{1,12})_?[0-9A-Za-z]*/g;
+const bearerText = /\b(bearer|basic)\s+[^\s"',;]+/gi;
+const queryText = /(https?:\/\/[^\s"'?#]*)\?[^\s"']*/gi;
+const credentialsText = /(https?:\/\/)[^\s"'/?#@]+@/gi;
+const maxLogCharacters = 2000;
+
+/** Takes keys, bearer tokens, URL credentials and query strings out of a text. */
+export function redact(text: string): string {
+  return text
+    .slice(0, maxLogCharacters)
+    .replaceAll(keyText, "b2e_$1_[secret]")
+    .replaceAll(bearerText, "$1 [secret]")
+    .replaceAll(credentialsText, "$1[secret]@")
+    .replaceAll(queryText, "$1?[query]");
+}
+
+export function writeEvent(event: LogEvent, write: WriteLine): void {
+  const clean: LogEvent = {};
+  for (const [name, value] of Object.entries(event)) {
+    if (value !== undefined) clean[name] = typeof value === "string" ? redact(value) : value;
+  }
+  write(JSON.stringify(clean));
+}
+
+/** An error with its causes, for the log only. */
+export function describeError(error: unknown): string {
+  const parts: string[] = [];
+  for (let at = error, depth = 0; at !== undefined && depth < 5; depth++) {
+    parts.push(at instanceof Error ? `${at.name}: ${at.message}` : String(at));
+    at = at instanceof Error ? at.cause : undefined;
+  }
+  return parts.join(" <- ");
+}

@@ -1,0 +1,61 @@
+// Around every request: its id, its deadline, and its one line in the log.
+import type { MiddlewareHandler } from "hono";
+import type { Env } from "../env.ts";
+import { requestSignal } from "../context.ts";
+import { describeError, writeEvent, type LogEvent, type WriteLine } from "../log.ts";
+import { AppError } from "@blip2-edge/shared/problem";
+
+export interface RequestOptions {
+  readonly timeoutMs: number;
+  readonly write: WriteLine;
+  readonly now?: () => number;
+  readonly newId?: () => string;
+}
+
+const randomId = (): string => `req_${crypto.randomUUID().replaceAll("-", "")}`;
+
+export function requestContext(options: RequestOptions): MiddlewareHandler<Env> {
+  const { timeoutMs, write, now = Date.now, newId = randomId } = options;
+  return async (c, next) => {
+    const startedAt = now();
+    const requestId = newId();
+    const event: LogEvent = {
+      event: "request",
+      at: new Date(startedAt).toISOString(),
+      request_id: requestId,
+      method: c.req.method,
+      path: c.req.path,
+    };
+    const { signal, stop } = requestSignal(c.req.raw.signal, timeoutMs);
+    c.set("context", {
+      requestId,
+      signal,
+      remainingMs: () => startedAt + timeoutMs - now(),
+      event,
+      later: (work) => c.executionCtx.waitUntil(work.catch(() => {})),
+    });
+    await next();
+    stop();
+    const durationMs = now() - startedAt;
+    c.res.headers.set("x-request-id", requestId);
+    c.res.headers.set("server-timing", `total;dur=${durationMs}`);
+    c.res.headers.set("x-content-type-options", "nosniff");
+    event["status"] = c.res.status;
+    event["duration_ms"] = durationMs;
+    if (c.error !== undefined) describeFault(event, c.error);
+    writeEvent(event, write);
+  };
+}
+
+function describeFault(event: LogEvent, error: Error): void {
+  if (error instanceof AppError) {
+    event["problem"] = error.code;
+    event["detail"] = error.detail;
+    event["internal"] = error.internal;
+    if (error.cause !== undefined) event["cause"] = describeError(error.cause);
+    return;
+  }
+  event["problem"] = "internal";
+  event["cause"] = describeError(error);
+  event["stack"] = error.stack;
+}

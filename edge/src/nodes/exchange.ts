@@ -1,0 +1,136 @@
+// One signed HTTP exchange with a node: sends, reads the answer within bounds, turns a problem into an
+// AppError that the public may see. What a node says about itself stays in the log.
+import { AppError, fromProblem, type ProblemCode } from "@blip2-edge/shared/problem";
+import { protocolHeader, protocolVersion } from "@blip2-edge/shared/wire/protocol";
+import { readBounded } from "../read-bounded.ts";
+
+/** `fetch`, or the `fetch` of a service binding. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+export interface NodeRequest {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly contentType: string | undefined;
+  readonly body: Uint8Array | undefined;
+}
+
+/** The headers that prove who asks (RFC 9421); made anew for each attempt. */
+export type SignRequest = (
+  url: URL,
+  request: NodeRequest,
+  headers: Readonly<Record<string, string>>,
+) => Promise<Record<string, string>>;
+
+export interface ExchangeOptions {
+  readonly nodeUrl: string;
+  readonly fetch: Fetch;
+  readonly sign: SignRequest;
+  readonly maxAnswerBytes?: number;
+}
+
+/** The connection broke. Before a byte of answer, asking again is safe: inference has no side effect. */
+export class ConnectionBroke extends Error {
+  readonly answered: boolean;
+  constructor(answered: boolean, cause: unknown) {
+    super(answered ? "the node broke off its answer" : "the node cannot be reached", { cause });
+    this.name = "ConnectionBroke";
+    this.answered = answered;
+  }
+}
+
+const defaultMaxAnswerBytes = 4 * 1024 * 1024;
+
+/** A node's problem whose detail is about the caller's own text and may be shown. */
+const shownCodes: ReadonlySet<ProblemCode> = new Set(["prompt_too_long"]);
+/** Codes that keep their name; their words are replaced by ours. */
+const translated: Partial<Record<ProblemCode, string>> = {
+  overloaded: "Every node is busy. Try again after the time in Retry-After.",
+  deadline_exceeded: "The node did not answer in time. Ask for fewer tokens, or try again.",
+  engine_restarted: "The node stopped during this request and starts again. Try again.",
+  pixels_required: "The node does not hold this image.",
+  revision_mismatch: "The model was replaced during this request. Try again.",
+};
+const maxShownCharacters = 500;
+const defaultRetryAfterS = 2;
+
+export type Exchange = (request: NodeRequest, signal: AbortSignal) => Promise<unknown>;
+
+/** What the public may know of a node's refusal. */
+function publicError(status: number, body: unknown): AppError {
+  const problem = fromProblem(body);
+  const internal = `node ${status} ${problem?.code ?? "without a problem document"}: ${problem?.detail ?? ""}`;
+  if (problem === undefined) {
+    // A tunnel or proxy in between answers for a node that is down.
+    return status >= 500
+      ? unavailable(internal)
+      : new AppError("node_protocol", "The node's answer was not understood.", { internal });
+  }
+  if (shownCodes.has(problem.code)) {
+    return new AppError(problem.code, problem.detail.slice(0, maxShownCharacters), { internal });
+  }
+  const words = translated[problem.code];
+  if (words !== undefined) {
+    const retryAfterS = problem.retryAfterS ?? (problem.kind.status === 503 ? defaultRetryAfterS : undefined);
+    return new AppError(problem.code, words, {
+      internal,
+      ...(retryAfterS === undefined ? {} : { retryAfterS }),
+    });
+  }
+  if (problem.code === "not_ready") return unavailable(internal, problem.retryAfterS);
+  return new AppError("node_protocol", "The node did not accept the edge's request.", { internal });
+}
+
+export function unavailable(internal: string, retryAfterS = defaultRetryAfterS, cause?: unknown): AppError {
+  return new AppError("node_unavailable", "No node can answer now. Try again after the time in Retry-After.", {
+    internal,
+    retryAfterS,
+    cause,
+  });
+}
+
+/** Resolves with the parsed JSON of a 2xx answer. Throws AppError or ConnectionBroke. */
+export function nodeExchange(options: ExchangeOptions): Exchange {
+  const { nodeUrl, sign, maxAnswerBytes = defaultMaxAnswerBytes } = options;
+  return async (request, signal) => {
+    signal.throwIfAborted();
+    const url = new URL(request.path, nodeUrl);
+    const plain: Record<string, string> = {
+      accept: "application/json",
+      [protocolHeader]: protocolVersion,
+      ...(request.contentType === undefined ? {} : { "content-type": request.contentType }),
+    };
+    const headers = { ...plain, ...(await sign(url, request, plain)) };
+    let response: Response;
+    try {
+      response = await options.fetch(url.href, {
+        method: request.method,
+        headers,
+        redirect: "manual",
+        signal,
+        ...(request.body === undefined ? {} : { body: request.body }),
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new ConnectionBroke(false, error);
+    }
+    let text: string;
+    try {
+      const read = await readBounded(response.body, maxAnswerBytes, signal);
+      if (!read.ok) throw new AppError("node_protocol", "The node's answer was too long.");
+      text = new TextDecoder().decode(read.bytes);
+    } catch (error) {
+      if (error instanceof AppError) throw error;
+      signal.throwIfAborted();
+      throw new ConnectionBroke(true, error);
+    }
+    let body: unknown;
+    try {
+      body = JSON.parse(text);
+    } catch {
+      // A connection that ends early may look like the end of the body: half a document.
+      if (response.ok) throw new ConnectionBroke(true, new Error("the answer is not whole JSON"));
+    }
+    if (!response.ok) throw publicError(response.status, body);
+    return body;
+  };
+}

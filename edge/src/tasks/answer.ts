@@ -1,0 +1,48 @@
+// Answers: one question or several about one picture. Each question is cached by itself, and a node is
+// asked only for those that are missing.
+import type { Answer, VqaOptions, VqaResponse } from "@blip2-edge/shared/contracts/vqa";
+import type { AuthenticatedContext } from "../context.ts";
+import type { Answered } from "./caption.ts";
+import { generate, type Rooms } from "./generate.ts";
+import type { PictureSource } from "./open-picture.ts";
+
+/** Puts the question where the template has `{}`. No pattern: `$&` in a question stays `$&`. */
+export const applyTemplate = (template: string, question: string): string =>
+  template.split("{}").join(question);
+
+export async function answer(
+  rooms: Rooms,
+  picture: PictureSource,
+  { model, question, questions, template, ...generation }: VqaOptions,
+  context: AuthenticatedContext,
+): Promise<Answered<VqaResponse>> {
+  const asked = questions ?? (question === undefined ? [] : [question]);
+  const done = await generate(
+    rooms,
+    {
+      picture,
+      model,
+      ability: "vqa",
+      generation,
+      textsFor: ({ question_template: own }) =>
+        asked.map((text) => applyTemplate(template ?? own, text)),
+    },
+    context,
+  );
+  const about = {
+    image_id: done.imageId,
+    model: done.model.model,
+    model_revision: done.model.model_revision,
+  };
+  const answers = asked.map((text, index): Answer => {
+    const result = done.results[index];
+    if (result === undefined) throw new Error("a question without a result");
+    const { text: answerText, log_prob, finish_reason, usage } = result;
+    return { question: text, answer: answerText, log_prob, finish_reason, usage };
+  });
+  const [first] = answers;
+  if (questions === undefined && first !== undefined) {
+    return { outcome: done.outcome, body: { ...first, ...about } };
+  }
+  return { outcome: done.outcome, body: { answers, ...about } };
+}

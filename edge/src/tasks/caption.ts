@@ -1,0 +1,38 @@
+// A caption: one text (the prompt, or nothing) over one picture.
+import type { CaptionOptions, CaptionResponse } from "@blip2-edge/shared/contracts/caption";
+import type { CacheOutcome } from "../cache/answer-headers.ts";
+import type { AuthenticatedContext } from "../context.ts";
+import { generate, type Rooms } from "./generate.ts";
+import type { PictureSource } from "./open-picture.ts";
+
+export interface Answered<Body> {
+  readonly body: Body;
+  readonly outcome: CacheOutcome;
+}
+
+export async function caption(
+  rooms: Rooms,
+  picture: PictureSource,
+  { model, prompt, ...generation }: CaptionOptions,
+  context: AuthenticatedContext,
+): Promise<Answered<CaptionResponse>> {
+  const done = await generate(
+    rooms,
+    { picture, model, ability: "caption", generation, textsFor: () => [prompt ?? null] },
+    context,
+  );
+  const [result] = done.results;
+  if (result === undefined) throw new Error("one text, no result");
+  return {
+    outcome: done.outcome,
+    body: {
+      text: result.text,
+      image_id: done.imageId,
+      model: done.model.model,
+      model_revision: done.model.model_revision,
+      log_prob: result.log_prob,
+      finish_reason: result.finish_reason,
+      usage: result.usage,
+    },
+  };
+}
