@@ -1,0 +1,192 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { EngineChild } from "./fork-engine.ts";
+import type { FromEngine, InferJob, InferOutcome, ToEngine } from "./messages.ts";
+import { createSupervisor } from "./supervisor.ts";
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
+afterEach(() => void vi.useRealTimers());
+
+const settings = { modelDirs: ["m"], threads: 1, provider: "cpu", featureStoreMaxBytes: 0 };
+const job: InferJob = {
+  model: "m",
+  modelRevision: "r",
+  partition: "p",
+  imageId: "i",
+  texts: [null],
+  generation: {
+    max_new_tokens: 1,
+    min_new_tokens: 0,
+    repetition_penalty: 1,
+    no_repeat_ngram_size: 0,
+  },
+};
+const outcome: InferOutcome = {
+  results: [],
+  visionPasses: 1,
+  visionMs: 1,
+  prefillMs: 1,
+  decodeMs: 1,
+};
+const never = new AbortController().signal;
+
+/** Processes that are none: each fork is kept, told what to say and when to end. */
+function fakeProcesses() {
+  const forks: {
+    sent: ToEngine[];
+    says: (message: FromEngine) => void;
+    ends: (reason: string) => void;
+    killed: boolean;
+  }[] = [];
+  const fork = (): EngineChild => {
+    const entry: (typeof forks)[number] = {
+      sent: [],
+      says: () => {},
+      ends: () => {},
+      killed: false,
+    };
+    forks.push(entry);
+    return {
+      pid: 100 + forks.length,
+      send: (message) => void entry.sent.push(message),
+      onMessage: (listener) => void (entry.says = listener),
+      onExit: (listener) => void (entry.ends = listener),
+      kill: () => {
+        entry.killed = true;
+        entry.ends("SIGKILL");
+      },
+    };
+  };
+  return { forks, fork };
+}
+
+async function startedSupervisor(extra: Partial<Parameters<typeof createSupervisor>[0]> = {}) {
+  const { forks, fork } = fakeProcesses();
+  const supervisor = createSupervisor({ settings, fork, log: () => {}, ...extra });
+  const started = supervisor.start();
+  forks[0]?.says({
+    type: "ready",
+    models: [
+      {
+        model: "m",
+        model_revision: "0123456789abcdef",
+        family: "opt",
+        image_size: 224,
+        abilities: ["caption"],
+        question_template: "{}",
+      },
+    ],
+  });
+  await started;
+  return { supervisor, forks };
+}
+
+describe("supervisor", () => {
+  test("a job goes to the engine and its outcome comes back", async () => {
+    const { supervisor, forks } = await startedSupervisor();
+    const answer = supervisor.infer(job, never);
+    expect(forks[0]?.sent.at(-1)).toEqual({ type: "infer", id: 1, job });
+    forks[0]?.says({ type: "result", id: 1, outcome });
+    expect(await answer).toEqual(outcome);
+  });
+
+  test("a first start that fails is the error of start()", async () => {
+    const { forks, fork } = fakeProcesses();
+    const supervisor = createSupervisor({ settings, fork, log: () => {} });
+    const started = supervisor.start();
+    forks[0]?.says({ type: "failed", error: { code: "artifact_invalid", detail: "no manifest" } });
+    await expect(started).rejects.toMatchObject({
+      code: "artifact_invalid",
+      detail: "no manifest",
+    });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(forks).toHaveLength(1);
+  });
+
+  test("when the engine ends, what was in flight is retryable and a new one is started", async () => {
+    const onDown = vi.fn();
+    const { supervisor, forks } = await startedSupervisor({ onDown });
+    const answer = supervisor.infer(job, never);
+    forks[0]?.ends("SIGKILL");
+    await expect(answer).rejects.toMatchObject({ code: "engine_restarted" });
+    expect(onDown).toHaveBeenCalledOnce();
+    expect(supervisor.state).toBe("down");
+    await expect(supervisor.infer(job, never)).rejects.toMatchObject({
+      code: "not_ready",
+      retryAfterS: 1,
+    });
+    await vi.advanceTimersByTimeAsync(200);
+    expect(supervisor.state).toBe("starting");
+    forks[1]?.says({ type: "ready", models: supervisor.models });
+    expect(supervisor.state).toBe("ready");
+    expect(supervisor.restarts).toBe(1);
+    expect(supervisor.pid).toBe(102);
+  });
+
+  test("the pause doubles up to its bound and starts over after a stable life", async () => {
+    const { supervisor, forks } = await startedSupervisor({ maxBackoffMs: 800, stableMs: 5000 });
+    for (const [index, pauseMs] of [200, 400, 800, 800].entries()) {
+      forks[index]?.ends("exit code 1");
+      await vi.advanceTimersByTimeAsync(pauseMs - 1);
+      expect(forks).toHaveLength(index + 1);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(forks).toHaveLength(index + 2);
+    }
+    forks[4]?.says({ type: "ready", models: supervisor.models });
+    await vi.advanceTimersByTimeAsync(5000);
+    forks[4]?.ends("SIGSEGV");
+    await vi.advanceTimersByTimeAsync(200);
+    expect(forks).toHaveLength(6);
+  });
+
+  test("an abort cancels in the engine; the promise waits for the engine's word", async () => {
+    const { supervisor, forks } = await startedSupervisor();
+    const controller = new AbortController();
+    const answer = supervisor.infer(job, controller.signal);
+    controller.abort();
+    expect(forks[0]?.sent.at(-1)).toEqual({ type: "cancel", id: 1 });
+    forks[0]?.says({ type: "error", id: 1, error: { code: "canceled", detail: "" } });
+    await expect(answer).rejects.toMatchObject({ code: "canceled" });
+    await vi.advanceTimersByTimeAsync(200_000);
+    expect(forks[0]?.killed).toBe(false);
+  });
+
+  test("an engine that never answers a cancellation is killed and replaced", async () => {
+    const { supervisor, forks } = await startedSupervisor({ stuckMs: 1000 });
+    const controller = new AbortController();
+    const answer = supervisor.infer(job, controller.signal);
+    const refused = expect(answer).rejects.toMatchObject({ code: "engine_restarted" });
+    controller.abort();
+    await vi.advanceTimersByTimeAsync(1000);
+    await refused;
+    expect(forks[0]?.killed).toBe(true);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(forks).toHaveLength(2);
+  });
+
+  test("it knows what the engine holds and forgets it with the engine", async () => {
+    const onVisionPass = vi.fn();
+    const { supervisor, forks } = await startedSupervisor({ onVisionPass });
+    expect(supervisor.holds(job)).toBe(false);
+    forks[0]?.says({ type: "store", change: { added: "p/i/r", removed: [], bytes: 64 } });
+    expect(supervisor.holds(job)).toBe(true);
+    expect(supervisor.holds({ ...job, partition: "other" })).toBe(false);
+    expect(supervisor.storeBytes).toBe(64);
+    forks[0]?.says({ type: "store", change: { added: "q/i/r", removed: ["p/i/r"], bytes: 64 } });
+    expect(supervisor.holds(job)).toBe(false);
+    expect(onVisionPass).toHaveBeenCalledTimes(2);
+    forks[0]?.ends("SIGKILL");
+    expect(supervisor.holds({ ...job, partition: "q" })).toBe(false);
+    expect(supervisor.storeBytes).toBe(0);
+  });
+
+  test("stop asks the engine to end, insists after the grace, and starts none again", async () => {
+    const { supervisor, forks } = await startedSupervisor({ stopGraceMs: 1000 });
+    const stopped = supervisor.stop();
+    expect(forks[0]?.sent.at(-1)).toEqual({ type: "stop" });
+    await vi.advanceTimersByTimeAsync(1000);
+    await stopped;
+    expect(forks[0]?.killed).toBe(true);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(forks).toHaveLength(1);
+  });
+});

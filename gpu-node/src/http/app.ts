@@ -1,0 +1,199 @@
+// The door: every route of the node. Two mute health routes stand outside; everything else, unknown
+// paths included, is behind the signature, so that who cannot sign learns nothing. Never runs a model
+// and never blocks: the engine is another process.
+import { AppError, problemResponse, toProblem } from "@blip2-edge/shared/problem";
+import { maxFramedBytes } from "@blip2-edge/shared/wire/frame";
+import {
+  type Catalog,
+  type CatalogModel,
+  protocolHeader,
+  protocolVersion,
+} from "@blip2-edge/shared/wire/protocol";
+import type { Verifier } from "@blip2-edge/shared/wire/signature";
+import { Hono } from "hono";
+import type { Dispatcher } from "../engine/dispatcher.ts";
+import type { InferJob } from "../engine/messages.ts";
+import type { EngineState } from "../engine/supervisor.ts";
+import type { Log } from "../observe/log.ts";
+import type { Metrics } from "../observe/metrics.ts";
+import { infer, type Inferred } from "./infer-route.ts";
+import { readBody } from "./read-body.ts";
+
+export interface Door {
+  /** What the door asks of its engine. */
+  readonly engine: {
+    readonly state: EngineState;
+    readonly models: readonly CatalogModel[];
+    holds(job: Pick<InferJob, "partition" | "imageId" | "modelRevision">): boolean;
+    retryAfterS(): number;
+  };
+  readonly dispatcher: Pick<Dispatcher, "infer">;
+  readonly verifier: Verifier;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  /** True once the node is shutting down: it is no longer ready, though what runs may finish. */
+  readonly draining?: () => boolean;
+  readonly bodyTimeoutMs?: number;
+  readonly now?: () => number;
+  readonly requestId?: () => string;
+}
+
+interface Seen {
+  /** Verified body bytes. */
+  body: Uint8Array;
+  inferred?: Inferred;
+  error?: unknown;
+}
+
+const defaultBodyTimeoutMs = 10_000;
+const healthRoutes = new Set(["/healthz", "/readyz"]);
+
+export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
+  const {
+    engine,
+    verifier,
+    metrics,
+    log,
+    draining = () => false,
+    bodyTimeoutMs = defaultBodyTimeoutMs,
+    now = () => performance.now(),
+    requestId = () => crypto.randomUUID(),
+  } = door;
+  const app = new Hono<{ Variables: { seen: Seen } }>();
+  const readyNow = (): boolean => engine.state === "ready" && !draining();
+
+  // Outermost: one log line and one count per request, whatever became of it.
+  app.use(async (c, next) => {
+    const startedAt = now();
+    const seen: Seen = { body: new Uint8Array() };
+    c.set("seen", seen);
+    await next();
+    c.header(protocolHeader, protocolVersion);
+    const tookMs = now() - startedAt;
+    const route = routeOf(c.req.path);
+    if (healthRoutes.has(route) && seen.error === undefined) return;
+    const outcome = seen.error === undefined ? "ok" : toProblem(seen.error).code;
+    metrics.request(route, outcome, tookMs / 1000);
+    logRequest(log, seen, {
+      request_id: requestId(),
+      method: c.req.method,
+      route,
+      status: c.res.status,
+      outcome,
+      duration_ms: round(tookMs),
+      body_bytes: seen.body.length,
+    });
+  });
+
+  app.get("/healthz", (c) => c.json({ status: "ok" }));
+  app.get("/readyz", (c) =>
+    readyNow() ? c.json({ status: "ready" }) : c.json({ status: "not ready" }, 503),
+  );
+
+  app.use(async (c, next) => {
+    const { method, url, headers } = c.req.raw;
+    c.get("seen").body = await verifier.verify({ method, url, headers }, () =>
+      readBody(c.req.raw, { maxBytes: maxFramedBytes(), timeoutMs: bodyTimeoutMs }),
+    );
+    const version = headers.get(protocolHeader);
+    if (version !== protocolVersion) {
+      throw new AppError(
+        "protocol_unsupported",
+        `This node speaks version ${protocolVersion} of the protocol.`,
+      );
+    }
+    await next();
+  });
+
+  app.get("/v1/catalog", (c) => {
+    const catalog: Catalog = { models: [...engine.models] };
+    return c.json(catalog);
+  });
+
+  app.get("/metrics", async (c) =>
+    c.body(await metrics.render(), 200, { "content-type": metrics.contentType }),
+  );
+
+  app.post("/v1/infer", async (c) => {
+    if (!readyNow()) {
+      throw new AppError("not_ready", "The node is not ready; try again soon.", {
+        retryAfterS: engine.retryAfterS(),
+      });
+    }
+    const seen = c.get("seen");
+    const inferred = await infer(
+      {
+        models: () => engine.models,
+        holds: (job) => engine.holds(job),
+        dispatcher: door.dispatcher,
+      },
+      seen.body,
+      c.req.header("content-type") ?? "",
+      c.req.raw.signal,
+    );
+    seen.inferred = inferred;
+    const { response, times } = inferred;
+    const tokens = response.results.reduce((sum, result) => sum + result.token_ids.length, 0);
+    metrics.inference(response.results.length, tokens, times);
+    if (response.vision_passes === 0) metrics.visionPassAvoided();
+    c.header("server-timing", serverTiming(times));
+    return c.json(response);
+  });
+
+  for (const path of ["/v1/catalog", "/metrics", "/v1/infer"]) {
+    app.all(path, () => {
+      throw new AppError("method_not_allowed", "Another method is needed here.");
+    });
+  }
+  app.notFound((c) => fail(c.get("seen"), new AppError("not_found", "There is nothing here.")));
+  app.onError((error, c) => fail(c.get("seen"), error));
+  return app;
+}
+
+/** Remembers the error for the log line and gives its problem. */
+function fail(seen: Seen, error: unknown): Response {
+  seen.error = error;
+  return problemResponse(error);
+}
+
+const knownRoutes = new Set(["/healthz", "/readyz", "/v1/catalog", "/v1/infer", "/metrics"]);
+/** Unknown paths are one label: a caller must not be able to grow the metrics. */
+const routeOf = (path: string): string => (knownRoutes.has(path) ? path : "other");
+
+const round = (milliseconds: number): number => Math.round(milliseconds * 10) / 10;
+
+const serverTiming = (times: Inferred["times"]): string =>
+  [
+    ["queue", times.queueMs],
+    ["vision", times.visionMs],
+    ["prefill", times.prefillMs],
+    ["decode", times.decodeMs],
+  ]
+    .map(([stage, tookMs]) => `${stage};dur=${round(Number(tookMs))}`)
+    .join(", ");
+
+function logRequest(log: Log, seen: Seen, fields: Readonly<Record<string, unknown>>): void {
+  const { inferred, error } = seen;
+  if (error !== undefined) {
+    const known = error instanceof AppError;
+    const internal = known ? error.internal : error instanceof Error ? error.stack : String(error);
+    const line = { ...fields, detail: known ? error.detail : undefined, internal };
+    if (known && error.code !== "internal") log.warn("request", line);
+    else log.error("request", line);
+    return;
+  }
+  log.info("request", {
+    ...fields,
+    ...(inferred === undefined
+      ? {}
+      : {
+          model: inferred.response.model,
+          texts: inferred.response.results.length,
+          vision_passes: inferred.response.vision_passes,
+          queue_ms: round(inferred.times.queueMs),
+          vision_ms: round(inferred.times.visionMs),
+          prefill_ms: round(inferred.times.prefillMs),
+          decode_ms: round(inferred.times.decodeMs),
+        }),
+  });
+}

@@ -1,0 +1,71 @@
+// The door on a socket. Knows @hono/node-server and Node's limits on slow and large heads; what is
+// answered is the app's business.
+import { createAdaptorServer } from "@hono/node-server";
+import { AppError } from "@blip2-edge/shared/problem";
+import type { AddressInfo } from "node:net";
+
+export interface Listener {
+  readonly url: string;
+  /** Takes no new connection, closes the idle ones; resolves when all are closed or the signal aborts. */
+  close(signal: AbortSignal): Promise<void>;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+}
+
+const serverOptions = {
+  maxHeaderSize: 16 * 1024,
+  headersTimeout: 10_000,
+  /** Head and body; the door's own bound on the body is shorter and gives a problem. */
+  requestTimeout: 30_000,
+  /** Longer than the edge keeps an idle connection, so that it never writes into a closing one. */
+  keepAliveTimeout: 75_000,
+} as const;
+const maxConnections = 1024;
+
+const explain = (error: NodeJS.ErrnoException, host: string, port: number): AppError => {
+  if (error.code === "EADDRINUSE") {
+    return new AppError(
+      "usage",
+      `Port ${port} on ${host} is in use; end what listens there or give another --port (0 takes a free one).`,
+    );
+  }
+  if (error.code === "EACCES") {
+    return new AppError(
+      "usage",
+      `Port ${port} may not be opened; ports under 1024 need privileges.`,
+    );
+  }
+  return new AppError("usage", `${host}:${port} cannot be listened on: ${error.message}.`);
+};
+
+/** Errors: `usage` that says why the address cannot be had. */
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const { host, port, fetch } = options;
+  const server = createAdaptorServer({ fetch, hostname: host, serverOptions });
+  // Only node:http servers come back without HTTP/2 options; the type is their union.
+  if (!("closeIdleConnections" in server)) throw new Error("not an HTTP/1.1 server");
+  server.maxConnections = maxConnections;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error) => reject(explain(error, host, port)));
+    server.listen(port, host, resolve);
+  });
+  const address = server.address() as AddressInfo;
+  const shown = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return {
+    url: `http://${shown}:${address.port}`,
+    async close(signal) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const force = (): void => server.closeAllConnections();
+      signal.addEventListener("abort", force, { once: true });
+      if (signal.aborted) force();
+      await closed;
+      signal.removeEventListener("abort", force);
+    },
+  };
+}

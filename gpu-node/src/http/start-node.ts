@@ -1,0 +1,108 @@
+// The node put together: engine process, queue, door, socket, in the order in which they start and end.
+import { createVerifier, type SigningKey } from "@blip2-edge/shared/wire/signature";
+import { createDispatcher } from "../engine/dispatcher.ts";
+import { forkEngine } from "../engine/fork-engine.ts";
+import type { EngineSettings } from "../engine/messages.ts";
+import { createSupervisor } from "../engine/supervisor.ts";
+import type { Log } from "../observe/log.ts";
+import { createMetrics } from "../observe/metrics.ts";
+import { createDoor } from "./app.ts";
+import { listen } from "./listen.ts";
+
+export interface NodeSettings {
+  readonly host: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+  /** Every key is accepted. */
+  readonly keys: readonly SigningKey[];
+  /** Jobs that may wait. */
+  readonly maxQueue: number;
+  readonly engine: EngineSettings;
+  /** How long what runs may take to finish when the node is told to end. */
+  readonly drainMs: number;
+  readonly bodyTimeoutMs?: number;
+  /** Resident memory of this process, in bytes. */
+  readonly rssBytes: () => number;
+}
+
+export interface RunningNode {
+  readonly url: string;
+  /** Of the engines that run now. */
+  enginePids(): number[];
+  /** Takes nothing new, finishes what runs within the bound, ends the engine. Once. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Resolves once the node answers. The port is taken first, so that a wrong one is known before a model
+ * loads; until then requests get `not_ready`. `signal` gives up starting.
+ * Errors: `usage` for the address, the engine's first error.
+ */
+export async function startNode(
+  settings: NodeSettings,
+  log: Log,
+  signal?: AbortSignal,
+): Promise<RunningNode> {
+  let draining = false;
+  const supervisor = createSupervisor({
+    settings: settings.engine,
+    fork: forkEngine,
+    log: (event, fields) => log.info(event, fields),
+    onDown: () => dispatcher.flush(),
+    onVisionPass: () => metrics.visionPass(),
+  });
+  const dispatcher = createDispatcher({ engine: supervisor, maxQueue: settings.maxQueue });
+  const metrics = createMetrics({
+    queueDepth: () => dispatcher.depth,
+    featureStoreBytes: () => supervisor.storeBytes,
+    engineRestarts: () => supervisor.restarts,
+    engineReady: () => supervisor.state === "ready",
+    doorRssBytes: settings.rssBytes,
+  });
+  const app = createDoor({
+    engine: supervisor,
+    dispatcher,
+    verifier: createVerifier({ keys: settings.keys }),
+    metrics,
+    log,
+    draining: () => draining,
+    ...(settings.bodyTimeoutMs === undefined ? {} : { bodyTimeoutMs: settings.bodyTimeoutMs }),
+  });
+  const listener = await listen({
+    host: settings.host,
+    port: settings.port,
+    fetch: (request) => app.fetch(request),
+  });
+
+  let stopping: Promise<void> | undefined;
+  const stopOnce = async (): Promise<void> => {
+    draining = true;
+    log.info("stopping");
+    const bound = AbortSignal.timeout(settings.drainMs);
+    // The socket closes to newcomers at once; connections that carry an answer stay until it is sent.
+    const closed = listener.close(bound);
+    await dispatcher.drain(bound);
+    await supervisor.stop();
+    await closed;
+    log.info("stopped");
+  };
+  const stop = (): Promise<void> => (stopping ??= stopOnce());
+
+  const giveUp = (): void => void stop();
+  signal?.addEventListener("abort", giveUp, { once: true });
+  try {
+    signal?.throwIfAborted();
+    await supervisor.start();
+    signal?.throwIfAborted();
+  } catch (error) {
+    await stop();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", giveUp);
+  }
+  return {
+    url: listener.url,
+    enginePids: () => (supervisor.pid === undefined ? [] : [supervisor.pid]),
+    stop,
+  };
+}
