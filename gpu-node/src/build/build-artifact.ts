@@ -1,0 +1,226 @@
+// The flow of the build wing: checkpoint -> graphs and data -> artifact folder. The folder appears under
+// its name complete or not at all: everything is written beside it and renamed at the end.
+import { createHash, randomBytes } from "node:crypto";
+import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { AppError } from "@blip2-edge/shared/problem";
+import { modelNameSchema } from "@blip2-edge/shared/contracts/caption";
+import { builderFormatVersion, type Manifest, manifestFile } from "../artifact/manifest.ts";
+import { openArtifact } from "../artifact/open-artifact.ts";
+import { type Checkpoint, openCheckpoint } from "../checkpoint/open-checkpoint.ts";
+import {
+  type CheckpointConfig,
+  readCheckpointConfig,
+  tokenizerFiles,
+} from "../checkpoint/read-checkpoint-config.ts";
+import { externalBytes, layOutData } from "../onnx/external-data.ts";
+import { encodeGraph } from "../onnx/model.ts";
+import { partNames } from "../models/graphs.ts";
+import { digestTensors, sameTensor } from "./digest-tensors.ts";
+import { createProgress, formatBytes } from "./progress.ts";
+import { digestSource, modelRevision } from "./source-digest.ts";
+import { lmHead, type Plan, planTensors, tokenEmbedding } from "./tensor-plan.ts";
+import { writeWeights } from "./write-weights.ts";
+
+export interface BuildOptions {
+  /** Folder in Hugging Face's layout. */
+  readonly checkpoint: string;
+  /** The artifact's folder: made here, must not exist. */
+  readonly out: string;
+  /** The model's name; the folder name of `out` by default. */
+  readonly name?: string;
+  readonly signal: AbortSignal;
+  /** Progress lines. */
+  readonly log: (line: string) => void;
+  /** Float32 bytes in one piece of work; bounds memory. */
+  readonly panelBytes?: number;
+}
+
+export interface BuildResult {
+  readonly manifest: Manifest;
+  /** False when `out` already held this very revision. */
+  readonly built: boolean;
+}
+
+const questionTemplate = "Question: {} Answer:";
+const precision: Manifest["precision"] = {
+  name: "fp32",
+  parts: Object.fromEntries(partNames.map((part) => [part, "fp32" as const])),
+};
+
+const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex");
+
+function checkName(name: string): string {
+  if (!modelNameSchema.safeParse(name).success) {
+    throw new AppError(
+      "usage",
+      `${JSON.stringify(name)} is not a model name: lower-case letters, digits, ".", "_", "-", at most 64, optionally "@" and a variant. Give one with --name.`,
+    );
+  }
+  return name;
+}
+
+/** Folder entries, or undefined when there is no folder. */
+const listFolder = (path: string): Promise<string[] | undefined> =>
+  readdir(path).catch((error: unknown) => {
+    if (error instanceof Error && "code" in error) {
+      if (error.code === "ENOENT") return undefined;
+      if (error.code === "ENOTDIR") {
+        throw new AppError("usage", `${path} is a file; give a folder that does not exist yet.`);
+      }
+    }
+    throw error;
+  });
+
+interface Source {
+  readonly checkpoint: Checkpoint;
+  readonly settings: CheckpointConfig;
+  readonly plan: Plan;
+}
+
+async function readSource(options: BuildOptions): Promise<Source> {
+  const settings = await readCheckpointConfig(options.checkpoint, options.signal);
+  const checkpoint = await openCheckpoint(options.checkpoint, options.signal);
+  try {
+    const head = checkpoint.tensors.get(lmHead);
+    const embedding = checkpoint.tensors.get(tokenEmbedding);
+    const tied =
+      head === undefined ||
+      (embedding !== undefined && (await sameTensor(checkpoint, head, embedding, options.signal)));
+    const plan = planTensors(settings.config, checkpoint.tensors, tied);
+    return { checkpoint, settings, plan };
+  } catch (error) {
+    await checkpoint.close();
+    throw error;
+  }
+}
+
+/** What `out` already holds is this revision: nothing to do. Anything else there is not touched. */
+async function findExisting(source: Source, options: BuildOptions): Promise<Manifest | undefined> {
+  const entries = await listFolder(options.out);
+  if (entries === undefined || entries.length === 0) return undefined;
+  if (!entries.includes(manifestFile)) {
+    throw new AppError(
+      "usage",
+      `${options.out} exists and is not an artifact; give a folder that does not exist yet.`,
+    );
+  }
+  const { manifest } = await openArtifact(options.out);
+  options.log(`${options.out} exists: comparing it with the checkpoint`);
+  const digests = await digestTensors(source.checkpoint, source.plan, options.signal);
+  const { digest } = digestSource(source.plan, source.settings, digests);
+  if (manifest.model_revision !== modelRevision(digest, precision)) {
+    throw new AppError(
+      "usage",
+      `${options.out} holds another revision, ${manifest.model_revision} (${manifest.name}). Remove it or give another folder.`,
+    );
+  }
+  return manifest;
+}
+
+async function writeArtifact(
+  source: Source,
+  folder: string,
+  name: string,
+  options: BuildOptions,
+): Promise<Manifest> {
+  const { checkpoint, settings, plan } = source;
+  const { signal, log, panelBytes } = options;
+  const files: Record<string, { sha256: string; bytes: number }> = {};
+  const writeSmall = async (file: string, bytes: Uint8Array) => {
+    await writeFile(join(folder, file), bytes, { flag: "wx", signal });
+    files[file] = { sha256: sha256(bytes), bytes: bytes.length };
+  };
+
+  const weights = partNames.flatMap((part) => plan[part].weights);
+  const totalBytes = weights.reduce((sum, tensor) => sum + externalBytes(tensor), 0);
+  log(`building ${name}: ${weights.length} tensors, ${formatBytes(totalBytes)} of float32`);
+  const progress = createProgress(log, "writing weights", totalBytes);
+  const digests = new Map<string, string>();
+  for (const part of partNames) {
+    const layout = layOutData(`${part}.data`, plan[part].weights);
+    const written = await writeWeights(checkpoint, layout, join(folder, layout.file), {
+      signal,
+      onBytes: progress.add,
+      ...(panelBytes === undefined ? {} : { panelBytes }),
+    });
+    files[layout.file] = { sha256: written.sha256, bytes: written.bytes };
+    for (const [tensor, digest] of written.sources) digests.set(tensor, digest);
+    const placements = new Map(layout.tensors.map((item) => [item.tensor.name, item.placement]));
+    const model = encodeGraph(plan[part].graph, (tensor) => {
+      const placement = placements.get(tensor.name);
+      if (placement === undefined) throw new Error(`${tensor.name} was not laid out`);
+      return placement;
+    });
+    await writeSmall(`${part}.onnx`, model);
+  }
+  await writeSmall(tokenizerFiles.tokenizer, settings.tokenizer.tokenizer);
+  await writeSmall(tokenizerFiles.config, settings.tokenizer.config);
+
+  const { vision, qformer, text, tokens, image } = settings.config;
+  const digested = digestSource(plan, settings, digests);
+  const manifest: Manifest = {
+    format: builderFormatVersion,
+    name,
+    model_revision: modelRevision(digested.digest, precision),
+    family: "opt",
+    source: digested,
+    precision,
+    graphs: {
+      vision: { file: "vision.onnx" },
+      qformer: { file: "qformer.onnx" },
+      decoder: { file: "decoder.onnx" },
+    },
+    image: {
+      size: image.size,
+      rescale_factor: image.rescaleFactor,
+      mean: [...image.mean],
+      std: [...image.std],
+    },
+    vision: { tokens: vision.tokens, hidden: vision.hidden },
+    qformer: { queries: qformer.queries, hidden: qformer.hidden },
+    decoder: {
+      layers: text.layers,
+      heads: text.heads,
+      head_dim: text.headDim,
+      hidden: text.hidden,
+      vocab: text.vocab,
+      context: text.context,
+    },
+    tokens: { ...tokens, eos: [...tokens.eos] },
+    tokenizer: tokenizerFiles,
+    question_template: questionTemplate,
+    files,
+  };
+  await writeFile(join(folder, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`, { signal });
+  return manifest;
+}
+
+/**
+ * Builds an artifact. Leaves nothing behind when it fails or is aborted.
+ * Errors: `checkpoint_invalid`; `usage` when `out` or the name will not do; `artifact_invalid` when `out`
+ * holds a damaged artifact.
+ */
+export async function buildArtifact(options: BuildOptions): Promise<BuildResult> {
+  const out = resolve(options.out);
+  const name = checkName(options.name ?? basename(out));
+  const source = await readSource(options);
+  try {
+    const existing = await findExisting(source, options);
+    if (existing !== undefined) return { manifest: existing, built: false };
+    await mkdir(dirname(out), { recursive: true });
+    const draft = `${out}.building-${randomBytes(6).toString("hex")}`;
+    await mkdir(draft);
+    try {
+      const manifest = await writeArtifact(source, draft, name, options);
+      options.signal.throwIfAborted();
+      await rename(draft, out);
+      return { manifest, built: true };
+    } catch (error) {
+      await rm(draft, { recursive: true, force: true });
+      throw error;
+    }
+  } finally {
+    await source.checkpoint.close();
+  }
+}

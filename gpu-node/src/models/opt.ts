@@ -1,0 +1,131 @@
+// The OPT decoder with a key-value cache: pre-norm blocks, learned positions, logits of the last position.
+// Source of the mathematics: transformers 5.18 models/opt/modeling_opt.py.
+import type { OptConfig } from "../checkpoint/config.ts";
+import type { Graph } from "../onnx/graph.ts";
+import * as ops from "../onnx/ops.ts";
+import { dimAt, type Value } from "../onnx/value.ts";
+import { attention, splitHeads } from "./attention.ts";
+import { layerNorm, linear } from "./layers.ts";
+import type { Weights } from "./weights.ts";
+
+/** torch.nn.LayerNorm's default; OPT's configuration has no field for it. */
+const layerNormEps = 1e-5;
+/** Row of `embed_positions` that position 0 uses. */
+const positionOffset = 2;
+/** Finite, so that a row that may look at nothing gives an average and not NaN. */
+const minFloat32 = -3.4028234663852886e38;
+
+export interface OptInputs {
+  /** i64 [batch, tokens] */
+  readonly inputIds: Value;
+  /** f32 [batch, prefix, hidden]: stands before the tokens; prefix may be 0. */
+  readonly prefixEmbeds: Value;
+  /** i64 [batch, past + prefix + tokens]: 1 where a key may be looked at. */
+  readonly attentionMask: Value;
+  /** i64 [batch, prefix + tokens] */
+  readonly positionIds: Value;
+  /** f32 [batch, heads, past, headDim] of each layer. */
+  readonly past: readonly { readonly key: Value; readonly value: Value }[];
+}
+export interface OptOutputs {
+  /** f32 [batch, vocab] */
+  readonly logits: Value;
+  readonly present: readonly { readonly key: Value; readonly value: Value }[];
+}
+
+/** 0 where a query may look at a key, a very low number elsewhere: f32 [batch, 1, new, all]. */
+function causalBias(graph: Graph, mask: Value, positionIds: Value): Value {
+  const all = dimAt(mask.shape, 1);
+  const fresh = dimAt(positionIds.shape, 1);
+  const keysCount = ops.sizeOf(graph, mask, 1);
+  const newCount = ops.sizeOf(graph, positionIds, 1);
+  const keys = ops.range(graph, ops.scalar(graph, keysCount), all);
+  const queries = ops.add(
+    graph,
+    ops.range(graph, ops.scalar(graph, newCount), fresh),
+    ops.sub(graph, keysCount, newCount),
+  );
+  const causal = ops.lessOrEqual(graph, keys, ops.unsqueeze(graph, queries, [1])); // [new, all]
+  const seen = ops.greater(graph, mask, graph.constant("int64", [0], [])); // [batch, all]
+  const allowed = ops.and(graph, ops.unsqueeze(graph, seen, [1, 2]), causal);
+  const [zero, low] = [0, minFloat32].map((value) => graph.constant("float32", [value], []));
+  return ops.where(graph, allowed, zero as Value, low as Value);
+}
+
+function block(
+  graph: Graph,
+  config: OptConfig,
+  weights: Weights,
+  name: string,
+  x: Value,
+  context: {
+    readonly past: { readonly key: Value; readonly value: Value };
+    readonly bias: Value;
+  },
+) {
+  const { hidden } = config;
+  const inner = layerNorm(graph, weights, `${name}.self_attn_layer_norm`, x, layerNormEps);
+  const project = (which: string): Value =>
+    linear(graph, weights, `${name}.self_attn.${which}_proj`, inner, hidden);
+  const query = project("q");
+  const all = dimAt(context.bias.shape, 3);
+  const key = ops.concat(
+    graph,
+    [context.past.key, splitHeads(graph, project("k"), config)],
+    2,
+    all,
+  );
+  const value = ops.concat(
+    graph,
+    [context.past.value, splitHeads(graph, project("v"), config)],
+    2,
+    all,
+  );
+  const mixed = attention(graph, { query, key, value, bias: context.bias }, config);
+  const attended = linear(graph, weights, `${name}.self_attn.out_proj`, mixed, hidden);
+  const middle = ops.add(graph, x, attended);
+  const normed = layerNorm(graph, weights, `${name}.final_layer_norm`, middle, layerNormEps);
+  const wide = ops.relu(graph, linear(graph, weights, `${name}.fc1`, normed, config.ffn));
+  const narrow = linear(graph, weights, `${name}.fc2`, wide, hidden);
+  return { x: ops.add(graph, middle, narrow), present: { key, value } };
+}
+
+/** `tiedHead`: the checkpoint has no lm_head of its own, the token embedding serves. */
+export function optDecoder(
+  graph: Graph,
+  config: OptConfig,
+  weights: Weights,
+  inputs: OptInputs,
+  tiedHead: boolean,
+): OptOutputs {
+  const { hidden, vocab, context } = config;
+  const name = "language_model.model.decoder";
+  const embedTokens = graph.external(weights(`${name}.embed_tokens.weight`, [vocab, hidden]));
+  const embedPositions = graph.external(
+    weights(`${name}.embed_positions.weight`, [context + positionOffset, hidden]),
+  );
+  const fresh = dimAt(inputs.positionIds.shape, 1);
+  const { hiddenStates, bias } = graph.within("embed", () => {
+    const words = ops.lookUp(graph, embedTokens, inputs.inputIds);
+    const embeds = ops.concat(graph, [inputs.prefixEmbeds, words], 1, fresh);
+    const rows = ops.add(graph, inputs.positionIds, graph.constant("int64", [positionOffset], []));
+    return {
+      hiddenStates: ops.add(graph, embeds, ops.lookUp(graph, embedPositions, rows)),
+      bias: causalBias(graph, inputs.attentionMask, inputs.positionIds),
+    };
+  });
+  let x = hiddenStates;
+  const present = inputs.past.map((past, layer) => {
+    const made = graph.within(`layers.${layer}`, () =>
+      block(graph, config, weights, `${name}.layers.${layer}`, x, { past, bias }),
+    );
+    x = made.x;
+    return made.present;
+  });
+  const last = ops.pick(graph, x, 1, -1); // [batch, hidden]: the norm and the head of one position only
+  const normed = layerNorm(graph, weights, `${name}.final_layer_norm`, last, layerNormEps);
+  const head = tiedHead
+    ? embedTokens
+    : graph.external(weights("language_model.lm_head.weight", [vocab, hidden]));
+  return { logits: ops.gemmTransposed(graph, normed, head), present };
+}

@@ -1,0 +1,39 @@
+// Where each external tensor stands in its data file. Pure arithmetic: the same tensors in the same order
+// give the same file. Tensors start on page borders where that pays, so that the runtime can map the file.
+import { elementTypes } from "./value.ts";
+import type { ExternalTensor, Placement } from "./graph.ts";
+
+/** Every tensor starts at a multiple of this. */
+const tensorAlignment = 64;
+/** Tensors of at least `pagedBytes` start on a page, for the memory map. */
+const pageAlignment = 4096;
+const pagedBytes = 16 * 1024;
+
+export const externalBytes = (tensor: ExternalTensor): number =>
+  tensor.dims.reduce((product, dim) => product * dim, elementTypes[tensor.type].bytes);
+
+const alignUp = (offset: number, alignment: number): number =>
+  Math.ceil(offset / alignment) * alignment;
+
+export interface DataLayout<T extends ExternalTensor> {
+  readonly file: string;
+  readonly bytes: number;
+  /** In the order of the file. */
+  readonly tensors: readonly { readonly tensor: T; readonly placement: Placement }[];
+}
+
+/** Places `tensors` one after another in `file`. */
+export function layOutData<T extends ExternalTensor>(
+  file: string,
+  tensors: Iterable<T>,
+): DataLayout<T> {
+  let end = 0;
+  const placed = [];
+  for (const tensor of tensors) {
+    const bytes = externalBytes(tensor);
+    const offset = alignUp(end, bytes >= pagedBytes ? pageAlignment : tensorAlignment);
+    placed.push({ tensor, placement: { file, offset, bytes } });
+    end = offset + bytes;
+  }
+  return { file, bytes: end, tensors: placed };
+}

@@ -1,0 +1,24 @@
+// A finished graph -> the bytes of its .onnx file: operator set versions, IR version, producer.
+import { encodeModel } from "./model-proto.ts";
+import type { ExternalTensor, Graph, Placement } from "./graph.ts";
+
+/** ONNX 1.16: the first IR version that goes with opset 21. */
+export const irVersion = 10;
+export const opset = 21;
+
+/** `place` says where each external tensor stands; it is asked for every tensor of the graph. */
+export function encodeGraph(
+  graph: Graph,
+  place: (tensor: ExternalTensor) => Placement,
+): Uint8Array {
+  return encodeModel({
+    irVersion: BigInt(irVersion),
+    producerName: "blip2-edge",
+    producerVersion: "0.1.0",
+    graph: graph.toProto(place),
+    opsetImport: [
+      { domain: "", version: BigInt(opset) },
+      ...[...graph.domains].sort().map((domain) => ({ domain, version: 1n })),
+    ],
+  });
+}

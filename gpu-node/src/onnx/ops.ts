@@ -1,0 +1,204 @@
+// ONNX operators as functions: each makes one node and returns a value whose type and shape are
+// inferred here. A wrong call is a mistake in a model's code and throws at once, before any weight is read.
+// Source of the semantics: onnx/docs/Operators.md at opset 21.
+import type { Graph } from "./graph.ts";
+import {
+  addDims,
+  broadcastShapes,
+  describeValue,
+  type Dim,
+  dimAt,
+  type ElementType,
+  fixedDim,
+  formatShape,
+  type Shape,
+  type Value,
+} from "./value.ts";
+import type { AttributeInput } from "./graph.ts";
+
+/** A node with one output. */
+export function single(
+  graph: Graph,
+  op: string,
+  inputs: readonly (Value | undefined)[],
+  type: ElementType,
+  shape: Shape,
+  attributes: Readonly<Record<string, AttributeInput>> = {},
+  domain = "",
+): Value {
+  const [value] = graph.node({ op, inputs, outputs: [{ type, shape }], attributes, domain });
+  if (value === undefined) throw new Error(`${op} has no output`);
+  return value;
+}
+
+const binary = (op: string, result?: ElementType) => (graph: Graph, a: Value, b: Value) => {
+  if (a.type !== b.type) throw new Error(`${op}: ${describeValue(a)} and ${describeValue(b)}`);
+  return single(graph, op, [a, b], result ?? a.type, broadcastShapes(a.shape, b.shape));
+};
+export const add = binary("Add");
+export const sub = binary("Sub");
+export const mul = binary("Mul");
+export const and = binary("And");
+export const lessOrEqual = binary("LessOrEqual", "bool");
+export const greater = binary("Greater", "bool");
+
+export const relu = (graph: Graph, x: Value): Value => single(graph, "Relu", [x], x.type, x.shape);
+
+/** The exact form, x / 2 * (1 + erf(x / sqrt 2)). */
+export const gelu = (graph: Graph, x: Value): Value =>
+  single(graph, "Gelu", [x], x.type, x.shape, { approximate: "none" });
+
+export const softmax = (graph: Graph, x: Value): Value =>
+  single(graph, "Softmax", [x], x.type, x.shape, { axis: -1 });
+
+/** `condition ? a : b`, element by element. */
+export const where = (graph: Graph, condition: Value, a: Value, b: Value): Value =>
+  single(
+    graph,
+    "Where",
+    [condition, a, b],
+    a.type,
+    broadcastShapes(condition.shape, broadcastShapes(a.shape, b.shape)),
+  );
+
+/** [..., m, k] x [..., k, n] -> [..., m, n]. */
+export function matMul(graph: Graph, a: Value, b: Value): Value {
+  if (dimAt(a.shape, -1) !== dimAt(b.shape, -2)) {
+    throw new Error(`MatMul: ${describeValue(a)} x ${describeValue(b)}`);
+  }
+  const stack = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
+  const shape = [...stack, dimAt(a.shape, -2), dimAt(b.shape, -1)];
+  return single(graph, "MatMul", [a, b], a.type, shape);
+}
+
+/** [m, k] x [n, k] -> [m, n]: a product with a weight as it stands in the checkpoint. */
+export function gemmTransposed(graph: Graph, a: Value, b: Value, bias?: Value): Value {
+  if (a.shape.length !== 2 || dimAt(a.shape, 1) !== dimAt(b.shape, 1)) {
+    throw new Error(`Gemm: ${describeValue(a)} x ${describeValue(b)} transposed`);
+  }
+  const shape = [dimAt(a.shape, 0), dimAt(b.shape, 0)];
+  return single(graph, "Gemm", [a, b, bias], a.type, shape, { transB: 1 });
+}
+
+/** Over the last axis, biased variance. */
+export const layerNorm = (
+  graph: Graph,
+  x: Value,
+  weight: Value,
+  bias: Value,
+  epsilon: number,
+): Value =>
+  single(graph, "LayerNormalization", [x, weight, bias], x.type, x.shape, {
+    axis: -1,
+    epsilon: { kind: "float", value: epsilon },
+  });
+
+/** [batch, c, h, w] with [out, c, k, k], stride k, no padding -> [batch, out, h / k, w / k]. */
+export function patchConvolution(graph: Graph, x: Value, weight: Value, bias: Value): Value {
+  const stride = fixedDim(weight.shape, 2);
+  const cells = [2, 3].map((axis) => Math.floor(fixedDim(x.shape, axis) / stride));
+  const shape = [dimAt(x.shape, 0), dimAt(weight.shape, 0), ...cells];
+  return single(graph, "Conv", [x, weight, bias], x.type, shape, {
+    kernel_shape: [stride, stride],
+    strides: [stride, stride],
+  });
+}
+
+export const transpose = (graph: Graph, x: Value, order: readonly number[]): Value => {
+  const shape = order.map((axis) => dimAt(x.shape, axis));
+  return single(graph, "Transpose", [x], x.type, shape, { perm: order });
+};
+
+/**
+ * To `shape`, whose named dimensions must be those of `x`: one at the same place is copied, at most one
+ * other is inferred. The fixed dimensions must multiply to the same number.
+ */
+export function reshape(graph: Graph, x: Value, shape: Shape): Value {
+  const split = (dims: Shape): string => {
+    const named = dims.filter((dim) => typeof dim === "string").sort();
+    const product = dims.reduce<number>(
+      (sum, dim) => (typeof dim === "number" ? sum * dim : sum),
+      1,
+    );
+    return `${named.join("*")}*${product}`;
+  };
+  if (split(shape) !== split(x.shape)) {
+    throw new Error(`Reshape: ${describeValue(x)} to ${formatShape(shape)}`);
+  }
+  const target = shape.map((dim, axis) =>
+    typeof dim === "number" ? dim : dim === x.shape[axis] ? 0 : -1,
+  );
+  if (target.filter((size) => size === -1).length > 1) {
+    throw new Error(`Reshape: ${describeValue(x)} to ${formatShape(shape)} is ambiguous`);
+  }
+  return single(graph, "Reshape", [x, graph.constant("int64", target)], x.type, shape);
+}
+
+/** `axis` counts from the front. `result` overrides the inferred size where it has a better name. */
+export function concat(graph: Graph, parts: readonly Value[], axis: number, result?: Dim): Value {
+  const [first] = parts;
+  if (first === undefined) throw new Error("Concat of nothing");
+  const total = parts.map((part) => dimAt(part.shape, axis)).reduce(addDims);
+  const shape = first.shape.map((dim, index) => (index === axis ? (result ?? total) : dim));
+  return single(graph, "Concat", parts, first.type, shape, { axis });
+}
+
+/** Equal parts along the last axis. */
+export function splitLast(graph: Graph, x: Value, count: number): readonly Value[] {
+  const shape = [...x.shape.slice(0, -1), fixedDim(x.shape, -1) / count];
+  return graph.node({
+    op: "Split",
+    inputs: [x],
+    outputs: Array.from({ length: count }, () => ({ type: x.type, shape })),
+    attributes: { axis: -1, num_outputs: count },
+  });
+}
+
+/** Rows of `table` by index: [rows, ...rest] and [...ids] -> [...ids, ...rest]. */
+export const lookUp = (graph: Graph, table: Value, ids: Value): Value =>
+  single(graph, "Gather", [table, ids], table.type, [...ids.shape, ...table.shape.slice(1)], {
+    axis: 0,
+  });
+
+/** The slice at `index` (from the end when negative) of `axis`, which disappears. */
+export const pick = (graph: Graph, x: Value, axis: number, index: number): Value =>
+  single(
+    graph,
+    "Gather",
+    [x, graph.constant("int64", [index], [])],
+    x.type,
+    x.shape.filter((_, at) => at !== axis),
+    { axis },
+  );
+
+/** The size of one axis as int64 [1]. */
+export const sizeOf = (graph: Graph, x: Value, axis: number): Value =>
+  single(graph, "Shape", [x], "int64", [1], { start: axis, end: axis + 1 });
+
+/** int64 [1] -> int64 scalar. */
+export const scalar = (graph: Graph, x: Value): Value =>
+  single(graph, "Squeeze", [x, graph.constant("int64", [0])], x.type, []);
+
+/** [0, 1, ..., end - 1] of an int64 scalar; `length` names the size. */
+export const range = (graph: Graph, end: Value, length: Dim): Value =>
+  single(
+    graph,
+    "Range",
+    [graph.constant("int64", [0], []), end, graph.constant("int64", [1], [])],
+    "int64",
+    [length],
+  );
+
+/** Adds axes of size 1 at these places of the result. */
+export const unsqueeze = (graph: Graph, x: Value, axes: readonly number[]): Value => {
+  const shape: Dim[] = [...x.shape];
+  for (const axis of [...axes].sort((a, b) => a - b)) shape.splice(axis, 0, 1);
+  return single(graph, "Unsqueeze", [x, graph.constant("int64", axes)], x.type, shape);
+};
+
+/** [1, ...rest] repeated for the batch of `like`: [batch, ...rest]. */
+export function repeatForBatch(graph: Graph, x: Value, like: Value): Value {
+  const rest = x.shape.slice(1).map((_, index) => fixedDim(x.shape, index + 1));
+  const target = concat(graph, [sizeOf(graph, like, 0), graph.constant("int64", rest)], 0);
+  return single(graph, "Expand", [x, target], x.type, [dimAt(like.shape, 0), ...rest]);
+}
