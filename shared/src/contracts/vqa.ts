@@ -8,7 +8,7 @@ export const maxQuestions = 16;
 const questionSchema = z
   .string()
   .max(maxTextCharacters)
-  .refine((text) => text.trim() !== "", "the question is empty");
+  .refine((text) => text.trim() !== "", "is empty");
 
 const vqaFields = {
   question: questionSchema.optional(),
@@ -17,7 +17,7 @@ const vqaFields = {
   template: z
     .string()
     .max(500)
-    .refine((text) => text.split("{}").length === 2, "the template must contain {} exactly once")
+    .refine((text) => text.split("{}").length === 2, "must contain {} exactly once")
     .optional(),
   model: modelNameSchema.optional(),
   ...generationFields,
@@ -25,7 +25,10 @@ const vqaFields = {
 
 const oneForm = (request: { question?: string | undefined; questions?: string[] | undefined }) =>
   (request.question === undefined) !== (request.questions === undefined);
-const oneFormMessage = { error: "give either question or questions", path: ["question"] };
+const oneFormMessage = {
+  error: "or `questions` must be given, and only one of them",
+  path: ["question"],
+};
 
 /** The request without its picture: the part `request` of a multipart body. */
 export const vqaOptionsSchema = z.strictObject(vqaFields).refine(oneForm, oneFormMessage);

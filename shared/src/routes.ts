@@ -1,0 +1,148 @@
+// THE TABLE of the public API. The Worker's router, the client and whatever describes the API read it;
+// nobody writes a path, a scope or a schema a second time.
+import type { z } from "zod";
+import {
+  captionOptionsSchema,
+  captionQuerySchema,
+  captionRequestSchema,
+  captionResponseSchema,
+} from "./contracts/caption.ts";
+import { healthSchema, modelListSchema } from "./contracts/models.ts";
+import { vqaOptionsSchema, vqaRequestSchema, vqaResponseSchema } from "./contracts/vqa.ts";
+import type { ProblemCode } from "./problem.ts";
+
+/** What a key must be allowed; null: anyone, without a key. */
+export type Scope = "infer";
+
+/** How a request's fields travel. With `image` they come as JSON or as multipart (parts `image` and `request`). */
+export type RouteInput =
+  | { readonly kind: "none" }
+  | { readonly kind: "query"; readonly schema: z.ZodType }
+  | {
+      readonly kind: "image";
+      /** The whole request as one JSON body. */
+      readonly schema: z.ZodType;
+      /** The same without its picture: the part `request`. */
+      readonly options: z.ZodType;
+    };
+
+export interface Route {
+  readonly id: string;
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly scope: Scope | null;
+  readonly summary: string;
+  readonly input: RouteInput;
+  readonly response: z.ZodType;
+  /** Every problem that the route may answer with, besides `internal`. */
+  readonly problems: readonly ProblemCode[];
+}
+
+const keyProblems = ["unauthorized", "forbidden"] as const;
+const bodyProblems = [
+  "invalid_request",
+  "body_too_large",
+  "request_timeout",
+  "unsupported_media_type",
+] as const;
+const imageProblems = [
+  "image_required",
+  "image_ambiguous",
+  "image_not_recognised",
+  "image_type_unsupported",
+  "image_corrupt",
+  "image_too_large",
+  "body_too_large",
+] as const;
+const storedImageProblems = ["image_not_found", "image_pixels_gone"] as const;
+const fetchProblems = ["url_refused", "fetch_failed", "fetch_timeout", "fetch_too_large"] as const;
+const modelProblems = ["model_not_found", "prompt_too_long"] as const;
+const nodeProblems = [
+  "node_unavailable",
+  "node_protocol",
+  "overloaded",
+  "deadline_exceeded",
+  "engine_restarted",
+  "not_ready",
+] as const;
+
+const distinct = (...groups: readonly (readonly ProblemCode[])[]): readonly ProblemCode[] => [
+  ...new Set(groups.flat()),
+];
+const inferenceProblems = distinct(
+  keyProblems,
+  bodyProblems,
+  imageProblems,
+  storedImageProblems,
+  fetchProblems,
+  modelProblems,
+  nodeProblems,
+  ["canceled"],
+);
+
+export const routes = {
+  caption: {
+    id: "caption",
+    method: "POST",
+    path: "/v1/caption",
+    scope: "infer",
+    summary: "Says what is in a picture.",
+    input: { kind: "image", schema: captionRequestSchema, options: captionOptionsSchema },
+    response: captionResponseSchema,
+    problems: inferenceProblems,
+  },
+  captionByUrl: {
+    id: "captionByUrl",
+    method: "GET",
+    path: "/v1/caption",
+    scope: "infer",
+    summary: "Says what is in the picture behind a URL, as a request that caches understand.",
+    input: { kind: "query", schema: captionQuerySchema },
+    response: captionResponseSchema,
+    problems: distinct(
+      keyProblems,
+      ["invalid_request"],
+      imageProblems,
+      fetchProblems,
+      modelProblems,
+      nodeProblems,
+      ["canceled"],
+    ),
+  },
+  vqa: {
+    id: "vqa",
+    method: "POST",
+    path: "/v1/vqa",
+    scope: "infer",
+    summary: "Answers one question or several about a picture.",
+    input: { kind: "image", schema: vqaRequestSchema, options: vqaOptionsSchema },
+    response: vqaResponseSchema,
+    problems: inferenceProblems,
+  },
+  models: {
+    id: "models",
+    method: "GET",
+    path: "/v1/models",
+    scope: "infer",
+    summary: "Lists the models that can be asked, in OpenAI's shape.",
+    input: { kind: "none" },
+    response: modelListSchema,
+    problems: distinct(keyProblems, nodeProblems),
+  },
+  health: {
+    id: "health",
+    method: "GET",
+    path: "/healthz",
+    scope: null,
+    summary: "Answers while the Worker runs.",
+    input: { kind: "none" },
+    response: healthSchema,
+    problems: [],
+  },
+} as const satisfies Record<string, Route>;
+
+export type RouteId = keyof typeof routes;
+export type RouteResponse<Id extends RouteId> = z.output<(typeof routes)[Id]["response"]>;
+
+/** The table as a list, for readers that treat every route alike. */
+export const routeList: readonly Route[] = Object.values(routes);
