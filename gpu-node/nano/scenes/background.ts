@@ -9,56 +9,86 @@ import { colourValues } from "./vocabulary.ts";
 /** side × side × 3 floats, about 0..255. */
 export function paintBackground(background: Scene["background"], side: number): Float32Array {
   const random = createRandom(background.seed);
-  const base = colourValues[background.colour].map((value) => value + random.between(-12, 12));
-  const shade = shadeOf(background.texture, side, random);
   const out = new Float32Array(side * side * 3);
-  for (let pixel = 0; pixel < side * side; pixel++) {
-    for (let c = 0; c < 3; c++) out[pixel * 3 + c] = base[c]! + shade(pixel, c);
+  const [red, green, blue] = colourValues[background.colour].map(
+    (value) => value + random.between(-12, 12),
+  );
+  for (let at = 0; at < out.length; at += 3) {
+    out[at] = red!;
+    out[at + 1] = green!;
+    out[at + 2] = blue!;
+  }
+  switch (background.texture) {
+    case "solid":
+      break;
+    case "gradient":
+      addGradient(out, side, random);
+      break;
+    case "noise":
+      addClouds(out, side, random);
+      break;
+    case "grain":
+      addGrain(out, random);
+      break;
   }
   return out;
 }
 
-type Shade = (pixel: number, channel: number) => number;
-
-function shadeOf(texture: Scene["background"]["texture"], side: number, random: Random): Shade {
-  switch (texture) {
-    case "solid":
-      return () => 0;
-    case "gradient": {
-      const angle = random.between(0, 2 * Math.PI);
-      const strength = random.between(20, 45);
-      const alongX = (Math.cos(angle) * strength * 2) / side;
-      const alongY = (Math.sin(angle) * strength * 2) / side;
-      return (pixel) =>
-        ((pixel % side) - side / 2) * alongX + (Math.floor(pixel / side) - side / 2) * alongY;
-    }
-    case "noise": {
-      const cells = 4 + random.below(25);
-      const strength = random.between(10, 26);
-      const grid = Float32Array.from({ length: (cells + 1) ** 2 }, () =>
-        random.between(-strength, strength),
-      );
-      return (pixel) =>
-        bilinear(grid, cells, (pixel % side) / side, Math.floor(pixel / side) / side);
-    }
-    case "grain": {
-      const strength = random.between(6, 16);
-      const grain = new Float32Array(side * side * 3);
-      for (let at = 0; at < grain.length; at++)
-        grain[at] = (random.next() + random.next() - 1) * 1.7 * strength;
-      return (pixel, channel) => grain[pixel * 3 + channel]!;
+function addGradient(out: Float32Array, side: number, random: Random): void {
+  const angle = random.between(0, 2 * Math.PI);
+  const strength = random.between(20, 45);
+  const alongX = (Math.cos(angle) * strength * 2) / side;
+  const alongY = (Math.sin(angle) * strength * 2) / side;
+  for (let y = 0, at = 0; y < side; y++) {
+    for (let x = 0; x < side; x++, at += 3) {
+      add(out, at, (x - side / 2) * alongX + (y - side / 2) * alongY);
     }
   }
 }
 
-/** `x` and `y` in [0, 1) over a grid of (cells + 1)² knots. */
-function bilinear(grid: Float32Array, cells: number, x: number, y: number): number {
-  const column = Math.floor(x * cells);
-  const row = Math.floor(y * cells);
-  const fx = x * cells - column;
-  const fy = y * cells - row;
-  const at = row * (cells + 1) + column;
-  const top = grid[at]! * (1 - fx) + grid[at + 1]! * fx;
-  const bottom = grid[at + cells + 1]! * (1 - fx) + grid[at + cells + 2]! * fx;
-  return top * (1 - fy) + bottom * fy;
+/** Bilinear between the knots of a coarse grid. */
+function addClouds(out: Float32Array, side: number, random: Random): void {
+  const cells = 4 + random.below(25);
+  const strength = random.between(10, 26);
+  const knots = new Float32Array((cells + 1) ** 2);
+  for (let at = 0; at < knots.length; at++) knots[at] = random.between(-strength, strength);
+  for (let y = 0, at = 0; y < side; y++) {
+    const row = Math.floor((y * cells) / side);
+    const fy = (y * cells) / side - row;
+    for (let x = 0; x < side; x++, at += 3) {
+      const column = Math.floor((x * cells) / side);
+      const fx = (x * cells) / side - column;
+      const knot = row * (cells + 1) + column;
+      const top = knots[knot]! + (knots[knot + 1]! - knots[knot]!) * fx;
+      const under = knot + cells + 1;
+      const bottom = knots[under]! + (knots[under + 1]! - knots[under]!) * fx;
+      add(out, at, top + (bottom - top) * fy);
+    }
+  }
+}
+
+/** One table of noise serves all pictures, walked from a place and with a stride that differ. */
+const grainTable = 1 << 16;
+let grain: Float32Array | undefined;
+
+function addGrain(out: Float32Array, random: Random): void {
+  if (grain === undefined) {
+    const noise = createRandom(0);
+    grain = Float32Array.from(
+      { length: grainTable },
+      () => (noise.next() + noise.next() - 1) * 1.7,
+    );
+  }
+  const strength = random.between(6, 16);
+  const start = random.below(grainTable);
+  const stride = 2 * random.below(grainTable / 2) + 1;
+  for (let at = 0; at < out.length; at++) {
+    out[at] = out[at]! + grain[(start + at * stride) & (grainTable - 1)]! * strength;
+  }
+}
+
+function add(out: Float32Array, at: number, shade: number): void {
+  out[at] = out[at]! + shade;
+  out[at + 1] = out[at + 1]! + shade;
+  out[at + 2] = out[at + 2]! + shade;
 }

@@ -15,9 +15,8 @@ export async function drawScene(scene: Scene, side: number, drawings: Drawings):
     const sprite = levels.findLast((level) => level.side >= wanted) ?? levels[0];
     if (sprite !== undefined) stamp(canvas, side, sprite, object);
   }
-  const data = new Uint8Array(canvas.length);
-  for (let at = 0; at < canvas.length; at++)
-    data[at] = Math.min(255, Math.max(0, Math.round(canvas[at]!)));
+  // Rounds and clamps.
+  const data = new Uint8Array(new Uint8ClampedArray(canvas).buffer);
   return { width: side, height: side, data };
 }
 
@@ -49,28 +48,29 @@ function stamp(canvas: Float32Array, side: number, sprite: Sprite, object: Scene
       const left = Math.floor(u);
       const top = Math.floor(v);
       if (left < -1 || top < -1 || left > last || top > last) continue;
-      let red = 0;
-      let green = 0;
-      let blue = 0;
-      let alpha = 0;
-      for (let corner = 0; corner < 4; corner++) {
-        const column = left + (corner & 1);
-        const row = top + (corner >> 1);
-        if (column < 0 || row < 0 || column > last || row > last) continue;
-        const share =
-          Math.abs(1 - (corner & 1) - (u - left)) * Math.abs(1 - (corner >> 1) - (v - top));
-        const at = (row * sprite.side + column) * 4;
-        red += share * data[at]!;
-        green += share * data[at + 1]!;
-        blue += share * data[at + 2]!;
-        alpha += share * data[at + 3]!;
-      }
+      const fx = u - left;
+      const fy = v - top;
+      // Outside of the sprite there is nothing: a corner there has no share.
+      const west = left >= 0 ? 1 - fx : 0;
+      const east = left < last ? fx : 0;
+      const north = top >= 0 ? 1 - fy : 0;
+      const south = top < last ? fy : 0;
+      const a = (Math.max(top, 0) * sprite.side + Math.max(left, 0)) * 4;
+      const b = (Math.max(top, 0) * sprite.side + Math.min(left + 1, last)) * 4;
+      const c = (Math.min(top + 1, last) * sprite.side + Math.max(left, 0)) * 4;
+      const d = (Math.min(top + 1, last) * sprite.side + Math.min(left + 1, last)) * 4;
+      const alpha =
+        north * (west * data[a + 3]! + east * data[b + 3]!) +
+        south * (west * data[c + 3]! + east * data[d + 3]!);
       if (alpha === 0) continue;
       const keep = 1 - alpha / 255;
       const at = (y * side + x) * 3;
-      canvas[at] = canvas[at]! * keep + red;
-      canvas[at + 1] = canvas[at + 1]! * keep + green;
-      canvas[at + 2] = canvas[at + 2]! * keep + blue;
+      for (let channel = 0; channel < 3; channel++) {
+        canvas[at + channel] =
+          canvas[at + channel]! * keep +
+          north * (west * data[a + channel]! + east * data[b + channel]!) +
+          south * (west * data[c + channel]! + east * data[d + channel]!);
+      }
     }
   }
 }

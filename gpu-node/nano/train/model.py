@@ -5,8 +5,11 @@ same function of a doubled picture: the exported kernel is the trained one, each
 by 4. The weights live in transformers' modules, so save_pretrained writes exactly the published layout.
 """
 
+import copy
 import math
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -141,13 +144,11 @@ class Heads(nn.Module):
 
 def export(model, folder, tokenizer_folder, shard="11MB"):
     """save_pretrained in half precision, in shards, with the tokenizer and the processor's files beside it."""
-    import copy
-    import shutil
-    from pathlib import Path
-
     out = copy.deepcopy(model)
     embedding = out.vision_model.embeddings.patch_embedding
     embedding.weight = nn.Parameter(unfold_kernel(embedding.weight.data).contiguous())
     out.half().save_pretrained(folder, max_shard_size=shard)
     for name in ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json"):
-        shutil.copy(Path(tokenizer_folder) / name, Path(folder) / name)
+        shutil.copyfile(Path(tokenizer_folder) / name, Path(folder) / name)
+    for file in Path(folder).iterdir():  # safetensors are written for the owner's eyes only
+        file.chmod(0o644)
