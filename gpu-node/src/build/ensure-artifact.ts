@@ -2,7 +2,7 @@
 // changes with the checkpoint's files and the builder, so a stale one is never served; several processes may
 // ask at the same time, and each gets a whole folder.
 import { createHash } from "node:crypto";
-import { readdir, rm, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError } from "@blip2-edge/shared/problem";
 import { builderFormatVersion } from "../artifact/manifest.ts";
@@ -35,29 +35,47 @@ async function fingerprint(folder: string): Promise<string> {
   return createHash("sha256").update(text).digest("hex").slice(0, 12);
 }
 
-const isWhole = (folder: string): Promise<boolean> =>
-  openArtifact(folder).then(
-    () => true,
-    () => false,
+/** Whole ones are used, absent ones can be built; a damaged one is left alone: it may be in use. */
+async function inspectFolder(folder: string): Promise<"whole" | "absent" | "damaged"> {
+  const found = await stat(folder).catch(() => undefined);
+  if (found === undefined) return "absent";
+  return openArtifact(folder).then(
+    () => "whole" as const,
+    () => "damaged" as const,
   );
+}
+
+/** More damaged copies than anyone makes by accident. */
+const maxCopies = 8;
 
 /**
  * The folder of an artifact of `checkpoint` that is whole, built if there is none.
- * Errors: as `buildArtifact`.
+ * Errors: as `buildArtifact`; `artifact_invalid` when damaged copies fill `root`.
  */
 export async function ensureArtifact(options: EnsureOptions): Promise<string> {
   const { checkpoint, root, name, signal, log } = options;
-  const folder = join(root, `${name}-${await fingerprint(checkpoint)}`);
-  if (await isWhole(folder)) return folder;
-  signal.throwIfAborted();
-  // A damaged one (a file removed by hand) gives way; a good one is never here.
-  await rm(folder, { recursive: true, force: true });
-  try {
-    await buildArtifact({ checkpoint, out: folder, name, signal, log });
-  } catch (error) {
-    // Another process was faster: its rename made ours fail, and its artifact is as good.
+  const base = join(root, `${name}-${await fingerprint(checkpoint)}`);
+  for (let copy = 0; copy < maxCopies; copy += 1) {
     signal.throwIfAborted();
-    if (!(await isWhole(folder))) throw error;
+    const folder = copy === 0 ? base : `${base}-${copy}`;
+    const state = await inspectFolder(folder);
+    if (state === "whole") return folder;
+    if (state === "damaged") {
+      log(`${folder} is damaged and can be removed; building another`);
+      continue;
+    }
+    try {
+      await buildArtifact({ checkpoint, out: folder, name, signal, log });
+      return folder;
+    } catch (error) {
+      // Another process was faster: its rename made ours fail, and its artifact is as good.
+      signal.throwIfAborted();
+      if ((await inspectFolder(folder)) !== "whole") throw error;
+      return folder;
+    }
   }
-  return folder;
+  throw new AppError(
+    "artifact_invalid",
+    `${base} and ${maxCopies - 1} copies of it are damaged. Remove them.`,
+  );
 }
