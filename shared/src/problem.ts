@@ -53,6 +53,9 @@ export const problemKinds = {
   signature_invalid: kind(401, "The request's signature is not valid"),
   protocol_unsupported: kind(400, "The protocol version is not supported"),
   canceled: kind(499, "The caller went away"),
+  // Clients of the API
+  api_unreachable: kind(503, "The API cannot be reached", true),
+  api_unexpected: kind(502, "The API gave an answer that was not understood", true),
   // Checkpoints and artifacts (command line; never sent to the world)
   checkpoint_invalid: kind(422, "The checkpoint cannot be used"),
   artifact_invalid: kind(422, "The artifact cannot be used"),
@@ -143,9 +146,17 @@ const isProblemCode = (value: unknown): value is ProblemCode =>
 /** Reads a problem+json body back into an AppError; undefined when it is not one of ours. */
 export function fromProblem(body: unknown): AppError | undefined {
   if (typeof body !== "object" || body === null) return undefined;
-  const { code, detail, retry_after_s: retryAfterS } = body as Record<string, unknown>;
+  const { code, detail, retry_after_s: retryAfterS, errors } = body as Record<string, unknown>;
   if (!isProblemCode(code)) return undefined;
+  const faults = Array.isArray(errors) ? errors.filter(isFault) : [];
   return new AppError(code, typeof detail === "string" ? detail : problemKinds[code].title, {
     ...(typeof retryAfterS === "number" ? { retryAfterS } : {}),
+    ...(faults.length === 0 ? {} : { errors: faults }),
   });
+}
+
+function isFault(value: unknown): value is { field: string; message: string } {
+  if (typeof value !== "object" || value === null) return false;
+  const { field, message } = value as Record<string, unknown>;
+  return typeof field === "string" && typeof message === "string";
 }

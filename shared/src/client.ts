@@ -1,0 +1,162 @@
+// The typed client of the public API, read off the route table. It runs wherever fetch does.
+// Every failure, of the network too, is an AppError; nothing is retried here.
+import type { z } from "zod";
+import type { CaptionOptions, CaptionQuery, CaptionResponse } from "./contracts/caption.ts";
+import type { ImageInput } from "./contracts/image.ts";
+import type { ModelList } from "./contracts/models.ts";
+import type { VqaOptions, VqaResponse } from "./contracts/vqa.ts";
+import { AppError, fromProblem } from "./problem.ts";
+import { type Route, type RouteId, type RouteResponse, routes } from "./routes.ts";
+
+/** A picture as the API takes it, or its file's bytes, which are sent as they are (multipart). */
+export type ClientImage = ImageInput | { readonly bytes: Uint8Array };
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface Client {
+  readonly caption: (
+    request: CaptionOptions & { readonly image: ClientImage },
+    options?: CallOptions,
+  ) => Promise<CaptionResponse>;
+  /** The form that caches understand. */
+  readonly captionByUrl: (query: CaptionQuery, options?: CallOptions) => Promise<CaptionResponse>;
+  readonly vqa: (
+    request: VqaOptions & { readonly image: ClientImage },
+    options?: CallOptions,
+  ) => Promise<VqaResponse>;
+  readonly models: (options?: CallOptions) => Promise<ModelList>;
+}
+
+export interface ClientOptions {
+  /** Where the API is; a path in it is kept. */
+  readonly url: string | URL;
+  readonly key: string;
+  readonly fetch?: typeof globalThis.fetch;
+  /** An answer that is longer is not read to its end. */
+  readonly maxResponseBytes?: number;
+}
+
+interface Body {
+  readonly query?: Readonly<Record<string, unknown>>;
+  readonly json?: unknown;
+  readonly form?: FormData;
+}
+
+/** Throws nothing itself; each call throws the API's problem, api_unreachable, api_unexpected, canceled or deadline_exceeded. */
+export function createClient(options: ClientOptions): Client {
+  const { key, maxResponseBytes = 8 * 1024 * 1024 } = options;
+  const doFetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+  const base = new URL(options.url);
+
+  const call = async <Id extends RouteId>(
+    id: Id,
+    { query, json, form }: Body,
+    { signal }: CallOptions = {},
+  ): Promise<RouteResponse<Id>> => {
+    const route: Route = routes[id];
+    const url = new URL(base);
+    url.pathname = `${url.pathname.replace(/\/+$/, "")}${route.path}`;
+    url.hash = "";
+    url.search = searchOf(query);
+    const headers = new Headers({ authorization: `Bearer ${key}`, accept: "application/json" });
+    if (json !== undefined) headers.set("content-type", "application/json");
+    try {
+      const response = await doFetch(url, {
+        method: route.method,
+        headers,
+        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+        ...(form === undefined ? {} : { body: form }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+      const text = await readText(response, maxResponseBytes);
+      return readAnswer(response.status, text, route.response) as RouteResponse<Id>;
+    } catch (error) {
+      throw asAppError(error, base, signal);
+    }
+  };
+
+  return {
+    caption: (request, callOptions) => call("caption", bodyOf(request), callOptions),
+    captionByUrl: (query, callOptions) => call("captionByUrl", { query }, callOptions),
+    vqa: (request, callOptions) => call("vqa", bodyOf(request), callOptions),
+    models: (callOptions) => call("models", {}, callOptions),
+  };
+}
+
+function searchOf(query: Readonly<Record<string, unknown>> = {}): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) search.set(name, String(value));
+  }
+  return search.toString();
+}
+
+function bodyOf({ image, ...fields }: { readonly image: ClientImage }): Body {
+  if (!("bytes" in image)) return { json: { ...fields, image } };
+  const form = new FormData();
+  form.set("request", JSON.stringify(fields));
+  form.set("image", new Blob([image.bytes as Uint8Array<ArrayBuffer>]), "image");
+  return { form };
+}
+
+async function readText(response: Response, maxBytes: number): Promise<string> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return "";
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    bytes += value.length;
+    if (bytes > maxBytes) {
+      await reader.cancel();
+      throw new AppError("api_unexpected", `The API's answer is longer than ${maxBytes} bytes.`);
+    }
+    text += decoder.decode(value, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+function readAnswer(status: number, text: string, schema: z.ZodType): unknown {
+  const body = parseJson(text);
+  if (status >= 200 && status < 300) {
+    const parsed = schema.safeParse(body);
+    if (parsed.success) return parsed.data;
+    throw new AppError("api_unexpected", "The API's answer does not have the expected form.", {
+      internal: parsed.error.message,
+    });
+  }
+  throw (
+    fromProblem(body) ??
+    new AppError(
+      "api_unexpected",
+      `The API answered with status ${status} and no problem document. Is the URL that of a blip2-edge Worker?`,
+    )
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function asAppError(error: unknown, url: URL, signal: AbortSignal | undefined): AppError {
+  if (error instanceof AppError) return error;
+  if (signal?.aborted) {
+    const timedOut = (signal.reason as { name?: unknown } | undefined)?.name === "TimeoutError";
+    return timedOut
+      ? new AppError("deadline_exceeded", "The answer did not come in time.", { cause: error })
+      : new AppError("canceled", "The call was canceled.", { cause: error });
+  }
+  return new AppError(
+    "api_unreachable",
+    `The API at ${url.origin} cannot be reached. Is it running, and is the address right?`,
+    { cause: error },
+  );
+}
