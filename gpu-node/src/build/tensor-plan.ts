@@ -68,7 +68,7 @@ export function planTensors(
       const tensor: ExternalTensor = {
         name: transposed ? `${name}.transposed` : name,
         type: "float32",
-        dims: transposed ? [...dims].reverse() : dims,
+        dims: transposed ? dims.toReversed() : dims,
       };
       const first = !claimed.has(name);
       claimed.add(name);

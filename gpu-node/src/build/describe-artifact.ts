@@ -1,0 +1,84 @@
+// What an artifact is, in numbers read from its manifest and its graphs: sizes, parameters, digests. No
+// weight is read.
+import { readFile } from "node:fs/promises";
+import type { Artifact } from "../artifact/open-artifact.ts";
+import { decodeModel } from "../onnx/model-proto.ts";
+
+export interface PartDescription {
+  /** Numbers in the part's weights. */
+  readonly parameters: number;
+  /** The model file and the data files that it reads. */
+  readonly bytes: number;
+  readonly precision: string;
+  /** Digest of the part's tensors in the source checkpoint. */
+  readonly source_digest: string;
+  readonly files: readonly string[];
+}
+
+export interface ArtifactDescription {
+  readonly artifact: string;
+  readonly name: string;
+  readonly model_revision: string;
+  readonly format: number;
+  readonly family: string;
+  readonly precision: string;
+  readonly image_size: number;
+  readonly queries: number;
+  readonly context: number;
+  readonly vocab: number;
+  readonly bytes: number;
+  readonly source_digest: string;
+  readonly parts: Readonly<Record<string, PartDescription>>;
+  readonly files: Readonly<Record<string, { readonly sha256: string; readonly bytes: number }>>;
+}
+
+/** Parameters of the weights outside the model file, and the files they stand in. */
+async function readGraph(path: string, signal: AbortSignal) {
+  const { graph } = decodeModel(await readFile(path, { signal }));
+  const weights = graph.initializer.filter(({ dataLocation }) => dataLocation === 1);
+  const parameters = weights.reduce(
+    (sum, { dims }) => sum + dims.reduce((product, dim) => product * Number(dim), 1),
+    0,
+  );
+  const locations = weights.flatMap(({ externalData = [] }) =>
+    externalData.filter(({ key }) => key === "location").map(({ value }) => value),
+  );
+  return { parameters, files: [...new Set(locations)] };
+}
+
+export async function describeArtifact(
+  artifact: Artifact,
+  signal: AbortSignal,
+): Promise<ArtifactDescription> {
+  const { folder, manifest } = artifact;
+  const sizeOf = (files: readonly string[]): number =>
+    files.reduce((sum, file) => sum + (manifest.files[file]?.bytes ?? 0), 0);
+  const parts: Record<string, PartDescription> = {};
+  for (const [part, { file }] of Object.entries(manifest.graphs)) {
+    const graph = await readGraph(artifact.path(file), signal);
+    const files = [file, ...graph.files];
+    parts[part] = {
+      parameters: graph.parameters,
+      bytes: sizeOf(files),
+      precision: manifest.precision.parts[part] ?? manifest.precision.name,
+      source_digest: manifest.source.parts[part] ?? "",
+      files,
+    };
+  }
+  return {
+    artifact: folder,
+    name: manifest.name,
+    model_revision: manifest.model_revision,
+    format: manifest.format,
+    family: manifest.family,
+    precision: manifest.precision.name,
+    image_size: manifest.image.size,
+    queries: manifest.qformer.queries,
+    context: manifest.decoder.context,
+    vocab: manifest.decoder.vocab,
+    bytes: sizeOf(Object.keys(manifest.files)),
+    source_digest: manifest.source.digest,
+    parts,
+    files: manifest.files,
+  };
+}

@@ -1,0 +1,68 @@
+// `blip2 inspect DIR [--json] [--verify]`
+import { parseArgs } from "node:util";
+import { AppError } from "@blip2-edge/shared/problem";
+import { openArtifact } from "../artifact/open-artifact.ts";
+import { verifyArtifact } from "../artifact/verify-artifact.ts";
+import { type ArtifactDescription, describeArtifact } from "../build/describe-artifact.ts";
+import { createProgress, formatBytes } from "../build/progress.ts";
+import type { CliIo } from "./io.ts";
+
+export const inspectUsage = "blip2 inspect DIR [--json] [--verify]";
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        json: { type: "boolean", default: false },
+        verify: { type: "boolean", default: false },
+      },
+    });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new AppError("usage", `${why}. Usage: ${inspectUsage}`, { cause });
+  }
+}
+
+function formatDescription(described: ArtifactDescription): string[] {
+  const { name, model_revision: revision, family, precision } = described;
+  const total = Object.values(described.parts).reduce((sum, part) => sum + part.parameters, 0);
+  return [
+    `${name} ${revision}  (${family}, ${precision}, format ${described.format})`,
+    `image ${described.image_size} x ${described.image_size}, ${described.queries} queries, context ${described.context}, vocabulary ${described.vocab}`,
+    `${total.toLocaleString("en")} parameters, ${formatBytes(described.bytes)}, source ${described.source_digest}`,
+    "",
+    ...Object.entries(described.parts).map(
+      ([part, { parameters, bytes, precision: stored, source_digest: digest }]) =>
+        `${part.padEnd(8)}  ${stored}  ${parameters.toLocaleString("en").padStart(15)} parameters  ${formatBytes(bytes).padStart(9)}  source ${digest.slice(0, 16)}`,
+    ),
+    "",
+    ...Object.entries(described.files).map(
+      ([file, { bytes, sha256 }]) =>
+        `${file.padEnd(22)}  ${formatBytes(bytes).padStart(9)}  sha256 ${sha256}`,
+    ),
+  ];
+}
+
+/** Exit status: 0 when the artifact is whole. Errors: AppError, for the entry to print. */
+export async function inspect(args: readonly string[], io: CliIo): Promise<number> {
+  const { values, positionals } = parse(args);
+  const [folder, ...more] = positionals;
+  if (folder === undefined || more.length > 0) {
+    throw new AppError("usage", `Give one artifact folder. Usage: ${inspectUsage}`);
+  }
+  const artifact = await openArtifact(folder);
+  const described = await describeArtifact(artifact, io.signal);
+  if (values.verify) {
+    const progress = createProgress(io.stderr, "verifying", described.bytes);
+    await verifyArtifact(folder, { signal: io.signal, onBytes: progress.add });
+  }
+  if (values.json) {
+    io.stdout(JSON.stringify(values.verify ? { ...described, verified: true } : described));
+    return 0;
+  }
+  for (const line of formatDescription(described)) io.stdout(line);
+  if (values.verify) io.stdout("verified: every file's content is what was built");
+  return 0;
+}
