@@ -1,14 +1,23 @@
+// The Worker's entry: one app per isolate, made with the first request's bindings.
+import { problemResponse } from "@blip2-edge/shared/problem";
+import type { ExecutionContext } from "@cloudflare/workers-types";
+import { createApp } from "./app.ts";
+import type { Bindings } from "./bindings.ts";
+import { isolate } from "./isolate.ts";
+import { describeError, writeEvent } from "./log.ts";
+
+const write = (line: string): void => console.log(line);
+let app: ReturnType<typeof createApp> | undefined;
+
 export default {
-  async fetch(request: Request, env: { NODE_NET: { fetch: typeof fetch }; PRIVATE_NET?: { fetch: typeof fetch } }): Promise<Response> {
-    const { searchParams: p } = new URL(request.url);
-    const via = p.get("via");
-    const f = via === "node" ? env.NODE_NET : via === "private" ? env.PRIVATE_NET : { fetch };
-    console.log(JSON.stringify({ hello: via }));
+  fetch(request: Request, env: Bindings, context: ExecutionContext): Response | Promise<Response> {
     try {
-      const r = await f!.fetch(p.get("url")!, { redirect: "manual" });
-      return new Response(`${r.status} ${await r.text()}`);
-    } catch (e) {
-      return new Response(`ERR ${(e as Error).message}`);
+      app ??= createApp(isolate(env), write);
+    } catch (error) {
+      // Settings that are not usable: the log names them all, the world learns nothing.
+      writeEvent({ event: "start_failed", cause: describeError(error) }, write);
+      return problemResponse(error);
     }
+    return app.fetch(request, env, context);
   },
 };

@@ -21,11 +21,9 @@ export type Authenticate = (authorization: string | undefined) => Promise<Caller
 const nobodysHash = "0".repeat(64);
 
 export const wrongKey = (internal: string): AppError =>
-  new AppError(
-    "unauthorized",
-    "Send a valid API key as `Authorization: Bearer KEY`.",
-    { internal },
-  );
+  new AppError("unauthorized", "Send a valid API key as `Authorization: Bearer KEY`.", {
+    internal,
+  });
 
 /** Throws unauthorized. */
 export function authenticator(options: AuthenticatorOptions): Authenticate {

@@ -21,7 +21,10 @@ export function decodeBase64(text: string, maxBytes: number): Uint8Array<ArrayBu
   }
   // Three bytes from four characters; white space only makes the estimate too high by its own length.
   if (Math.floor(payload.length / 4) * 3 > maxBytes * 1.1 + 3) throw tooLarge(maxBytes);
-  payload = payload.replaceAll(/[\t\n\f\r ]/g, "").replaceAll("-", "+").replaceAll("_", "/");
+  payload = payload
+    .replaceAll(/[\t\n\f\r ]/g, "")
+    .replaceAll("-", "+")
+    .replaceAll("_", "/");
   let binary: string;
   try {
     binary = atob(payload);
@@ -35,4 +38,7 @@ export function decodeBase64(text: string, maxBytes: number): Uint8Array<ArrayBu
 }
 
 const tooLarge = (maxBytes: number): AppError =>
-  new AppError("body_too_large", `The picture has more than ${maxBytes} bytes. Send a smaller file.`);
+  new AppError(
+    "body_too_large",
+    `The picture has more than ${maxBytes} bytes. Send a smaller file.`,
+  );

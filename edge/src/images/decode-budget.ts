@@ -23,7 +23,14 @@ export interface DecodeBudgetOptions {
 const realSleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export function decodeBudget(options: DecodeBudgetOptions): DecodeBudget {
-  const { maxBytes, waitMs, leaseMs = 30_000, pollMs = 20, now = Date.now, sleep = realSleep } = options;
+  const {
+    maxBytes,
+    waitMs,
+    leaseMs = 30_000,
+    pollMs = 20,
+    now = Date.now,
+    sleep = realSleep,
+  } = options;
   const held = new Map<symbol, { readonly bytes: number; readonly until: number }>();
 
   const reserved = (): number => {

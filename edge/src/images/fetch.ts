@@ -75,7 +75,10 @@ export function pictureFetcher(options: PictureFetcherOptions): PictureFetcher {
       const response = await go(verdict.url.href, {
         method: "GET",
         redirect: "manual",
-        headers: { accept: "image/webp,image/png,image/jpeg,image/*;q=0.5", "user-agent": "blip2-edge" },
+        headers: {
+          accept: "image/webp,image/png,image/jpeg,image/*;q=0.5",
+          "user-agent": "blip2-edge",
+        },
         signal,
       });
       if (!redirectStatuses.has(response.status)) return read(response, hops, via, signal);
@@ -101,7 +104,10 @@ export function pictureFetcher(options: PictureFetcherOptions): PictureFetcher {
     );
     if (!response.ok) {
       await response.body?.cancel();
-      throw new AppError("fetch_failed", `The server answered ${response.status} instead of a picture.`);
+      throw new AppError(
+        "fetch_failed",
+        `The server answered ${response.status} instead of a picture.`,
+      );
     }
     if (Number(response.headers.get("content-length") ?? 0) > maxBytes) {
       await response.body?.cancel();
@@ -118,8 +124,10 @@ export function pictureFetcher(options: PictureFetcherOptions): PictureFetcher {
     };
   }
 
-  const failed = (internal: string, detail = "The server behind the URL could not be reached, or broke off."): AppError =>
-    new AppError("fetch_failed", detail, { internal });
+  const failed = (
+    internal: string,
+    detail = "The server behind the URL could not be reached, or broke off.",
+  ): AppError => new AppError("fetch_failed", detail, { internal });
 
   return async (url, signal) => {
     const timeout = AbortSignal.timeout(timeoutMs);
@@ -132,9 +140,13 @@ export function pictureFetcher(options: PictureFetcherOptions): PictureFetcher {
         throw new AppError("fetch_timeout", `The picture did not arrive within ${timeoutMs} ms.`);
       }
       // Refused by the network's address filter looks the same as a dead host, on purpose.
-      throw new AppError("fetch_failed", "The server behind the URL could not be reached, or broke off.", {
-        cause: error,
-      });
+      throw new AppError(
+        "fetch_failed",
+        "The server behind the URL could not be reached, or broke off.",
+        {
+          cause: error,
+        },
+      );
     }
   };
 }

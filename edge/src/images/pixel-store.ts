@@ -11,7 +11,12 @@ export interface ObjectStore {
 }
 
 export interface PixelStore {
-  put(partitions: readonly Partition[], imageId: ImageId, size: number, pixels: Uint8Array): Promise<void>;
+  put(
+    partitions: readonly Partition[],
+    imageId: ImageId,
+    size: number,
+    pixels: Uint8Array,
+  ): Promise<void>;
   /** The pixels from the first of the partitions that holds them. */
   get(
     partitions: readonly Partition[],

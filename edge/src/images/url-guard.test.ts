@@ -185,8 +185,14 @@ describe("let through", () => {
       ok: true,
       via: "private",
     });
-    expect(checkUrl("http://127.1:9000/a.jpg", allowing)).toMatchObject({ ok: true, via: "private" });
-    expect(checkUrl("http://localhost/a.jpg", allowing)).toMatchObject({ ok: true, via: "private" });
+    expect(checkUrl("http://127.1:9000/a.jpg", allowing)).toMatchObject({
+      ok: true,
+      via: "private",
+    });
+    expect(checkUrl("http://localhost/a.jpg", allowing)).toMatchObject({
+      ok: true,
+      via: "private",
+    });
     expect(checkUrl("http://127.0.0.1:9001/a.jpg", allowing)).toMatchObject({ ok: false });
     expect(checkUrl("http://127.0.0.2:9000/a.jpg", allowing)).toMatchObject({ ok: false });
     expect(checkUrl("https://localhost/a.jpg", allowing)).toMatchObject({ ok: false });

@@ -59,7 +59,12 @@ function addressFault(host: string): string | undefined {
     return "address:protocol_assignment";
   }
   // ISATAP (RFC 5214) hides an IPv4 address behind any prefix.
-  if (((bytes[8] ?? 0) & 0xfd) === 0 && bytes[9] === 0 && bytes[10] === 0x5e && bytes[11] === 0xfe) {
+  if (
+    ((bytes[8] ?? 0) & 0xfd) === 0 &&
+    bytes[9] === 0 &&
+    bytes[10] === 0x5e &&
+    bytes[11] === 0xfe
+  ) {
     return "address:isatap";
   }
   return undefined;
@@ -93,7 +98,8 @@ export function checkUrl(text: string, policy: UrlPolicy, base?: URL): UrlVerdic
   url.hash = "";
   const port = portOf(url);
 
-  if (policy.allowPrivate.includes(`${url.hostname}:${port}`)) return { ok: true, url, via: "private" };
+  if (policy.allowPrivate.includes(`${url.hostname}:${port}`))
+    return { ok: true, url, via: "private" };
   if (!policy.ports.includes(port)) return refused(`port:${port}`);
 
   // One trailing dot makes a name absolute and changes nothing else; two are not a name.

@@ -1,5 +1,6 @@
 // Which models there are, at which revision and size: asked of the node, believed for a short while, and
 // kept as a stale copy, so that cached answers are served while the node is down.
+import { invalidRequest } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
 import { catalogSchema, type Catalog, type CatalogModel } from "@blip2-edge/shared/wire/protocol";
 import { describeError } from "../log.ts";
@@ -26,16 +27,19 @@ export interface CatalogOptions {
   readonly now?: () => number;
 }
 
+type Ability = CatalogModel["abilities"][number];
+type Resolve = (
+  name: string | undefined,
+  ability: Ability,
+  signal: AbortSignal,
+) => Promise<CatalogModel>;
+
 export interface Models {
   all(signal: AbortSignal): Promise<Catalog>;
   /** Throws model_not_found, invalid_request (it lacks the ability), node_unavailable. */
-  resolve(
-    name: string | undefined,
-    ability: CatalogModel["abilities"][number],
-    signal: AbortSignal,
-  ): Promise<CatalogModel>;
-  /** Asks the node now, whatever is believed. */
-  refresh(signal: AbortSignal): Promise<Catalog>;
+  readonly resolve: Resolve;
+  /** The same, but asks the node now, whatever is believed. */
+  readonly resolveFresh: Resolve;
 }
 
 /** After a failure the node is left alone this long, so that a dead one costs hits nothing. */
@@ -55,10 +59,19 @@ export function models(options: CatalogOptions): Models {
 
   async function refresh(signal: AbortSignal): Promise<Catalog> {
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-    const request = { method: "GET", path: "/v1/catalog", contentType: undefined, body: undefined } as const;
+    const request = {
+      method: "GET",
+      path: "/v1/catalog",
+      contentType: undefined,
+      body: undefined,
+    } as const;
     const fresh = catalogSchema.parse(await exchange(request, bounded));
     if (JSON.stringify(fresh) !== JSON.stringify(memory.known)) {
-      later(backup.write(JSON.stringify(fresh)).catch((error: unknown) => onFault(describeError(error))));
+      later(
+        backup
+          .write(JSON.stringify(fresh))
+          .catch((error: unknown) => onFault(describeError(error))),
+      );
     }
     memory.known = fresh;
     memory.askAgainAt = now() + ttlMs;
@@ -81,26 +94,28 @@ export function models(options: CatalogOptions): Models {
     return memory.known;
   }
 
+  const pick = (catalog: Catalog, name: string | undefined, ability: Ability): CatalogModel => {
+    const wanted = name ?? options.defaultModel ?? catalog.models[0]?.model;
+    const model = catalog.models.find((entry) => entry.model === wanted);
+    if (wanted === undefined) throw unavailable("the catalogue is empty");
+    if (model === undefined) {
+      throw new AppError(
+        "model_not_found",
+        `There is no model ${JSON.stringify(wanted)}. GET /v1/models lists those that there are.`,
+      );
+    }
+    if (!model.abilities.includes(ability)) {
+      throw invalidRequest([{ field: "model", message: `names one that cannot do ${ability}` }]);
+    }
+    return model;
+  };
+
   return {
     all,
-    refresh,
-    async resolve(name, ability, signal) {
-      const catalog = await all(signal);
-      const wanted = name ?? options.defaultModel ?? catalog.models[0]?.model;
-      const model = catalog.models.find((entry) => entry.model === wanted);
-      if (model === undefined) {
-        if (wanted === undefined) throw unavailable("the catalogue is empty");
-        throw new AppError(
-          "model_not_found",
-          `There is no model ${JSON.stringify(wanted)}. GET /v1/models lists those that there are.`,
-        );
-      }
-      if (!model.abilities.includes(ability)) {
-        throw new AppError("invalid_request", `The model ${model.model} cannot do this: ${ability}.`, {
-          errors: [{ field: "model", message: `lacks the ability ${ability}` }],
-        });
-      }
-      return model;
+    resolve: async (name, ability, signal) => pick(await all(signal), name, ability),
+    async resolveFresh(name, ability, signal) {
+      memory.askAgainAt = 0;
+      return pick(await all(signal), name, ability);
     },
   };
 }

@@ -47,8 +47,9 @@ const translated: Partial<Record<ProblemCode, string>> = {
   overloaded: "Every node is busy. Try again after the time in Retry-After.",
   deadline_exceeded: "The node did not answer in time. Ask for fewer tokens, or try again.",
   engine_restarted: "The node stopped during this request and starts again. Try again.",
-  pixels_required: "The node does not hold this image.",
-  revision_mismatch: "The model was replaced during this request. Try again.",
+  // These two are for the edge itself, which acts on them.
+  pixels_required: "",
+  revision_mismatch: "",
 };
 const maxShownCharacters = 500;
 const defaultRetryAfterS = 2;
@@ -70,7 +71,8 @@ function publicError(status: number, body: unknown): AppError {
   }
   const words = translated[problem.code];
   if (words !== undefined) {
-    const retryAfterS = problem.retryAfterS ?? (problem.kind.status === 503 ? defaultRetryAfterS : undefined);
+    const retryAfterS =
+      problem.retryAfterS ?? (problem.kind.status === 503 ? defaultRetryAfterS : undefined);
     return new AppError(problem.code, words, {
       internal,
       ...(retryAfterS === undefined ? {} : { retryAfterS }),
@@ -80,12 +82,20 @@ function publicError(status: number, body: unknown): AppError {
   return new AppError("node_protocol", "The node did not accept the edge's request.", { internal });
 }
 
-export function unavailable(internal: string, retryAfterS = defaultRetryAfterS, cause?: unknown): AppError {
-  return new AppError("node_unavailable", "No node can answer now. Try again after the time in Retry-After.", {
-    internal,
-    retryAfterS,
-    cause,
-  });
+export function unavailable(
+  internal: string,
+  retryAfterS = defaultRetryAfterS,
+  cause?: unknown,
+): AppError {
+  return new AppError(
+    "node_unavailable",
+    "No node can answer now. Try again after the time in Retry-After.",
+    {
+      internal,
+      retryAfterS,
+      cause,
+    },
+  );
 }
 
 /** Resolves with the parsed JSON of a 2xx answer. Throws AppError or ConnectionBroke. */

@@ -10,7 +10,11 @@ export interface HeldImages {
 }
 
 export function heldImages(
-  options: { readonly maxEntries?: number; readonly ttlMs?: number; readonly now?: () => number } = {},
+  options: {
+    readonly maxEntries?: number;
+    readonly ttlMs?: number;
+    readonly now?: () => number;
+  } = {},
 ): HeldImages {
   const { maxEntries = 2000, ttlMs = 300_000, now = Date.now } = options;
   const until = new Map<string, number>();

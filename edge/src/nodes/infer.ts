@@ -38,7 +38,13 @@ export interface InferOptions {
 
 const realSleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Throws image_pixels_gone, node_unavailable, node_protocol and what the node may say to the public. */
+const misunderstood = (internal: string): AppError =>
+  new AppError("node_protocol", "The node's answer was not understood.", { internal });
+
+/**
+ * Throws image_pixels_gone, node_unavailable, node_protocol, revision_mismatch (the catalogue is to be
+ * asked again) and what the node may say to the public.
+ */
 export function nodeInfer(options: InferOptions): Infer {
   const { exchange, held, retryWaitMs, sleep = realSleep } = options;
 
@@ -59,14 +65,13 @@ export function nodeInfer(options: InferOptions): Infer {
         const body = await exchange(nodeRequest(request, pixels), signal);
         const response = inferResponseSchema.safeParse(body);
         if (!response.success || response.data.results.length !== request.texts.length) {
-          throw new AppError("node_protocol", "The node's answer was not understood.", {
-            internal: response.error?.message ?? "wrong number of results",
-          });
+          throw misunderstood(response.error?.message ?? "wrong number of results");
         }
         held.add(key);
         return { response: response.data, attempts, sentPixels: pixels !== undefined };
       } catch (error) {
-        if (error instanceof AppError && error.code === "pixels_required" && pixels === undefined) {
+        if (error instanceof AppError && error.code === "pixels_required") {
+          if (pixels !== undefined) throw misunderstood("it asks for pixels that it was sent");
           held.forget(key);
           pixels = call.pixels ?? (await call.loadPixels());
           if (pixels !== undefined) continue;

@@ -19,8 +19,8 @@ export function partitionTag(secret: string): PartitionTag {
       key,
       text.encode(`blip2-edge/partition/v1\0${partition}`),
     );
-    return Array.from(new Uint8Array(mac, 0, 16), (byte) => byte.toString(16).padStart(2, "0")).join(
-      "",
-    );
+    return Array.from(new Uint8Array(mac, 0, 16), (byte) =>
+      byte.toString(16).padStart(2, "0"),
+    ).join("");
   };
 }

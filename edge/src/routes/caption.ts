@@ -1,5 +1,10 @@
 // POST /v1/caption and GET /v1/caption: HTTP in, the caption task, HTTP out.
-import { captionOptionsSchema, type CaptionOptions } from "@blip2-edge/shared/contracts/caption";
+import {
+  captionOptionsSchema,
+  captionQuerySchema,
+  type CaptionOptions,
+} from "@blip2-edge/shared/contracts/caption";
+import { parseOrRefuse, queryFields } from "@blip2-edge/shared/contracts/refuse";
 import type { Context } from "hono";
 import type { Env } from "../env.ts";
 import type { Isolate } from "../isolate.ts";
@@ -8,9 +13,7 @@ import type { PictureSource } from "../tasks/open-picture.ts";
 import { bodyLimits, callerContext } from "./request.ts";
 import { readFields } from "./read-body.ts";
 import { readPicture } from "./read-picture.ts";
-import { readQuery } from "./read-query.ts";
 import { respond } from "./respond.ts";
-import { validate } from "./validate.ts";
 
 export function captionRoutes(isolate: Isolate) {
   const { settings } = isolate;
@@ -24,13 +27,17 @@ export function captionRoutes(isolate: Isolate) {
       const { signal } = c.get("context");
       const fields = await readFields(c.req.raw, bodyLimits(settings), signal);
       const { picture, options } = readPicture(fields, settings.MAX_IMAGE_BYTES);
-      return answer(c, picture, validate(captionOptionsSchema, options));
+      return answer(c, picture, parseOrRefuse(captionOptionsSchema, options));
     },
     async get(c: Context<Env>): Promise<Response> {
-      const { url, ...options } = readQuery(c.req.raw.url);
-      const fields = { json: url === undefined ? {} : { image: { url } }, files: [] };
-      const { picture } = readPicture(fields, settings.MAX_IMAGE_BYTES);
-      return answer(c, picture, validate(captionOptionsSchema, options));
+      const query = queryFields(new URL(c.req.raw.url).searchParams);
+      // Without a URL there is no image, which is its own problem.
+      const { picture } = readPicture(
+        { json: query["url"] === undefined ? {} : { image: { url: query["url"] } }, files: [] },
+        settings.MAX_IMAGE_BYTES,
+      );
+      const { url: _, ...options } = parseOrRefuse(captionQuerySchema, query, "The query");
+      return answer(c, picture, options);
     },
   };
 }

@@ -1,8 +1,8 @@
 // Reads a request body within its bounds of bytes and time, whatever Content-Length claims, and splits
 // it into fields: a JSON object, or multipart/form-data with the file `image` and the JSON `request`.
+import { invalidRequest } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
 import { readBounded } from "../read-bounded.ts";
-import { invalidRequest } from "./validate.ts";
 
 export interface BodyLimits {
   readonly maxBytes: number;
@@ -53,7 +53,7 @@ async function readBytes(
 function parseJsonObject(bytes: Uint8Array, what: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes));
   } catch (error) {
     const empty = bytes.length === 0;
     throw new AppError("invalid_request", `${what} is ${empty ? "empty" : "not valid JSON"}.`, {
@@ -71,17 +71,27 @@ const bytesOf = async (part: File | string): Promise<Uint8Array> =>
     ? new TextEncoder().encode(part)
     : new Uint8Array(await part.arrayBuffer());
 
-async function parseMultipart(bytes: Uint8Array<ArrayBuffer>, type: string): Promise<RequestFields> {
+async function parseMultipart(
+  bytes: Uint8Array<ArrayBuffer>,
+  type: string,
+): Promise<RequestFields> {
   let form: FormData;
   try {
     form = await new Response(bytes, { headers: { "content-type": type } }).formData();
   } catch (error) {
-    throw new AppError("invalid_request", "The multipart body is not well-formed.", { cause: error });
+    throw new AppError("invalid_request", "The multipart body is not well-formed.", {
+      cause: error,
+    });
   }
-  const foreign = [...new Set(form.keys())].filter((name) => name !== "image" && name !== "request");
+  const foreign = [...new Set(form.keys())].filter(
+    (name) => name !== "image" && name !== "request",
+  );
   if (foreign.length > 0) {
     throw invalidRequest(
-      foreign.map((field) => ({ field, message: "is not a part of this request (image, request)" })),
+      foreign.map((field) => ({
+        field,
+        message: "is not a part of this request (image, request)",
+      })),
     );
   }
   const parts: readonly (File | string)[] = form.getAll("image");
@@ -95,7 +105,10 @@ async function parseMultipart(bytes: Uint8Array<ArrayBuffer>, type: string): Pro
   }
   const jsonBytes = options === undefined ? undefined : await bytesOf(options);
   if (jsonBytes !== undefined && jsonBytes.length > maxJsonPartBytes) {
-    throw new AppError("body_too_large", `The part request has more than ${maxJsonPartBytes} bytes.`);
+    throw new AppError(
+      "body_too_large",
+      `The part request has more than ${maxJsonPartBytes} bytes.`,
+    );
   }
   return {
     json: jsonBytes === undefined ? {} : parseJsonObject(jsonBytes, "The part request"),

@@ -1,10 +1,10 @@
 // Which picture a request names: exactly one, in one form.
 import { imageIdSchema } from "@blip2-edge/shared/contracts/image";
+import { invalidRequest } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
 import { decodeBase64 } from "../images/base64.ts";
 import type { PictureSource } from "../tasks/open-picture.ts";
 import type { RequestFields } from "./read-body.ts";
-import { invalidRequest } from "./validate.ts";
 
 const forms = ["url", "base64", "image_id"] as const;
 const required = (): AppError =>
@@ -37,7 +37,11 @@ export function readPicture(
   return { picture: pictureOfObject(image as Record<string, unknown>, maxBytes), options };
 }
 
-function pictureOfBytes(bytes: Uint8Array, from: "upload" | "base64", maxBytes: number): PictureSource {
+function pictureOfBytes(
+  bytes: Uint8Array,
+  from: "upload" | "base64",
+  maxBytes: number,
+): PictureSource {
   if (bytes.length === 0) throw required();
   if (bytes.length > maxBytes) {
     throw new AppError(
@@ -73,7 +77,7 @@ function pictureOfObject(image: Record<string, unknown>, maxBytes: number): Pict
       const imageId = imageIdSchema.safeParse(value);
       if (imageId.success) return { kind: "image_id", imageId: imageId.data };
       throw invalidRequest([
-        { field: "image.image_id", message: "must be `img_` and 64 hex digits" },
+        { field: "image.image_id", message: "must be img_ and 64 hex digits (lower case)" },
       ]);
     }
   }

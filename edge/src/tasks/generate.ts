@@ -58,14 +58,21 @@ export async function generate(
   try {
     return await generateWith(rooms, task, model, loaded, context);
   } catch (error) {
-    if (!(error instanceof AppError) || error.code !== "revision_mismatch") throw error;
-    // The node holds another revision than the catalogue we believed: ask it, once, and start over.
-    context.event["catalog_refreshed"] = true;
-    await rooms.models.refresh(signal);
-    const fresh = await rooms.models.resolve(task.model, task.ability, signal);
-    return generateWith(rooms, task, fresh, loaded, context);
+    if (!isMismatch(error)) throw error;
+  }
+  // The node holds another revision than the catalogue we believed: ask it, once, and start over.
+  context.event["catalog_refreshed"] = true;
+  const fresh = await rooms.models.resolveFresh(task.model, task.ability, signal);
+  try {
+    return await generateWith(rooms, task, fresh, loaded, context);
+  } catch (error) {
+    if (!isMismatch(error)) throw error;
+    throw new AppError("not_ready", "The model is being replaced. Try again.", { retryAfterS: 2 });
   }
 }
+
+const isMismatch = (error: unknown): boolean =>
+  error instanceof AppError && error.code === "revision_mismatch";
 
 async function generateWith(
   rooms: Rooms,
@@ -174,5 +181,10 @@ async function inferAndKeep(
   event["node_attempts"] = outcome.attempts;
   event["node_sent_pixels"] = outcome.sentPixels;
   event["node_vision_passes"] = outcome.response.vision_passes;
-  return outcome.response.results;
+  return outcome.response.results.map(({ text, finish_reason, log_prob, usage }) => ({
+    text,
+    finish_reason,
+    log_prob,
+    usage,
+  }));
 }

@@ -56,10 +56,17 @@ export async function loadPicture(
       const own = tenantPartition(caller.tenant);
       const known = await rooms.pixels.knownIn([own, publicPartition], source.imageId);
       if (known.length === 0) {
-        throw new AppError("image_not_found", "No image with this id was sent with this key before.");
+        throw new AppError(
+          "image_not_found",
+          "No image with this id was sent with this key before.",
+        );
       }
       const isPublic = known.includes(publicPartition);
-      return { kind: "known", imageId: source.imageId, partitions: partitionsOf(caller.tenant, isPublic) };
+      return {
+        kind: "known",
+        imageId: source.imageId,
+        partitions: partitionsOf(caller.tenant, isPublic),
+      };
     }
   }
 }

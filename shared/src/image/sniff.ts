@@ -82,7 +82,7 @@ function textName(text: string): string {
 function asText(bytes: Uint8Array): string | undefined {
   try {
     // `stream` forgives a character that the cut at the end splits.
-    const decoder = new TextDecoder("utf-8", { fatal: true });
+    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
     const text = decoder.decode(bytes.subarray(0, sniffedChars), { stream: true });
     // oxlint-disable-next-line no-control-regex -- control characters are what tells binary from text
     return /[\x00-\x08\x0e-\x1a]/.test(text) ? undefined : text;

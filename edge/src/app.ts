@@ -1,0 +1,56 @@
+// The Worker's HTTP face, built from the route table: what the table names is served, and nothing else.
+// Every failure leaves through `onError` as problem+json.
+import { AppError, problemResponse } from "@blip2-edge/shared/problem";
+import { routeList, routes, type RouteId } from "@blip2-edge/shared/routes";
+import { Hono, type Handler } from "hono";
+import type { Env } from "./env.ts";
+import type { Isolate } from "./isolate.ts";
+import type { WriteLine } from "./log.ts";
+import { requireKey } from "./middleware/authenticate.ts";
+import { requestContext } from "./middleware/request.ts";
+import { captionRoutes } from "./routes/caption.ts";
+import { healthRoute, modelsRoute } from "./routes/models.ts";
+import { vqaRoute } from "./routes/vqa.ts";
+
+export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
+  const caption = captionRoutes(isolate);
+  const handlers: Readonly<Record<RouteId, Handler<Env>>> = {
+    caption: caption.post,
+    captionByUrl: caption.get,
+    vqa: vqaRoute(isolate),
+    models: modelsRoute(isolate),
+    health: healthRoute,
+  };
+  const app = new Hono<Env>();
+  app.use(requestContext({ timeoutMs: isolate.settings.REQUEST_TIMEOUT_MS, write }));
+  const needsKey = requireKey(isolate.authenticate);
+  for (const { id, method, path, scope } of Object.values(routes)) {
+    const handler: Handler<Env> = (c, next) => {
+      c.get("context").event["route"] = id;
+      return handlers[id](c, next);
+    };
+    if (scope === null) app.on(method, path, handler);
+    else app.on(method, path, needsKey, handler);
+  }
+
+  app.notFound((c) => {
+    const allowed = allowedAt(c.req.path);
+    if (allowed.length === 0) {
+      throw new AppError("not_found", "There is nothing at this path. The API begins at /v1/.");
+    }
+    throw new AppError("method_not_allowed", `Use ${allowed.join(" or ")} here.`);
+  });
+  app.onError((error, c) => problemResponse(error, extraHeaders(error, c.req.path)));
+  return app;
+}
+
+const allowedAt = (at: string): string[] =>
+  routeList.filter(({ path }) => path === at).map(({ method }) => method);
+
+/** What RFC 9110 asks of a 401 (11.6.1) and a 405 (15.5.6). */
+function extraHeaders(error: Error, path: string): Record<string, string> {
+  if (!(error instanceof AppError)) return {};
+  if (error.code === "unauthorized") return { "www-authenticate": 'Bearer realm="blip2-edge"' };
+  if (error.code === "method_not_allowed") return { allow: allowedAt(path).join(", ") };
+  return {};
+}
