@@ -26,6 +26,7 @@ const serverOptions = {
   keepAliveTimeout: 75_000,
 } as const;
 const maxConnections = 1024;
+const sweepMs = 50;
 
 const explain = (error: NodeJS.ErrnoException, host: string, port: number): AppError => {
   if (error.code === "EADDRINUSE") {
@@ -60,11 +61,13 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     url: `http://${shown}:${address.port}`,
     async close(signal) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
+      // A connection whose last answer has just left is idle only then.
+      const sweep = setInterval(() => server.closeIdleConnections(), sweepMs);
       const force = (): void => server.closeAllConnections();
       signal.addEventListener("abort", force, { once: true });
       if (signal.aborted) force();
       await closed;
+      clearInterval(sweep);
       signal.removeEventListener("abort", force);
     },
   };

@@ -19,8 +19,6 @@ export interface LoadOptions {
   readonly threads?: number;
   /** Execution provider by ONNX Runtime's name. Default `cpu`, the only one claimed. */
   readonly provider?: string;
-  /** Progress of what takes long. */
-  readonly onProgress?: (line: string) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -82,7 +80,7 @@ export interface Model {
  * provider that is not available.
  */
 export async function loadModel(artifactDir: string, options: LoadOptions = {}): Promise<Model> {
-  const { threads = 0, provider = "cpu", onProgress, signal } = options;
+  const { threads = 0, provider = "cpu", signal } = options;
   const artifact = await openArtifact(artifactDir);
   const { manifest } = artifact;
   const json = async (file: string): Promise<unknown> => {
@@ -104,7 +102,6 @@ export async function loadModel(artifactDir: string, options: LoadOptions = {}):
   const sessions: Session[] = [];
   const open = async (graph: keyof Manifest["graphs"]): Promise<Session> => {
     signal?.throwIfAborted();
-    onProgress?.(`loading ${manifest.name}: ${graph}`);
     const session = await openSession(artifact.path(manifest.graphs[graph].file), {
       threads,
       provider,

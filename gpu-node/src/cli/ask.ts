@@ -1,0 +1,58 @@
+// `blip2 ask IMAGE QUESTION... --model DIR`: questions about one picture, over one look at it.
+import { eachImage } from "./each-image.ts";
+import { generationFlags, generationUsage, parseGeneration } from "./generation-flags.ts";
+import type { CliIo } from "./io.ts";
+import { parseFlags, usageError } from "./parse-flags.ts";
+
+export const askUsage = `blip2 ask IMAGE QUESTION... --model DIR [--template "Question: {} Answer:"] ${generationUsage} [--json]`;
+
+/** Exit status: 0 when every question is answered. Errors: AppError, for the entry to print. */
+export async function ask(args: readonly string[], io: CliIo): Promise<number> {
+  const { values, positionals } = parseFlags(
+    args,
+    {
+      model: { type: "string" },
+      template: { type: "string" },
+      json: { type: "boolean", default: false },
+      ...generationFlags,
+    },
+    askUsage,
+  );
+  const [image, ...questions] = positionals;
+  if (image === undefined || questions.length === 0 || values.model === undefined) {
+    throw usageError("Give one image, at least one question and --model", askUsage);
+  }
+  if (questions.some((question) => question.trim() === "")) {
+    throw usageError("A question is empty", askUsage);
+  }
+  const generation = parseGeneration(values, askUsage);
+  const { json } = values;
+  if (values.template !== undefined && values.template.split("{}").length !== 2) {
+    throw usageError("--template must contain {} exactly once, for the question", askUsage);
+  }
+  return eachImage(
+    {
+      images: [image],
+      modelDir: values.model,
+      json,
+      async work(model, path, { imageId, pixels }) {
+        const { projected } = await model.lookAt(pixels);
+        const template = values.template ?? model.manifest.question_template;
+        const [before = "", after = ""] = template.split("{}");
+        const texts = questions.map((question) => `${before}${question}${after}`);
+        const { results } = await model.generate(projected.data, texts, generation, io);
+        results.forEach(({ text: answer, ...result }, index) => {
+          const question = questions[index];
+          const { name, model_revision } = model.manifest;
+          if (json) {
+            const about = { image: path, image_id: imageId, question, answer, ...result };
+            io.stdout(JSON.stringify({ ...about, model: name, model_revision }));
+          } else {
+            io.stdout(questions.length === 1 ? answer : `${question} ${answer}`);
+          }
+        });
+      },
+    },
+    io,
+  );
+}

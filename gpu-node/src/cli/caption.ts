@@ -1,0 +1,47 @@
+// `blip2 caption IMAGE... --model DIR`: what is in these pictures?
+import { eachImage } from "./each-image.ts";
+import { generationFlags, generationUsage, parseGeneration } from "./generation-flags.ts";
+import type { CliIo } from "./io.ts";
+import { parseFlags, usageError } from "./parse-flags.ts";
+
+export const captionUsage = `blip2 caption IMAGE... --model DIR [--prompt TEXT] ${generationUsage} [--json]`;
+
+/** Exit status: 0 when every image has its caption. Errors: AppError, for the entry to print. */
+export async function caption(args: readonly string[], io: CliIo): Promise<number> {
+  const { values, positionals } = parseFlags(
+    args,
+    {
+      model: { type: "string" },
+      prompt: { type: "string" },
+      json: { type: "boolean", default: false },
+      ...generationFlags,
+    },
+    captionUsage,
+  );
+  if (positionals.length === 0 || values.model === undefined) {
+    throw usageError("Give at least one image and --model", captionUsage);
+  }
+  const generation = parseGeneration(values, captionUsage);
+  const { prompt = null, json } = values;
+  return eachImage(
+    {
+      images: positionals,
+      modelDir: values.model,
+      json,
+      async work(model, path, { imageId, pixels }) {
+        const { projected } = await model.lookAt(pixels);
+        const { results } = await model.generate(projected.data, [prompt], generation, io);
+        for (const result of results) {
+          const { name, model_revision } = model.manifest;
+          if (json) {
+            const about = { image: path, image_id: imageId, ...result };
+            io.stdout(JSON.stringify({ ...about, model: name, model_revision }));
+          } else {
+            io.stdout(positionals.length === 1 ? result.text : `${path}: ${result.text}`);
+          }
+        }
+      },
+    },
+    io,
+  );
+}

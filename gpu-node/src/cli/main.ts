@@ -1,0 +1,113 @@
+// Entry of `blip2`: finds the command, gives it the process's streams and Ctrl-C, and turns what it
+// throws into one message and an exit status (2 for wrong usage, 1 for everything else). Commands are
+// loaded when they are called, so that help does not wait for a runtime.
+import process from "node:process";
+import { AppError } from "@blip2-edge/shared/problem";
+import type { ServeIo } from "./serve.ts";
+
+interface Command {
+  readonly summary: string;
+  readonly load: () => Promise<{
+    readonly run: (args: readonly string[], io: ServeIo) => Promise<number>;
+    readonly help: string;
+  }>;
+}
+
+const commands: Readonly<Record<string, Command>> = {
+  build: {
+    summary: "make an artifact from a checkpoint",
+    load: async () => {
+      const { build, buildUsage } = await import("./build.ts");
+      return { run: build, help: buildUsage };
+    },
+  },
+  inspect: {
+    summary: "say what an artifact is",
+    load: async () => {
+      const { inspect, inspectUsage } = await import("./inspect.ts");
+      return { run: inspect, help: inspectUsage };
+    },
+  },
+  caption: {
+    summary: "say what is in pictures",
+    load: async () => {
+      const { caption, captionUsage } = await import("./caption.ts");
+      return { run: caption, help: captionUsage };
+    },
+  },
+  ask: {
+    summary: "answer questions about a picture",
+    load: async () => {
+      const { ask, askUsage } = await import("./ask.ts");
+      return { run: ask, help: askUsage };
+    },
+  },
+  trace: {
+    summary: "write the tensors of one pass",
+    load: async () => {
+      const { trace, traceUsage } = await import("./trace.ts");
+      return { run: trace, help: traceUsage };
+    },
+  },
+  serve: {
+    summary: "run the node",
+    load: async () => {
+      const { serve, serveHelp, serveUsage } = await import("./serve.ts");
+      return { run: serve, help: `${serveUsage}\n\n${serveHelp()}` };
+    },
+  },
+};
+
+const overview = `blip2 COMMAND ...
+
+${Object.entries(commands)
+  .map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`)
+  .join("\n")}
+
+blip2 COMMAND --help says what a command takes.`;
+
+/** Exit status by convention for a command that Ctrl-C ended. */
+const interruptedStatus = 130;
+
+async function main(args: readonly string[], io: ServeIo): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "--help" || name === "help") {
+    io.stdout(overview);
+    return name === undefined ? 2 : 0;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) {
+    io.stderr(`blip2: there is no command "${name}".\n\n${overview}`);
+    return 2;
+  }
+  const { run, help } = await command.load();
+  if (rest.includes("--help")) {
+    io.stdout(help);
+    return 0;
+  }
+  try {
+    return await run(rest, io);
+  } catch (error) {
+    if (io.signal.aborted) return interruptedStatus;
+    if (!(error instanceof AppError)) throw error;
+    io.stderr(`blip2 ${name}: ${error.detail || error.kind.title}`);
+    if (error.detail === "" && error.internal !== undefined) io.stderr(error.internal);
+    return error.code === "usage" ? 2 : 1;
+  }
+}
+
+const interrupt = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => interrupt.abort(new AppError("canceled", "Interrupted.")));
+}
+// A reader that goes away (`| head`) is no reason for a stack trace.
+process.stdout.on("error", () => process.exit(1));
+
+process.exitCode = await main(process.argv.slice(2), {
+  stdout: (line) => void process.stdout.write(`${line}\n`),
+  stderr: (line) => void process.stderr.write(`${line}\n`),
+  signal: interrupt.signal,
+  nodeKeys: process.env["BLIP2_NODE_KEYS"],
+  pid: process.pid,
+  rssBytes: () => process.memoryUsage.rss(),
+});

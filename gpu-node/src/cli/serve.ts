@@ -1,0 +1,94 @@
+// `blip2 serve --model DIR...`: the node, until it is told to end. One JSON line on standard output says
+// that it is ready and where; the log goes to standard error.
+import { readFile } from "node:fs/promises";
+import { AppError } from "@blip2-edge/shared/problem";
+import { nodeConfigSchema, parseNodeConfig } from "../config.ts";
+import { startNode } from "../http/start-node.ts";
+import { createLog } from "../observe/log.ts";
+import type { CliIo } from "./io.ts";
+import { parseFlags, usageError } from "./parse-flags.ts";
+
+export const serveUsage =
+  "blip2 serve --model DIR [--model DIR]... [--host 127.0.0.1] [--port 0] [--threads N] [--provider cpu] [--max-queue N] [--feature-store-mb N] [--drain-seconds N] [--keys-file FILE]";
+
+const { keys: _keys, model: _model, ...settings } = nodeConfigSchema.shape;
+
+/** One line per setting, from the schema itself. */
+export const serveHelp = (): string =>
+  Object.entries(nodeConfigSchema.shape)
+    .map(([name, schema]) => {
+      const flag = name === "keys" ? "BLIP2_NODE_KEYS" : `--${name}`;
+      return `  ${flag.padEnd(20)} ${schema.description ?? ""}`;
+    })
+    .join("\n");
+
+export interface ServeIo extends CliIo {
+  /** The environment's BLIP2_NODE_KEYS. */
+  readonly nodeKeys: string | undefined;
+  readonly pid: number;
+  readonly rssBytes: () => number;
+}
+
+/** Resolves with 0 once the node has ended in order. Errors: AppError, for the entry to print. */
+export async function serve(args: readonly string[], io: ServeIo): Promise<number> {
+  const { values, positionals } = parseFlags(
+    args,
+    {
+      model: { type: "string", multiple: true },
+      "keys-file": { type: "string" },
+      ...(Object.fromEntries(
+        Object.keys(settings).map((name) => [name, { type: "string" }]),
+      ) as Record<keyof typeof settings, { type: "string" }>),
+    },
+    serveUsage,
+  );
+  if (positionals.length > 0) {
+    throw usageError(`"${positionals[0]}" is no flag; models are given with --model`, serveUsage);
+  }
+  const { "keys-file": keysFile, ...flags } = values;
+  const keys = keysFile === undefined ? io.nodeKeys : await readKeys(keysFile);
+  const config = parseNodeConfig({ ...flags, ...(keys === undefined ? {} : { keys }) });
+  const log = createLog(io.stderr);
+  const node = await startNode(
+    {
+      host: config.host,
+      port: config.port,
+      keys: config.keys,
+      maxQueue: config["max-queue"],
+      drainMs: config["drain-seconds"] * 1000,
+      rssBytes: io.rssBytes,
+      engine: {
+        modelDirs: config.model,
+        threads: config.threads,
+        provider: config.provider,
+        featureStoreMaxBytes: config["feature-store-mb"] * 1024 * 1024,
+      },
+    },
+    log,
+    io.signal,
+  );
+  io.stdout(
+    JSON.stringify({
+      event: "listening",
+      url: node.url,
+      pid: io.pid,
+      engine_pids: node.enginePids(),
+    }),
+  );
+  if (!io.signal.aborted) {
+    await new Promise((resolve) => {
+      io.signal.addEventListener("abort", resolve, { once: true });
+    });
+  }
+  await node.stop();
+  return 0;
+}
+
+async function readKeys(path: string): Promise<string> {
+  try {
+    return (await readFile(path, "utf8")).trim();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new AppError("usage", `--keys-file cannot be read: ${why}.`, { cause });
+  }
+}

@@ -1,0 +1,80 @@
+// Every setting of the node: one schema with defaults and descriptions, parsed once at the entry and
+// frozen. All faults are reported in one message, which never repeats a secret.
+import { AppError } from "@blip2-edge/shared/problem";
+import { parseSigningKeys, type SigningKey } from "@blip2-edge/shared/wire/signature";
+import { z } from "zod";
+
+const jsonKeysSchema = z.array(z.strictObject({ id: z.string(), secret: z.string() }));
+
+/** `[{"id":"…","secret":"…"}]`, or `id:secret` pairs separated by commas: the Worker's own forms. */
+const keysSchema = z
+  .string({
+    error:
+      'no keys: set BLIP2_NODE_KEYS or --keys-file to [{"id":"…","secret":"…"}]; a node answers signed requests only',
+  })
+  .transform((text, context): readonly SigningKey[] => {
+    try {
+      const pairs = text.trimStart().startsWith("[")
+        ? jsonKeysSchema
+            .parse(JSON.parse(text))
+            .map(({ id, secret }) => `${id}:${secret}`)
+            .join(",")
+        : text;
+      return parseSigningKeys(pairs);
+    } catch (error) {
+      const message =
+        error instanceof AppError ? error.detail : 'not JSON like [{"id":"…","secret":"…"}]';
+      context.addIssue({ code: "custom", message });
+      return z.NEVER;
+    }
+  });
+
+const wholeNumber = (min: number, max: number, preset: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, "not a whole number")
+    .transform(Number)
+    .pipe(z.int().min(min).max(max))
+    .default(preset);
+
+/** Keys are the flags of `blip2 serve` without their dashes; `keys` also comes from the environment. */
+export const nodeConfigSchema = z.strictObject({
+  model: z
+    .array(z.string().min(1), { error: "give at least one artifact folder" })
+    .min(1)
+    .describe("Artifact folder to serve; may be repeated."),
+  host: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
+  port: wholeNumber(0, 65_535, 0).describe("Port to listen on; 0 takes a free one."),
+  threads: wholeNumber(0, 1024, 0).describe(
+    "Threads of the engine; 0 takes the machine's physical cores.",
+  ),
+  provider: z
+    .string()
+    .min(1)
+    .default("cpu")
+    .describe("Execution provider of ONNX Runtime; only cpu is claimed to work."),
+  "max-queue": wholeNumber(0, 10_000, 32).describe(
+    "Requests that may wait; more are answered with 503 and Retry-After.",
+  ),
+  "feature-store-mb": wholeNumber(0, 1_000_000, 256).describe(
+    "Megabytes of image features kept for further questions about the same image.",
+  ),
+  "drain-seconds": wholeNumber(0, 3600, 8).describe(
+    "How long what runs may take to finish when the node is told to end.",
+  ),
+  keys: keysSchema.describe(
+    "Secret, from BLIP2_NODE_KEYS or --keys-file: the keys whose signatures are accepted.",
+  ),
+});
+export type NodeConfig = Readonly<z.infer<typeof nodeConfigSchema>>;
+
+/** Flag and environment values as they were given, all text. Errors: `usage` with every fault. */
+export function parseNodeConfig(input: Readonly<Record<string, unknown>>): NodeConfig {
+  const parsed = nodeConfigSchema.safeParse(input);
+  if (parsed.success) return Object.freeze(parsed.data);
+  const faults = parsed.error.issues.map((issue) => {
+    const name = issue.path[0] === undefined ? "settings" : String(issue.path[0]);
+    return `${name === "keys" ? name : `--${name}`}: ${issue.message}`;
+  });
+  throw new AppError("usage", `The settings are not usable: ${faults.join("; ")}.`);
+}
