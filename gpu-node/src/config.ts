@@ -10,7 +10,7 @@ const jsonKeysSchema = z.array(z.strictObject({ id: z.string(), secret: z.string
 const keysSchema = z
   .string({
     error:
-      'no keys: set BLIP2_NODE_KEYS or --keys-file to [{"id":"…","secret":"…"}]; a node answers signed requests only',
+      'none given: set BLIP2_NODE_KEYS or --keys-file to [{"id":"…","secret":"…"}]; a node answers signed requests only',
   })
   .transform((text, context): readonly SigningKey[] => {
     try {
