@@ -5,7 +5,7 @@ import type { Question } from "../scenes/questions.ts";
 import type { Ask } from "./ask.ts";
 import { askOverHttp } from "./ask.ts";
 import { evaluate } from "./evaluate.ts";
-import { writeExam } from "./exam.ts";
+import { writeExam } from "../scenes/exam.ts";
 import { parseCaption } from "./parse-caption.ts";
 import { asMarkdown, asText } from "./report.ts";
 import { ratio, scoreAnswers, scoreCaptions } from "./score.ts";

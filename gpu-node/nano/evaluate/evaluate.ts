@@ -4,7 +4,7 @@ import type { Drawings } from "../scenes/drawings.ts";
 import type { Question } from "../scenes/questions.ts";
 import type { Scene } from "../scenes/scene.ts";
 import type { Ask } from "./ask.ts";
-import { pictureOf, writeExam } from "./exam.ts";
+import { pictureOf, writeExam } from "../scenes/exam.ts";
 import type { Gate, GateSet } from "./gates.ts";
 import { checkGates } from "./gates.ts";
 import type { AnswerScores, CaptionScores } from "./score.ts";

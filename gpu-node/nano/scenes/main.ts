@@ -9,14 +9,16 @@ import { openDrawings, shippedSpriteFiles } from "./drawings.ts";
 import { drawScene } from "./draw.ts";
 import { createRandom } from "./random.ts";
 import { encodePng } from "./raster.ts";
+import { writeSamples } from "./samples.ts";
 import { streamScenes } from "./stream.ts";
 import { things } from "./vocabulary.ts";
 
-const usage = `usage: main.ts stream|sheet|nouns|plurals [--seed N] [--from N] [--count N] [--size PIXELS] [--questions N]
+const usage = `usage: main.ts stream|sheet|samples|nouns|plurals [--seed N] [--from N] [--count N] [--size PIXELS] [--questions N]
          [--sprites FILE]...   more styles than the shipped ones (repeatable)
          [--only]              none of the shipped ones
          [--mix training]      extra helpings of hard scenes (stream)
-         [--out FILE.png]      (sheet)`;
+         [--out FILE.png]      (sheet)
+         samples INDEX...      draw these scenes of the samples' seed into ../samples`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -45,6 +47,10 @@ async function main(): Promise<void> {
     console.log(
       JSON.stringify(Object.fromEntries(things.map((thing) => [thing.plural, thing.noun]))),
     );
+    return;
+  }
+  if (positionals[0] === "samples" && positionals.length > 1) {
+    await writeSamples(positionals.slice(1).map(Number), new URL("../samples/", import.meta.url));
     return;
   }
   const shipped = values.only ? [] : shippedSpriteFiles;

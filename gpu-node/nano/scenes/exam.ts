@@ -1,16 +1,16 @@
 // The exam: scenes of a seed as PNG pictures, with what is true of them and questions whose answers are known.
 // Invariant: the same seed gives the same exam, and no seed gives a scene that training has drawn.
 
-import { captionsOf } from "../scenes/captions.ts";
-import type { StyleWeights } from "../scenes/compose.ts";
-import { composeScene } from "../scenes/compose.ts";
-import { drawScene } from "../scenes/draw.ts";
-import type { Drawings } from "../scenes/drawings.ts";
-import type { Question } from "../scenes/questions.ts";
-import { askQuestions } from "../scenes/questions.ts";
-import { createRandom } from "../scenes/random.ts";
-import { encodePng } from "../scenes/raster.ts";
-import type { Scene } from "../scenes/scene.ts";
+import { captionsOf } from "./captions.ts";
+import type { StyleWeights } from "./compose.ts";
+import { composeScene } from "./compose.ts";
+import { drawScene } from "./draw.ts";
+import type { Drawings } from "./drawings.ts";
+import type { Question } from "./questions.ts";
+import { askQuestions } from "./questions.ts";
+import { createRandom } from "./random.ts";
+import { encodePng } from "./raster.ts";
+import type { Scene } from "./scene.ts";
 
 export interface ExamScene {
   readonly scene: Scene;
