@@ -17,7 +17,7 @@ interface Sample {
   readonly caption: string;
 }
 
-const post = (body: BodyInit, headers: Record<string, string> = {}) =>
+const post = (body: FormData | string, headers: Record<string, string> = {}) =>
   fetch(`${stack.url}/v1/caption`, {
     method: "POST",
     headers: { authorization: `Bearer ${stack.apiKey}`, ...headers },

@@ -1,6 +1,5 @@
 // Reads a node's counters as its operator would: a signed GET /metrics, one line per counter.
-import { createSigner } from "@blip2-edge/shared/wire/signature";
-import { protocolHeader, protocolVersion } from "@blip2-edge/shared/wire/protocol";
+import { createSigner, parseSigningKeys } from "@blip2-edge/shared/wire/signature";
 
 interface NodeAddress {
   readonly node: { readonly url: string };
@@ -10,11 +9,11 @@ interface NodeAddress {
 /** The value of a counter or gauge, summed over its labels. Throws when the node does not have it. */
 export async function nodeMetric(stack: NodeAddress, name: string): Promise<number> {
   const url = new URL("/metrics", stack.node.url);
-  const sign = createSigner({ keys: stack.nodeKeys });
-  const headers = { [protocolHeader]: protocolVersion };
-  const response = await fetch(url, {
-    headers: { ...headers, ...(await sign({ method: "GET", url: url.href, headers })) },
-  });
+  const keys = parseSigningKeys(
+    stack.nodeKeys.map(({ id, secret }) => `${id}:${secret}`).join(","),
+  );
+  const headers = await createSigner({ keys }).sign({ method: "GET", url: url.href });
+  const response = await fetch(url, { headers });
   if (!response.ok) throw new Error(`/metrics answered ${response.status}`);
   const lines = (await response.text()).split("\n");
   const values = lines
