@@ -3,6 +3,7 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { captionsOf } from "./captions.ts";
+import type { StyleWeights } from "./compose.ts";
 import { composeScene } from "./compose.ts";
 import type { Drawings } from "./drawings.ts";
 import { openDrawings, shippedSpriteFiles } from "./drawings.ts";
@@ -55,14 +56,7 @@ async function main(): Promise<void> {
   }
   const shipped = values.only ? [] : shippedSpriteFiles;
   const drawings = await openDrawings([...shipped, ...values.sprites], Math.ceil(side * 0.86));
-  // The shipped styles are what is measured: two thirds of the objects and more are drawn in them.
-  const extra = drawings.styles.length - shipped.length;
-  const styles = Object.fromEntries(
-    drawings.styles.map((style, index) => [
-      style,
-      index < shipped.length && extra > 0 ? 0.7 / shipped.length : 0.3,
-    ]),
-  );
+  const styles = styleWeights(drawings.styles, shipped.length);
   switch (positionals[0]) {
     case "stream":
       await streamScenes(
@@ -72,12 +66,7 @@ async function main(): Promise<void> {
           from: Number(values.from),
           count: Number(values.count),
           questions: Number(values.questions),
-          styles: Object.fromEntries(
-            Object.entries(styles).map(([name, weight]) => [
-              name,
-              weight === 0.3 ? 0.3 / Math.max(extra, 1) : weight,
-            ]),
-          ),
+          styles,
           mixes:
             values.mix === "training"
               ? { mixed: 0.5, counting: 0.25, pairs: 0.17, crowded: 0.08 }
@@ -96,8 +85,20 @@ async function main(): Promise<void> {
   }
 }
 
+/** The shipped styles are what is measured: beside others they get 70 % of the objects. */
+function styleWeights(styles: readonly string[], shipped: number): StyleWeights {
+  const extra = styles.length - shipped;
+  const share = extra > 0 && shipped > 0 ? 0.7 : 1;
+  return Object.fromEntries(
+    styles.map((style, index) => [
+      style,
+      index < shipped ? share / shipped : (shipped > 0 ? 1 - share : 1) / extra,
+    ]),
+  );
+}
+
 /** Six columns by four rows; their captions go to standard output. */
-async function sheet(drawings: Drawings, styles: Readonly<Record<string, number>>): Promise<void> {
+async function sheet(drawings: Drawings, styles: StyleWeights): Promise<void> {
   const [columns, rows] = [6, 4];
   const page = {
     width: columns * side,
