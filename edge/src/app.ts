@@ -33,12 +33,11 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     else app.on(method, path, needsKey, handler);
   }
 
+  // Hono lets an error out of this handler pass the middleware by, so it answers itself.
   app.notFound((c) => {
-    const allowed = allowedAt(c.req.path);
-    if (allowed.length === 0) {
-      throw new AppError("not_found", "There is nothing at this path. The API begins at /v1/.");
-    }
-    throw new AppError("method_not_allowed", `Use ${allowed.join(" or ")} here.`);
+    const error = unserved(c.req.path);
+    c.get("context").event["problem"] = error.code;
+    return problemResponse(error, extraHeaders(error, c.req.path));
   });
   app.onError((error, c) => problemResponse(error, extraHeaders(error, c.req.path)));
   return app;
@@ -46,6 +45,13 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
 
 const allowedAt = (at: string): string[] =>
   routeList.filter(({ path }) => path === at).map(({ method }) => method);
+
+function unserved(path: string): AppError {
+  const allowed = allowedAt(path);
+  return allowed.length === 0
+    ? new AppError("not_found", "There is nothing at this path. The API begins at /v1/.")
+    : new AppError("method_not_allowed", `Use ${allowed.join(" or ")} here.`);
+}
 
 /** What RFC 9110 asks of a 401 (11.6.1) and a 405 (15.5.6). */
 function extraHeaders(error: Error, path: string): Record<string, string> {

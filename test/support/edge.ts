@@ -1,0 +1,106 @@
+// The Worker in workerd before a scripted node and a scripted internet, with keys of two tenants: what
+// the contract tests of the edge stand on. State is in memory and dies with it.
+import { expect } from "vitest";
+import { problemKinds, type Problem, type ProblemCode } from "@blip2-edge/shared/problem";
+import { routes, type RouteId } from "@blip2-edge/shared/routes";
+import { createApiKey } from "../../edge/src/auth/api-key.ts";
+import { startWorker, type RunningWorker, type WorkerOptions } from "../../infra/start/worker.ts";
+import { startFakeNode, type FakeNode } from "./fake-node.ts";
+
+/** Which picture a form or a JSON body carries. */
+export type ImageField = Readonly<Record<string, unknown>>;
+
+export interface Edge {
+  readonly url: string;
+  readonly node: FakeNode;
+  readonly worker: RunningWorker;
+  /** A key of tenant `ada`, one of tenant `bob`. */
+  readonly ada: string;
+  readonly bob: string;
+  /** The events logged so far. */
+  readonly events: readonly Record<string, unknown>[];
+  /** Every line logged so far, as it stands. */
+  readonly lines: readonly string[];
+  call(path: string, init?: RequestInit & { readonly key?: string | null }): Promise<Response>;
+  json(path: string, body: unknown, key?: string): Promise<Response>;
+  upload(path: string, file: Uint8Array, request?: unknown, key?: string): Promise<Response>;
+  /** The last event that was logged. */
+  lastEvent(): Record<string, unknown>;
+  stop(): Promise<void>;
+}
+
+export async function startEdge(options: Partial<WorkerOptions> = {}): Promise<Edge> {
+  const node = await startFakeNode();
+  const lines: string[] = [];
+  const events: Record<string, unknown>[] = [];
+  const worker = await startWorker({
+    port: 0,
+    nodeUrl: node.url,
+    nodeKeys: node.keys,
+    log: (line) => {
+      lines.push(line);
+      if (line.startsWith("{")) events.push(JSON.parse(line) as Record<string, unknown>);
+    },
+    ...options,
+  });
+  const keyOf = async (tenant: string): Promise<string> => {
+    const { key } = await createApiKey();
+    await worker.putKey({ key, tenant, name: "test" });
+    return key;
+  };
+  const [ada, bob] = [await keyOf("ada"), await keyOf("bob")];
+
+  const call: Edge["call"] = (path, { key = ada, ...init } = {}) =>
+    fetch(worker.url + path, {
+      ...init,
+      headers: {
+        ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+        ...(init.headers as Record<string, string> | undefined),
+      },
+    });
+  return {
+    url: worker.url,
+    node,
+    worker,
+    ada,
+    bob,
+    events,
+    lines,
+    call,
+    json: (path, body, key = ada) =>
+      call(path, {
+        method: "POST",
+        key,
+        headers: { "content-type": "application/json" },
+        body: typeof body === "string" ? body : JSON.stringify(body),
+      }),
+    upload(path, file, request, key = ada) {
+      const data = new FormData();
+      data.set("image", new Blob([new Uint8Array(file)]), "picture");
+      if (request !== undefined) data.set("request", JSON.stringify(request));
+      return call(path, { method: "POST", body: data, key });
+    },
+    lastEvent: () => events.at(-1) ?? {},
+    async stop() {
+      await worker.stop();
+      await node.stop();
+    },
+  };
+}
+
+/** Reads a problem and holds it to the contract: one of ours, declared by the route, with a request id. */
+export async function expectProblem(
+  response: Response,
+  code: ProblemCode,
+  route?: RouteId,
+): Promise<Problem> {
+  const problem = (await response.json()) as Problem;
+  expect(problem.code, JSON.stringify(problem)).toBe(code);
+  expect(response.status).toBe(problemKinds[code].status);
+  expect(problem).toMatchObject({ status: response.status, title: problemKinds[code].title });
+  expect(response.headers.get("content-type")).toBe("application/problem+json");
+  expect(response.headers.get("cache-control")).toBe("no-store");
+  expect(response.headers.get("x-request-id")).toMatch(/^req_[0-9a-f]{32}$/);
+  if (route !== undefined) expect([...routes[route].problems, "internal"]).toContain(code);
+  return problem;
+}
