@@ -47,54 +47,52 @@ export function createMetrics(sources: MetricSources): Metrics {
     );
   };
   const requests = new Counter({
-    name: "blip2_requests_total",
+    name: "requests_total",
     help: "Requests answered, by route and outcome (ok, or the problem's code).",
     labelNames: ["route", "outcome"],
     registers,
   });
   const requestSeconds = new Histogram({
-    name: "blip2_request_seconds",
+    name: "request_seconds",
     help: "Time from a request's head to its answer.",
     labelNames: ["route"],
     buckets: secondsBuckets,
     registers,
   });
   const inferences = new Counter({
-    name: "blip2_inferences_total",
+    name: "inferences_total",
     help: "Texts generated.",
     registers,
   });
   const tokens = new Counter({
-    name: "blip2_generated_tokens_total",
+    name: "generated_tokens_total",
     help: "Tokens generated, end tokens included.",
     registers,
   });
   const visionPasses = new Counter({
-    name: "blip2_vision_passes_total",
+    name: "vision_passes_total",
     help: "Images that went through the vision tower.",
     registers,
   });
   const visionPassesAvoided = new Counter({
-    name: "blip2_vision_passes_avoided_total",
+    name: "vision_passes_avoided_total",
     help: "Jobs whose image features were still held.",
     registers,
   });
   const stageSeconds = new Histogram({
-    name: "blip2_stage_seconds",
+    name: "stage_seconds",
     help: "Time of a job in the queue and in each stage of the engine.",
     labelNames: ["stage"],
     buckets: secondsBuckets,
     registers,
   });
-  gauge("blip2_queue_depth", "Jobs that wait.", sources.queueDepth);
-  gauge("blip2_feature_store_bytes", "Image features held.", sources.featureStoreBytes);
-  gauge("blip2_engine_ready", "1 when the engine can take a job.", () =>
-    sources.engineReady() ? 1 : 0,
-  );
-  gauge("blip2_door_rss_bytes", "Resident memory of the door process.", sources.doorRssBytes);
+  gauge("queue_depth", "Jobs that wait.", sources.queueDepth);
+  gauge("feature_store_bytes", "Image features held.", sources.featureStoreBytes);
+  gauge("engine_ready", "1 when the engine can take a job.", () => (sources.engineReady() ? 1 : 0));
+  gauge("door_rss_bytes", "Resident memory of the door process.", sources.doorRssBytes);
   registry.registerMetric(
     new Counter({
-      name: "blip2_engine_restarts_total",
+      name: "engine_restarts_total",
       help: "Times the engine was started again.",
       registers: [],
       collect() {

@@ -1,0 +1,394 @@
+import { AppError, type Problem } from "@blip2-edge/shared/problem";
+import { writeFrame } from "@blip2-edge/shared/wire/frame";
+import { inferResponseSchema, catalogSchema } from "@blip2-edge/shared/wire/protocol";
+import {
+  createSigner,
+  createVerifier,
+  parseSigningKeys,
+  type RequestToSign,
+  type Verifier,
+} from "@blip2-edge/shared/wire/signature";
+import { describe, expect, test, vi } from "vitest";
+import type { Dispatched } from "../engine/dispatcher.ts";
+import type { InferJob } from "../engine/messages.ts";
+import type { EngineState } from "../engine/supervisor.ts";
+import { createLog } from "../observe/log.ts";
+import { createMetrics } from "../observe/metrics.ts";
+import { createDoor } from "./app.ts";
+
+const size = 14;
+const revision = "0123456789abcdef";
+const origin = "http://node.test";
+const keys = parseSigningKeys(
+  "new:0123456789abcdef0123456789abcdef,old:fedcba9876543210fedcba9876543210",
+);
+const request = {
+  model: "nano",
+  model_revision: revision,
+  partition: "a".repeat(32),
+  image: { image_id: `img_${"b".repeat(64)}`, size },
+  texts: [null],
+  generation: {},
+  deadline_ms: 1000,
+};
+const outcome: Dispatched = {
+  results: [
+    {
+      text: "a cat",
+      token_ids: [5, 6, 2],
+      finish_reason: "stop",
+      log_prob: -0.1,
+      usage: { image_tokens: 4, prompt_tokens: 1, completion_tokens: 3 },
+    },
+  ],
+  visionPasses: 1,
+  visionMs: 12.34,
+  prefillMs: 5,
+  decodeMs: 6,
+  queueMs: 0.5,
+};
+
+type InferStub = (job: InferJob, signal: AbortSignal) => Promise<Dispatched>;
+
+function openDoor({
+  infer = () => Promise.resolve(outcome),
+  state = "ready" as EngineState,
+  held = false,
+  draining = false,
+  bodyTimeoutMs = 1000,
+  verifier = createVerifier({ keys }),
+}: {
+  infer?: InferStub;
+  state?: EngineState;
+  held?: boolean;
+  draining?: boolean;
+  bodyTimeoutMs?: number;
+  verifier?: Verifier;
+} = {}) {
+  const lines: Record<string, unknown>[] = [];
+  const jobs: InferJob[] = [];
+  const app = createDoor({
+    engine: {
+      state,
+      models: [
+        {
+          model: "nano",
+          model_revision: revision,
+          family: "opt",
+          image_size: size,
+          abilities: ["caption", "vqa"],
+          question_template: "Question: {} Answer:",
+        },
+      ],
+      holds: () => held,
+      retryAfterS: () => 7,
+    },
+    dispatcher: {
+      infer(job, signal) {
+        jobs.push(job);
+        return infer(job, signal);
+      },
+    },
+    verifier,
+    metrics: createMetrics({
+      queueDepth: () => 3,
+      featureStoreBytes: () => 0,
+      engineRestarts: () => 2,
+      engineReady: () => true,
+      doorRssBytes: () => 1,
+    }),
+    log: createLog((line) => void lines.push(JSON.parse(line) as Record<string, unknown>)),
+    draining: () => draining,
+    bodyTimeoutMs,
+    requestId: () => "id",
+  });
+  const send = async (
+    method: string,
+    path: string,
+    { body, contentType, key = 0, extra = {} }: SendOptions = {},
+  ): Promise<Response> => {
+    const signing = keys[key];
+    if (signing === undefined) throw new Error("no such key");
+    const signer = createSigner({ keys: [signing] });
+    const toSign: RequestToSign = {
+      method,
+      url: `${origin}${path}`,
+      ...(body === undefined ? {} : { body }),
+      ...(contentType === undefined ? {} : { contentType }),
+    };
+    const headers = { ...(await signer.sign(toSign)), ...extra };
+    return app.request(`${origin}${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
+    });
+  };
+  const sendJson = (json: unknown, options: SendOptions = {}) =>
+    send("POST", "/v1/infer", {
+      body: new TextEncoder().encode(JSON.stringify(json)),
+      contentType: "application/json",
+      ...options,
+    });
+  const sendFrame = (json: unknown, pixels: Uint8Array) => {
+    const frame = writeFrame({ json: JSON.stringify(json), pixels });
+    return send("POST", "/v1/infer", { body: frame.body, contentType: frame.contentType });
+  };
+  return { app, send, sendJson, sendFrame, lines, jobs };
+}
+interface SendOptions {
+  body?: Uint8Array;
+  contentType?: string;
+  key?: number;
+  extra?: Record<string, string>;
+}
+
+const pixels = new Uint8Array(size * size * 3).fill(9);
+const problemOf = async (response: Response): Promise<Problem> => {
+  expect(response.headers.get("content-type")).toBe("application/problem+json");
+  expect(response.headers.get("blip2-protocol")).toBe("1");
+  return (await response.json()) as Problem;
+};
+
+describe("health", () => {
+  test("200: alive and ready say no more than that, without a signature", async () => {
+    const { app, lines } = openDoor();
+    expect(await (await app.request("/healthz")).json()).toEqual({ status: "ok" });
+    expect(await (await app.request("/readyz")).json()).toEqual({ status: "ready" });
+    expect(lines).toEqual([]);
+  });
+  test.each(["starting", "down", "stopped"] as const)("503: not ready while %s", async (state) => {
+    const { app } = openDoor({ state });
+    expect((await app.request("/readyz")).status).toBe(503);
+    expect((await app.request("/healthz")).status).toBe(200);
+  });
+  test("503: not ready while draining", async () => {
+    expect((await openDoor({ draining: true }).app.request("/readyz")).status).toBe(503);
+  });
+});
+
+describe("signature", () => {
+  test.each(["/v1/infer", "/v1/catalog", "/metrics", "/", "/nothing", "/healthz/x"])(
+    "401: %s without one, the same mute problem everywhere",
+    async (path) => {
+      const { app } = openDoor();
+      const response = await app.request(path);
+      expect(response.status).toBe(401);
+      expect(await problemOf(response)).toEqual({
+        type: "https://blip2-edge.dev/problems/signature_invalid",
+        title: "The request's signature is not valid",
+        status: 401,
+        code: "signature_invalid",
+        retryable: false,
+      });
+    },
+  );
+  test("401: a body that is not the signed one", async () => {
+    const { send } = openDoor();
+    const response = await send("POST", "/v1/infer", {
+      body: new TextEncoder().encode("{}"),
+      contentType: "application/json",
+      extra: { "content-digest": "sha-256=:AAAA:" },
+    });
+    expect(response.status).toBe(401);
+  });
+  test("401: an unsigned body is never read", async () => {
+    const { app } = openDoor();
+    const pull = vi.fn();
+    const body = new ReadableStream({ pull }, { highWaterMark: 0 });
+    const response = await app.request("/v1/infer", { method: "POST", body, duplex: "half" });
+    expect(response.status).toBe(401);
+    expect(pull).not.toHaveBeenCalled();
+  });
+  test("200: either of two live keys signs", async () => {
+    const { sendJson } = openDoor({ held: true });
+    expect((await sendJson(request, { key: 0 })).status).toBe(200);
+    expect((await sendJson(request, { key: 1 })).status).toBe(200);
+  });
+});
+
+describe("POST /v1/infer", () => {
+  test("200: pixels become a job, the outcome the answer", async () => {
+    const { sendFrame, jobs, lines } = openDoor();
+    const response = await sendFrame(request, pixels);
+    expect(response.status).toBe(200);
+    const answer = inferResponseSchema.parse(await response.json());
+    expect(answer).toMatchObject({ model: "nano", vision_passes: 1, results: outcome.results });
+    expect(response.headers.get("server-timing")).toBe(
+      "queue;dur=0.5, vision;dur=12.3, prefill;dur=5, decode;dur=6",
+    );
+    expect(jobs[0]).toMatchObject({ partition: request.partition, texts: [null] });
+    expect(jobs[0]?.pixels).toEqual(pixels);
+    expect(jobs[0]?.generation.max_new_tokens).toBe(20);
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatchObject({ event: "request", route: "/v1/infer", outcome: "ok" });
+    expect(JSON.stringify(lines)).not.toContain("a cat");
+  });
+  test("200: JSON alone when the features are held", async () => {
+    const { sendJson, jobs } = openDoor({ held: true });
+    expect((await sendJson(request)).status).toBe(200);
+    expect(jobs[0]?.pixels).toBeUndefined();
+  });
+  test("428: JSON alone when they are not, without a place in the queue", async () => {
+    const { sendJson, jobs } = openDoor();
+    const response = await sendJson(request);
+    expect(response.status).toBe(428);
+    expect((await problemOf(response)).code).toBe("pixels_required");
+    expect(jobs).toEqual([]);
+  });
+  test("400: every fault of the form is named", async () => {
+    const { sendJson } = openDoor();
+    const response = await sendJson({ ...request, texts: [], generation: { top_q: 1 } });
+    expect(response.status).toBe(400);
+    const problem = await problemOf(response);
+    expect(problem.errors?.map((error) => error.field)).toEqual(["texts", "generation"]);
+  });
+  test("400: not JSON", async () => {
+    const { send } = openDoor();
+    const response = await send("POST", "/v1/infer", {
+      body: new TextEncoder().encode("{"),
+      contentType: "application/json",
+    });
+    expect(response.status).toBe(400);
+  });
+  test("400: pixels of another size than the model's, or than they say", async () => {
+    const { sendFrame } = openDoor();
+    const other = { ...request, image: { ...request.image, size: 28 } };
+    expect((await sendFrame(other, new Uint8Array(28 * 28 * 3))).status).toBe(400);
+    expect((await sendFrame(request, new Uint8Array(5))).status).toBe(400);
+  });
+  test("400: another version of the protocol, however well signed", async () => {
+    const { app } = openDoor({
+      verifier: { verify: (_, readBody) => Promise.resolve(readBody()) },
+    });
+    const headers = { "blip2-protocol": "2" };
+    const response = await app.request(`${origin}/v1/catalog`, { headers });
+    expect(response.status).toBe(400);
+    expect((await problemOf(response)).code).toBe("protocol_unsupported");
+  });
+  test("404: a model that is not served", async () => {
+    const response = await openDoor().sendJson({ ...request, model: "other" });
+    expect(response.status).toBe(404);
+    expect((await problemOf(response)).code).toBe("model_not_found");
+  });
+  test("409: another revision of it", async () => {
+    const response = await openDoor().sendJson({ ...request, model_revision: "f".repeat(16) });
+    expect(response.status).toBe(409);
+    expect((await problemOf(response)).detail).toContain(revision);
+  });
+  test("405: another method", async () => {
+    expect((await openDoor().send("GET", "/v1/infer")).status).toBe(405);
+  });
+  test("408: a body that drips", async () => {
+    const { app } = openDoor({ bodyTimeoutMs: 20 });
+    const body = new TextEncoder().encode("{}");
+    const headers = await createSigner({ keys }).sign({
+      method: "POST",
+      url: `${origin}/v1/infer`,
+      body,
+      contentType: "application/json",
+    });
+    const stalled = new ReadableStream({ start: (controller) => controller.enqueue(body) });
+    const response = await app.request(`${origin}/v1/infer`, {
+      method: "POST",
+      headers,
+      body: stalled,
+      duplex: "half",
+    });
+    expect(response.status).toBe(408);
+    expect((await problemOf(response)).code).toBe("request_timeout");
+  });
+  test("413: a body that says it is too large, and one that does not say", async () => {
+    const { send } = openDoor();
+    const body = new Uint8Array(5 * 1024 * 1024);
+    const options = { body, contentType: "application/json" };
+    const declared = { ...options, extra: { "content-length": String(body.length) } };
+    expect((await send("POST", "/v1/infer", declared)).status).toBe(413);
+    expect((await send("POST", "/v1/infer", options)).status).toBe(413);
+  });
+  test("415: another type of body", async () => {
+    const { send } = openDoor();
+    const body = new Uint8Array(4);
+    const response = await send("POST", "/v1/infer", { body, contentType: "image/png" });
+    expect(response.status).toBe(415);
+  });
+  test("503: overloaded and the engine's end, with Retry-After", async () => {
+    for (const code of ["overloaded", "engine_restarted"] as const) {
+      const infer: InferStub = () => Promise.reject(new AppError(code, "busy", { retryAfterS: 4 }));
+      const response = await openDoor({ held: true, infer }).sendJson(request);
+      expect(response.status).toBe(503);
+      expect(response.headers.get("retry-after")).toBe("4");
+      expect(await problemOf(response)).toMatchObject({ code, retryable: true });
+    }
+  });
+  test("503: not ready, with Retry-After, before anything else is looked at", async () => {
+    const response = await openDoor({ state: "down" }).sendJson({ nonsense: true });
+    expect(response.status).toBe(503);
+    expect(response.headers.get("retry-after")).toBe("7");
+  });
+  test("504: the deadline passes", async () => {
+    const infer: InferStub = (_, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason as Error));
+      });
+    const { sendJson, lines } = openDoor({ held: true, infer });
+    const response = await sendJson({ ...request, deadline_ms: 10 });
+    expect(response.status).toBe(504);
+    expect((await problemOf(response)).code).toBe("deadline_exceeded");
+    expect(lines[0]).toMatchObject({ outcome: "deadline_exceeded", status: 504 });
+  });
+  test("499: the client goes away and the job hears of it", async () => {
+    const gone = new AbortController();
+    let reason: unknown;
+    const infer: InferStub = (_, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => {
+          reason = signal.reason;
+          reject(signal.reason as Error);
+        });
+        gone.abort();
+      });
+    const { app } = openDoor({ held: true, infer });
+    const body = new TextEncoder().encode(JSON.stringify(request));
+    const contentType = "application/json";
+    const url = `${origin}/v1/infer`;
+    const headers = await createSigner({ keys }).sign({ method: "POST", url, body, contentType });
+    const response = await app.request(url, { method: "POST", headers, body, signal: gone.signal });
+    expect(response.status).toBe(499);
+    expect(reason).toMatchObject({ code: "canceled" });
+  });
+  test("500: what nobody expected is mute outside and exact in the log", async () => {
+    const infer: InferStub = () => Promise.reject(new Error("the secret inside"));
+    const { sendJson, lines } = openDoor({ held: true, infer });
+    const response = await sendJson(request);
+    expect(response.status).toBe(500);
+    expect(await response.text()).not.toContain("secret");
+    expect(lines[0]?.["level"]).toBe("error");
+    expect(String(lines[0]?.["internal"])).toContain("the secret inside");
+  });
+});
+
+describe("the rest", () => {
+  test("200: the catalogue", async () => {
+    const response = await openDoor().send("GET", "/v1/catalog");
+    expect(catalogSchema.parse(await response.json()).models[0]?.model).toBe("nano");
+  });
+  test("200: the metrics count what was done", async () => {
+    const { send, sendJson, sendFrame } = openDoor({ held: true });
+    await sendFrame(request, pixels);
+    await sendJson({ ...request, model: "other" });
+    const text = await (await send("GET", "/metrics")).text();
+    expect(text).toContain("inferences_total 1");
+    expect(text).toContain("generated_tokens_total 3");
+    expect(text).toContain('requests_total{route="/v1/infer",outcome="model_not_found"} 1');
+    expect(text).toContain("queue_depth 3");
+    expect(text).toContain("engine_restarts_total 2");
+    expect(text).toContain('stage_seconds_count{stage="decode"} 1');
+  });
+  test("404: a signed request for nothing; unknown paths share one label", async () => {
+    const { send } = openDoor();
+    expect((await send("GET", "/v2")).status).toBe(404);
+    expect((await send("GET", "/v3")).status).toBe(404);
+    const text = await (await send("GET", "/metrics")).text();
+    expect(text).toContain('requests_total{route="other",outcome="not_found"} 2');
+  });
+});
