@@ -130,7 +130,7 @@ function unknownFields(
   const known = issue.path.length === 0 ? fieldsOf(schema) : [];
   return issue.keys.map((key) => {
     const meant = known.find((name) => isNear(key.toLowerCase(), name));
-    const hint = meant === undefined ? "" : `; did you mean \`${meant}\`?`;
+    const hint = meant === undefined ? "" : ` (did you mean \`${meant}\`?)`;
     const name = shorten(key);
     return {
       field: prefix === "" ? name : `${prefix}.${name}`,

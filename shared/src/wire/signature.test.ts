@@ -332,7 +332,7 @@ describe("the memory of nonces", () => {
         let now = 0;
         const memory = createNonceMemory({ capacity: 5, holdMs: 100, now: () => now });
         const accepted = new Map<string, number>();
-        let latest = 0;
+        let latest = Number.NEGATIVE_INFINITY;
         for (const { nonce, passedMs } of events) {
           now += passedMs;
           latest = Math.max(latest, now);

@@ -1,0 +1,147 @@
+import { describe, expect, test } from "vitest";
+import { createClient } from "./client.ts";
+import { AppError, problemResponse } from "./problem.ts";
+
+const caption = {
+  text: "a red cube",
+  image_id: `img_${"0".repeat(64)}` as const,
+  model: "nano",
+  model_revision: "0123456789abcdef",
+  log_prob: -0.1,
+  finish_reason: "stop",
+  usage: { image_tokens: 8, prompt_tokens: 0, completion_tokens: 4 },
+};
+const image = { url: "https://example.com/a.jpg" };
+
+/** A client whose requests are kept and answered by `answer`. */
+function withServer(answer: (request: Request) => Response | Promise<Response>, maxBytes?: number) {
+  const requests: Request[] = [];
+  const client = createClient({
+    url: "https://api.example/base/",
+    key: "k-1",
+    fetch: async (input, init) => {
+      const request = new Request(input, init);
+      requests.push(request);
+      init?.signal?.throwIfAborted();
+      return answer(request);
+    },
+    ...(maxBytes === undefined ? {} : { maxResponseBytes: maxBytes }),
+  });
+  return { client, requests };
+}
+
+const failure = async (promise: Promise<unknown>): Promise<AppError> => {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(AppError);
+  if (!(error instanceof AppError)) throw error;
+  return error;
+};
+
+describe("what is sent", () => {
+  test("JSON, with the key, under the base path", async () => {
+    const { client, requests } = withServer(() => Response.json(caption));
+    expect(await client.caption({ image, prompt: "a photo of" })).toEqual(caption);
+    const [request] = requests;
+    expect(request?.url).toBe("https://api.example/base/v1/caption");
+    expect(request?.method).toBe("POST");
+    expect(request?.headers.get("authorization")).toBe("Bearer k-1");
+    expect(request?.headers.get("content-type")).toBe("application/json");
+    expect(await request?.json()).toEqual({ image, prompt: "a photo of" });
+  });
+
+  test("bytes as multipart, the rest as the part `request`", async () => {
+    const { client, requests } = withServer(() => Response.json(caption));
+    const bytes = Uint8Array.of(0xff, 0xd8, 0, 1);
+    await client.caption({ image: { bytes }, max_new_tokens: 9 });
+    const form = await requests[0]?.formData();
+    expect(JSON.parse(String(form?.get("request")))).toEqual({ max_new_tokens: 9 });
+    const part = form?.get("image");
+    expect(part).toBeInstanceOf(Blob);
+    if (part instanceof Blob) expect(new Uint8Array(await part.arrayBuffer())).toEqual(bytes);
+  });
+
+  test("a query for the form that caches understand", async () => {
+    const { client, requests } = withServer(() => Response.json(caption));
+    await client.captionByUrl({ url: "https://e.org/a b?c=d&e", max_new_tokens: 9 });
+    const url = new URL(requests[0]?.url ?? "");
+    expect(requests[0]?.method).toBe("GET");
+    expect(Object.fromEntries(url.searchParams)).toEqual({
+      url: "https://e.org/a b?c=d&e",
+      max_new_tokens: "9",
+    });
+  });
+
+  test("questions and models", async () => {
+    const { usage, image_id, model, model_revision, log_prob } = caption;
+    const answer = { question: "what?", answer: "a cube", log_prob, finish_reason: "stop", usage };
+    const vqa = { answers: [answer], image_id, model, model_revision };
+    const { client, requests } = withServer((request) =>
+      request.method === "GET" ? Response.json({ object: "list", data: [] }) : Response.json(vqa),
+    );
+    expect(await client.vqa({ image, questions: ["what?"] })).toEqual(vqa);
+    expect(await client.models()).toEqual({ object: "list", data: [] });
+    expect(requests.map(({ url }) => new URL(url).pathname)).toEqual([
+      "/base/v1/vqa",
+      "/base/v1/models",
+    ]);
+  });
+});
+
+describe("what goes wrong is an AppError", () => {
+  test("the API's problem, with its faults", async () => {
+    const problem = new AppError("invalid_request", "`prompt` is empty.", {
+      errors: [{ field: "prompt", message: "is empty" }],
+    });
+    const { client } = withServer(() => problemResponse(problem));
+    expect(await failure(client.caption({ image }))).toMatchObject({
+      code: "invalid_request",
+      detail: "`prompt` is empty.",
+      errors: [{ field: "prompt", message: "is empty" }],
+    });
+  });
+
+  test("an answer that is not ours", async () => {
+    for (const response of [
+      () => new Response("<html>502</html>", { status: 502 }),
+      () => new Response("not json"),
+      () => Response.json({ text: 1 }),
+      () => new Response(null, { status: 200 }),
+    ]) {
+      const { client } = withServer(response);
+      expect((await failure(client.caption({ image }))).code).toBe("api_unexpected");
+    }
+  });
+
+  test("an answer without end is not read to it", async () => {
+    let chunks = 0;
+    const endless = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        chunks++;
+        controller.enqueue(new Uint8Array(1000));
+      },
+    });
+    const { client } = withServer(() => new Response(endless), 10_000);
+    const error = await failure(client.caption({ image }));
+    expect(error).toMatchObject({ code: "api_unexpected" });
+    expect(error.detail).toContain("10000 bytes");
+    expect(chunks).toBeLessThan(20);
+  });
+
+  test("no server", async () => {
+    const { client } = withServer(() => Promise.reject(new TypeError("fetch failed")));
+    const error = await failure(client.models());
+    expect(error).toMatchObject({ code: "api_unreachable" });
+    expect(error.detail).toContain("https://api.example");
+  });
+
+  test("canceled, or out of time", async () => {
+    const { client } = withServer(() => Response.json(caption));
+    const canceled = { signal: AbortSignal.abort() };
+    expect((await failure(client.caption({ image }, canceled))).code).toBe("canceled");
+    const late = { signal: AbortSignal.abort(new DOMException("late", "TimeoutError")) };
+    expect((await failure(client.caption({ image }, late))).code).toBe("deadline_exceeded");
+  });
+});

@@ -1,0 +1,69 @@
+// Replays the messages of protocol version 1. When one of these fails, old edges and old nodes break:
+// the code is wrong, not the golden.
+import { describe, expect, test } from "vitest";
+import { AppError, fromProblem, toProblem } from "../problem.ts";
+import { readFrame, writeFrame } from "./frame.ts";
+import golden from "./golden/protocol-1.json" with { type: "json" };
+import {
+  catalogSchema,
+  inferRequestSchema,
+  inferResponseSchema,
+  protocolHeader,
+  protocolVersion,
+} from "./protocol.ts";
+import { createSigner, createVerifier } from "./signature.ts";
+
+const { framed, signed } = golden;
+const body = new Uint8Array(Buffer.from(framed.body_base64, "base64"));
+const pixels = Uint8Array.from({ length: 14 * 14 * 3 }, (_, index) => (index * 7) % 256);
+const key = { id: signed.key.id, secret: new TextEncoder().encode(signed.key.secret) };
+const now = () => signed.created * 1000;
+
+describe("version 1 still reads", () => {
+  test("the request, the response and the catalogue, losing nothing", () => {
+    expect(inferRequestSchema.parse(golden.infer_request)).toEqual(golden.infer_request);
+    expect(inferResponseSchema.parse(golden.infer_response)).toEqual(golden.infer_response);
+    expect(catalogSchema.parse(golden.catalog)).toEqual(golden.catalog);
+  });
+
+  test("a field that version 1 does not have is refused, not ignored", () => {
+    for (const [schema, message] of [
+      [inferRequestSchema, golden.infer_request],
+      [inferResponseSchema, golden.infer_response],
+      [catalogSchema, golden.catalog],
+    ] as const) {
+      expect(schema.safeParse({ ...message, surprise: 1 }).success).toBe(false);
+    }
+  });
+
+  test("a problem", () => {
+    const error = fromProblem(golden.problem);
+    expect(error).toBeInstanceOf(AppError);
+    expect(toProblem(error)).toEqual(golden.problem);
+  });
+
+  test("the frame with pixels, and writes the same bytes", () => {
+    const read = readFrame(body, framed.content_type);
+    expect(read.json).toBe(framed.json);
+    expect(inferRequestSchema.parse(JSON.parse(read.json))).toEqual(golden.infer_request);
+    expect(read.pixels).toEqual(pixels);
+    const written = writeFrame({ json: framed.json, pixels }, framed.boundary);
+    expect(written.contentType).toBe(framed.content_type);
+    expect(Buffer.from(written.body).toString("base64")).toBe(framed.body_base64);
+  });
+
+  test("the signature, and writes the same headers", async () => {
+    const verifier = createVerifier({ keys: [key], now });
+    const request = { ...signed, headers: new Headers(signed.headers) };
+    expect(await verifier.verify(request, () => body)).toBe(body);
+    const signer = createSigner({ keys: [key], now, nonce: () => signed.nonce });
+    const { method, url } = signed;
+    expect(await signer.sign({ method, url, contentType: framed.content_type, body })).toEqual(
+      signed.headers,
+    );
+  });
+
+  test("under its header and number", () => {
+    expect([protocolHeader, protocolVersion]).toEqual(["blip2-protocol", "1"]);
+  });
+});
