@@ -1,0 +1,130 @@
+import { AppError } from "@blip2-edge/shared/problem";
+import { describe, expect, test } from "vitest";
+import { tinyConfig } from "../../../test/support/tiny-checkpoint.ts";
+import { parseModelConfig } from "./read-config.ts";
+
+/** What the published blip2-opt-2.7b says; all else is a class default. */
+const published = {
+  architectures: ["Blip2ForConditionalGeneration"],
+  model_type: "blip-2",
+  image_token_index: 50265,
+  vision_config: { dropout: 0, initializer_factor: 1, model_type: "blip_2_vision_model" },
+  qformer_config: { model_type: "blip_2_qformer" },
+  text_config: {
+    model_type: "opt",
+    hidden_size: 2560,
+    ffn_dim: 10240,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    vocab_size: 50304,
+    eos_token_id: 50118,
+    word_embed_proj_dim: 2560,
+  },
+};
+
+describe("parseModelConfig", () => {
+  test("fields that the published files omit take the class defaults", () => {
+    expect(parseModelConfig(published)).toEqual({
+      vision: {
+        hidden: 1408,
+        intermediate: 6144,
+        layers: 39,
+        heads: 16,
+        headDim: 88,
+        imageSize: 224,
+        patchSize: 14,
+        tokens: 257,
+        layerNormEps: 1e-6,
+        qkvBias: true,
+      },
+      qformer: {
+        queries: 32,
+        hidden: 768,
+        intermediate: 3072,
+        layers: 12,
+        heads: 12,
+        headDim: 64,
+        layerNormEps: 1e-12,
+        crossAttentionFrequency: 2,
+      },
+      text: {
+        hidden: 2560,
+        ffn: 10240,
+        layers: 32,
+        heads: 32,
+        headDim: 80,
+        vocab: 50304,
+        context: 2048,
+      },
+      tokens: { image: 50265, bos: 2, pad: 1, eos: [50118] },
+    });
+  });
+
+  test("whole sections may be absent, and 364 px gives 677 tokens", () => {
+    const { vision, text } = parseModelConfig({
+      model_type: "blip-2",
+      vision_config: { image_size: 364 },
+    });
+    expect(vision.tokens).toBe(677);
+    expect(text).toMatchObject({ hidden: 768, layers: 12, ffn: 3072, vocab: 50272 });
+  });
+
+  test("several end tokens, and image_token_id for image_token_index", () => {
+    const { image_token_index: _, ...rest } = published;
+    const text_config = { ...rest.text_config, eos_token_id: [2, 50118] };
+    const { tokens } = parseModelConfig({ ...rest, text_config, image_token_id: 7 });
+    expect(tokens).toMatchObject({ image: 7, eos: [2, 50118] });
+  });
+
+  const text = (fields: object) => ({ text_config: { ...tinyConfig.text_config, ...fields } });
+  const vision = (fields: object) => ({
+    vision_config: { ...tinyConfig.vision_config, ...fields },
+  });
+  const qformer = (fields: object) => ({
+    qformer_config: { ...tinyConfig.qformer_config, ...fields },
+  });
+  test.each<[object, RegExp]>([
+    [{ model_type: "llava" }, /model_type is "llava"; only "blip-2"/],
+    [{ model_type: undefined }, /model_type is undefined/],
+    [
+      { architectures: ["Blip2ForImageTextRetrieval"] },
+      /architectures is Blip2ForImageTextRetrieval/,
+    ],
+    [text({ model_type: "t5" }), /text_config\.model_type is "t5"; only "opt"/],
+    [
+      text({ do_layer_norm_before: false }),
+      /text_config\.do_layer_norm_before is false; only true/,
+    ],
+    [text({ activation_function: "gelu" }), /text_config\.activation_function is "gelu"/],
+    [text({ enable_bias: false }), /text_config\.enable_bias/],
+    [text({ _remove_final_layer_norm: true }), /_remove_final_layer_norm/],
+    [text({ layer_norm_elementwise_affine: false }), /layer_norm_elementwise_affine/],
+    [text({ word_embed_proj_dim: 6 }), /word_embed_proj_dim 6 differs.*project_in/],
+    [text({ num_attention_heads: 5 }), /text_config\.hidden_size 12 is not a multiple/],
+    [text({ hidden_size: 0 }), /text_config\.hidden_size/],
+    [text({ num_hidden_layers: 1e9 }), /text_config\.num_hidden_layers/],
+    [text({ max_position_embeddings: 3 }), /num_query_tokens 3 leaves no room/],
+    [text({ eos_token_id: [] }), /text_config\.eos_token_id/],
+    [vision({ hidden_act: "quick_gelu" }), /vision_config\.hidden_act is "quick_gelu"/],
+    [vision({ patch_size: 9 }), /patch_size 9 is larger than image_size 8/],
+    [vision({ num_channels: 4 }), /vision_config\.num_channels/],
+    [vision({ layer_norm_eps: "x" }), /vision_config\.layer_norm_eps/],
+    [qformer({ use_qformer_text_input: true }), /qformer_config\.use_qformer_text_input/],
+    [qformer({ position_embedding_type: "relative_key" }), /position_embedding_type/],
+    [{ image_token_id: 4 }, /image_token_index 11 and image_token_id 4 differ/],
+  ])("refuses %j by the field's name", (change, message) => {
+    const parse = () => parseModelConfig({ ...tinyConfig, ...change });
+    expect(parse).toThrow(AppError);
+    expect(parse).toThrow(message);
+    expect(parse).toThrow(/^config\.json: /);
+  });
+
+  test("all faults come in one message", () => {
+    const config = { ...tinyConfig, ...text({ enable_bias: false }), num_query_tokens: 0 };
+    expect(() => parseModelConfig(config)).toThrow(/enable_bias.*num_query_tokens/);
+  });
+
+  test.each([null, [], "x", 3])("refuses %j", (json) => {
+    expect(() => parseModelConfig(json)).toThrow(AppError);
+  });
+});

@@ -1,0 +1,147 @@
+// Checkpoints for tests, written without Python: safetensors bytes from a list of tensors, and a whole
+// folder of the smallest BLIP-2 that the builder takes.
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseModelConfig } from "../../gpu-node/src/checkpoint/read-config.ts";
+import { blip2Graphs } from "../../gpu-node/src/models/graphs.ts";
+import type { Weights } from "../../gpu-node/src/models/weights.ts";
+
+export interface StoredTensor {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+}
+export type StoredTensors = ReadonlyMap<string, StoredTensor>;
+
+/** A safetensors file with these tensors in their order. */
+export function encodeShard(tensors: StoredTensors): Uint8Array {
+  let end = 0;
+  const header: Record<string, unknown> = { __metadata__: { format: "pt" } };
+  for (const [name, { dtype, shape, data }] of tensors) {
+    header[name] = { dtype, shape, data_offsets: [end, end + data.length] };
+    end += data.length;
+  }
+  return withHeader(
+    JSON.stringify(header),
+    Buffer.concat([...tensors.values()].map((t) => t.data)),
+  );
+}
+
+/** Length, header text and data as they stand in a file; nothing is checked. */
+export function withHeader(header: string, data: Uint8Array = new Uint8Array()): Uint8Array {
+  const text = Buffer.from(header);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  return new Uint8Array(Buffer.concat([length, text, data]));
+}
+
+export const float32Tensor = (shape: readonly number[], values: Float32Array): StoredTensor => ({
+  dtype: "F32",
+  shape,
+  data: new Uint8Array(values.buffer),
+});
+
+/** Sizes that all differ, so that a mix-up of two axes shows. */
+export const tinyConfig = {
+  architectures: ["Blip2ForConditionalGeneration"],
+  model_type: "blip-2",
+  num_query_tokens: 3,
+  image_token_index: 11,
+  vision_config: {
+    hidden_size: 10,
+    intermediate_size: 14,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+    image_size: 8,
+    patch_size: 4,
+  },
+  qformer_config: {
+    hidden_size: 6,
+    intermediate_size: 9,
+    num_hidden_layers: 2,
+    num_attention_heads: 3,
+  },
+  text_config: {
+    model_type: "opt",
+    vocab_size: 13,
+    hidden_size: 12,
+    ffn_dim: 20,
+    num_hidden_layers: 2,
+    num_attention_heads: 4,
+    max_position_embeddings: 24,
+    word_embed_proj_dim: 12,
+    eos_token_id: 5,
+  },
+};
+
+const tokenizerJson = { added_tokens: [{ id: 11, content: "<image>" }], model: { type: "BPE" } };
+
+/** Names and shapes of every tensor of `config`, head tied. */
+export function tensorShapes(config: unknown): Map<string, readonly number[]> {
+  const { vision, qformer, text } = parseModelConfig(config);
+  const shapes = new Map<string, readonly number[]>();
+  const image = {
+    size: vision.imageSize,
+    rescaleFactor: 1 / 255,
+    mean: [0, 0, 0] as const,
+    std: [1, 1, 1] as const,
+  };
+  const tokens = { image: 11, bos: 2, pad: 1, eos: [5] };
+  const record: Weights = (name, dims, layout) => {
+    shapes.set(name, dims);
+    return layout === "transposed"
+      ? { name: `${name}.transposed`, type: "float32", dims: dims.toReversed() }
+      : { name, type: "float32", dims };
+  };
+  blip2Graphs({ family: "opt", vision, qformer, text, tokens, image }, () => record, true);
+  return shapes;
+}
+
+/** Small numbers that differ from place to place; the same at every call. */
+export function tinyTensors(config: unknown = tinyConfig): Map<string, StoredTensor> {
+  let state = 1;
+  const draw = (): number => {
+    state = (state * 48271) % 0x7fffffff;
+    return state / 0x7fffffff - 0.5;
+  };
+  return new Map(
+    [...tensorShapes(config)].map(([name, shape]) => {
+      const count = shape.reduce((product, size) => product * size, 1);
+      return [name, float32Tensor(shape, Float32Array.from({ length: count }, draw))];
+    }),
+  );
+}
+
+export interface TinyCheckpoint {
+  readonly config?: unknown;
+  readonly tensors?: StoredTensors;
+  /** File names of shards; one file without an index by default. */
+  readonly shards?: readonly string[];
+}
+
+/** Writes a checkpoint in Hugging Face's layout to `folder`, which is made. */
+export async function writeTinyCheckpoint(
+  folder: string,
+  { config = tinyConfig, tensors = tinyTensors(), shards }: TinyCheckpoint = {},
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const put = (name: string, value: unknown) =>
+    writeFile(join(folder, name), JSON.stringify(value));
+  await put("config.json", config);
+  await put("preprocessor_config.json", { size: { height: 8, width: 8 } });
+  await put("tokenizer.json", tokenizerJson);
+  await put("tokenizer_config.json", { bos_token: "</s>" });
+  if (shards === undefined) {
+    await writeFile(join(folder, "model.safetensors"), encodeShard(tensors));
+    return;
+  }
+  const entries = [...tensors];
+  const perShard = Math.ceil(entries.length / shards.length);
+  const map: Record<string, string> = {};
+  for (const [at, shard] of shards.entries()) {
+    const part = new Map(entries.slice(at * perShard, (at + 1) * perShard));
+    for (const name of part.keys()) map[name] = shard;
+    await writeFile(join(folder, shard), encodeShard(part));
+  }
+  await put("model.safetensors.index.json", { metadata: {}, weight_map: map });
+}
