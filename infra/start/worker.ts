@@ -63,7 +63,8 @@ async function blocksOf(hosts: readonly string[]): Promise<string[]> {
   return [...blocks];
 }
 
-const internetWorker = {
+/** The way out for `fetch`: public addresses only, by the address a name resolves to when it connects. */
+export const internetWorker = {
   config: {
     name: "internet",
     compatibilityDate: "2026-11-01",
@@ -77,7 +78,6 @@ const internetWorker = {
         },
       },
     },
-    // Names are filtered by the addresses they resolve to, at the moment of connecting.
     env: {
       NET: {
         type: "network" as const,
@@ -122,7 +122,7 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
 
   return {
     host: "127.0.0.1",
-    port: options.port,
+    port: 0,
     cf: false,
     telemetry: { enabled: false },
     log: new Log(LogLevel.NONE),
@@ -139,6 +139,9 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
           env,
         },
         dev: {
+          // The world talks to the Worker itself, as in production; otherwise Miniflare's own entry
+          // Worker stands in between, which costs more than a cache hit.
+          unsafeDirectSockets: [{ host: "127.0.0.1", port: options.port }],
           outboundService:
             internet === undefined
               ? { type: "worker", worker: "internet" }
@@ -202,7 +205,8 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const before = new Set(workerdChildren().map(({ pid }) => pid));
   const miniflare = new Miniflare(await miniflareOptions(options));
   try {
-    const url = await miniflare.ready;
+    await miniflare.ready;
+    const url = await miniflare.unsafeGetDirectURL();
     const db = await miniflare.getD1Database("DB");
     await migrate(db);
     return {

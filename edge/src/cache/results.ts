@@ -3,7 +3,7 @@
 // miss, never a failure of the request.
 import type { ImageId } from "@blip2-edge/shared/contracts/image";
 import { inferResultSchema } from "@blip2-edge/shared/wire/protocol";
-import { z } from "zod";
+import type { z } from "zod";
 import type { Partition } from "../partition.ts";
 import { canonicalJson, sha256Hex } from "./canonical-json.ts";
 

@@ -88,7 +88,7 @@ const refusedUrls: readonly (readonly [string, RegExp])[] = [
   ["http://[2001:2::1]/", /address:/],
   ["http://[2001:10::1]/", /address:/],
   ["http://[3fff::1]/", /reserved/],
-  ["http://[2001:100::1]/", /protocol_assignment/],
+  ["http://[2001:100::1]/", /reserved/],
   ["http://[fe80::1]/", /linkLocal/],
   ["http://[fec0::1]/", /address:/],
   ["http://[fc00::1]/", /uniqueLocal/],

@@ -54,10 +54,6 @@ function addressFault(host: string): string | undefined {
   // Only 2000::/3 is given out as global unicast (RFC 4291 2.4); this also drops IPv4-compatible
   // ::/96, site-local fec0::/10, local NAT64 64:ff9b:1::/48 and whatever comes next.
   if (((bytes[0] ?? 0) & 0xe0) !== 0x20) return "address:not_global_unicast";
-  // 2001::/23 is for protocols (RFC 2928); ipaddr.js knows only the parts that are in use.
-  if (bytes[0] === 0x20 && bytes[1] === 0x01 && ((bytes[2] ?? 0) & 0xfe) === 0) {
-    return "address:protocol_assignment";
-  }
   // ISATAP (RFC 5214) hides an IPv4 address behind any prefix.
   if (
     ((bytes[8] ?? 0) & 0xfd) === 0 &&

@@ -1,0 +1,38 @@
+import { expect, test } from "vitest";
+import { parseSettings } from "./config.ts";
+
+const secret = "s".repeat(32);
+const good = {
+  NODE_URL: "https://node.example.com",
+  NODE_KEYS: `[{"id":"a","secret":"${secret}"}]`,
+  PARTITION_SECRET: secret,
+  DB: {},
+};
+
+test("defaults", () => {
+  const settings = parseSettings(good);
+  expect(settings).toMatchObject({ FETCH_PORTS: [80, 443, 8080, 8443], ALLOW_FETCH: [] });
+  expect(settings.NODE_KEYS[0]?.id).toBe("a");
+  expect(Object.isFrozen(settings)).toBe(true);
+  const pairs = parseSettings({
+    ...good,
+    NODE_KEYS: `a:${secret},b:${secret}`,
+    ALLOW_FETCH: "A:1, b:2",
+  });
+  expect(pairs.NODE_KEYS.map(({ id }) => id)).toEqual(["a", "b"]);
+  expect(pairs.ALLOW_FETCH).toEqual(["a:1", "b:2"]);
+});
+
+test("every fault in one message, no secret in it", () => {
+  const faulty = { NODE_KEYS: "a:shorty", PARTITION_SECRET: "shorty", MAX_BODY_BYTES: "many" };
+  let message = "";
+  try {
+    parseSettings(faulty);
+  } catch (error) {
+    message = String(error);
+  }
+  for (const name of ["NODE_URL", "NODE_KEYS", "PARTITION_SECRET", "MAX_BODY_BYTES"]) {
+    expect(message).toContain(name);
+  }
+  expect(message).not.toContain("shorty");
+});
