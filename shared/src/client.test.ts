@@ -57,7 +57,7 @@ describe("what is sent", () => {
     const bytes = Uint8Array.of(0xff, 0xd8, 0, 1);
     await client.caption({ image: { bytes }, max_new_tokens: 9 });
     const form = await requests[0]?.formData();
-    expect(JSON.parse(String(form?.get("request")))).toEqual({ max_new_tokens: 9 });
+    expect(form?.get("request")).toBe('{"max_new_tokens":9}');
     const part = form?.get("image");
     expect(part).toBeInstanceOf(Blob);
     if (part instanceof Blob) expect(new Uint8Array(await part.arrayBuffer())).toEqual(bytes);

@@ -38,8 +38,10 @@ export interface ClientOptions {
   readonly maxResponseBytes?: number;
 }
 
+type Query = Readonly<Record<string, string | number | undefined>>;
+
 interface Body {
-  readonly query?: Readonly<Record<string, unknown>>;
+  readonly query?: Query;
   readonly json?: unknown;
   readonly form?: FormData;
 }
@@ -85,7 +87,7 @@ export function createClient(options: ClientOptions): Client {
   };
 }
 
-function searchOf(query: Readonly<Record<string, unknown>> = {}): string {
+function searchOf(query: Query = {}): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) search.set(name, String(value));
@@ -97,7 +99,7 @@ function bodyOf({ image, ...fields }: { readonly image: ClientImage }): Body {
   if (!("bytes" in image)) return { json: { ...fields, image } };
   const form = new FormData();
   form.set("request", JSON.stringify(fields));
-  form.set("image", new Blob([image.bytes as Uint8Array<ArrayBuffer>]), "image");
+  form.set("image", new Blob([image.bytes]), "image");
   return { form };
 }
 

@@ -8,6 +8,8 @@ import { createDecoder } from "./decode.ts";
 import goldens from "./golden/canonical.json" with { type: "json" };
 import { checkImage } from "./limits.ts";
 
+fc.configureGlobal({ seed: 9421 });
+
 const files = new Map(
   goldens.cases.map(({ name, base64 }) => [name, new Uint8Array(Buffer.from(base64, "base64"))]),
 );
@@ -101,7 +103,7 @@ describe("failures", () => {
     const good = goldens.cases.find(({ name }) => name === "jpeg 4:2:0");
     const damage = fc.record({
       name: fc.constantFrom(...files.keys()),
-      changes: fc.array(fc.tuple(fc.double({ min: 0, max: 0.999, noNaN: true }), fc.nat(255)), {
+      changes: fc.array(fc.tuple(fc.integer({ min: 0, max: 100_000 }), fc.nat(255)), {
         minLength: 1,
         maxLength: 8,
       }),
@@ -110,7 +112,7 @@ describe("failures", () => {
     await fc.assert(
       fc.asyncProperty(damage, async ({ name, changes }) => {
         const bytes = fileOf(name).slice();
-        for (const [where, value] of changes) bytes[Math.floor(where * bytes.length)] = value;
+        for (const [where, value] of changes) bytes[where % bytes.length] = value;
         try {
           await canonicalImage(bytes, { decoder });
         } catch (error) {

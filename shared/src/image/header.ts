@@ -16,6 +16,17 @@ const riff = ascii("RIFF");
 const webp = ascii("WEBP");
 const jpegStart = Uint8Array.of(0xff, 0xd8, 0xff);
 
+interface Format {
+  readonly read: (bytes: Uint8Array) => ImageHeader;
+  readonly complete: (bytes: Uint8Array, header: ImageHeader) => ImageHeader;
+}
+
+const formats: Readonly<Record<ImageType, Format>> = {
+  jpeg: { read: readJpegHeader, complete: checkJpegComplete },
+  png: { read: readPngHeader, complete: checkPngComplete },
+  webp: { read: readWebpHeader, complete: checkWebpComplete },
+};
+
 /** The supported type that the magic bytes announce, or undefined. */
 export function imageType(bytes: Uint8Array): ImageType | undefined {
   if (startsWith(bytes, jpegStart)) return "jpeg";
@@ -32,16 +43,9 @@ export function readHeader(bytes: Uint8Array): ImageHeader {
   if (bytes.length === 0) {
     throw new AppError("image_required", "The image is empty (0 bytes). Send the file's bytes.");
   }
-  switch (imageType(bytes)) {
-    case "jpeg":
-      return readJpegHeader(bytes);
-    case "png":
-      return readPngHeader(bytes);
-    case "webp":
-      return readWebpHeader(bytes);
-    case undefined:
-      throw notSupported(bytes);
-  }
+  const type = imageType(bytes);
+  if (type === undefined) throw notSupported(bytes);
+  return formats[type].read(bytes);
 }
 
 function notSupported(bytes: Uint8Array): AppError {
@@ -59,12 +63,5 @@ function notSupported(bytes: Uint8Array): AppError {
  * Returns the header with the facts that stand behind it (scans, orientation of PNG and WebP).
  */
 export function checkComplete(bytes: Uint8Array, header: ImageHeader): ImageHeader {
-  switch (header.type) {
-    case "jpeg":
-      return checkJpegComplete(bytes, header);
-    case "png":
-      return checkPngComplete(bytes, header);
-    case "webp":
-      return checkWebpComplete(bytes, header);
-  }
+  return formats[header.type].complete(bytes, header);
 }

@@ -8,7 +8,7 @@ function toBase64(bytes: Uint8Array): string {
 
 /** The header's value over all of `body`, which is hashed in one call. */
 export async function contentDigest(body: Uint8Array): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", body as Uint8Array<ArrayBuffer>);
+  const digest = await crypto.subtle.digest("SHA-256", body);
   return `sha-256=:${toBase64(new Uint8Array(digest))}:`;
 }
 

@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import { AppError } from "../problem.ts";
 import { readFrame, writeFrame } from "./frame.ts";
 
+fc.configureGlobal({ seed: 9421 });
+
 const frames = fc.record({
   json: fc.string({ unit: "binary", maxLength: 300 }),
   pixels: fc.uint8Array({ maxLength: 2000 }),

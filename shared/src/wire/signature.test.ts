@@ -12,6 +12,8 @@ import {
   type VerifierOptions,
 } from "./signature.ts";
 
+fc.configureGlobal({ seed: 9421 });
+
 const encoder = new TextEncoder();
 const key = (id: string, fill = id): SigningKey => ({
   id,

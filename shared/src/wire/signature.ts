@@ -162,10 +162,7 @@ export function createSigner(options: SignerOptions): Signer {
           },
           signer: {
             algorithm,
-            sign: async (data) =>
-              new Uint8Array(
-                await crypto.subtle.sign("HMAC", key, data as Uint8Array<ArrayBuffer>),
-              ),
+            sign: async (data) => new Uint8Array(await crypto.subtle.sign("HMAC", key, data)),
           },
         },
       );
