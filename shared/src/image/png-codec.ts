@@ -1,6 +1,6 @@
 // The glue between JavaScript and jsquash's PNG decoder (Rust's png crate through wasm-bindgen).
 // jsquash's own glue keeps one instance per process for ever and copies the pixels; this one can be
-// dropped and lends a view. It is bound to the exact version of @jsquash/png in package.json.
+// dropped and lends a view. It is bound to version 3.1.1 of @jsquash/png, which edge and gpu-node name.
 import type { PixelSource } from "./resample.ts";
 import { wasm, type WasmImports, type WasmMemory, type WasmModule } from "./wasm.ts";
 
