@@ -8,9 +8,12 @@ export type ImageType = "jpeg" | "png" | "webp";
 export type Coding =
   | "jpeg-one-scan"
   | "jpeg-many-scans"
-  | "png-8"
-  | "png-16"
+  | "png-grey"
+  | "png-grey-alpha"
+  | "png-rgb" // and palette
+  | "png-rgba"
   | "webp-lossy"
+  | "webp-lossy-alpha"
   | "webp-lossless";
 
 export interface ImageHeader {

@@ -83,7 +83,17 @@ describe("what is accepted", () => {
       scans: 10,
     });
     expect(checkImage(golden("png palette"))).toMatchObject({ bitDepth: 4, samples: 1 });
-    expect(checkImage(golden("webp lossless"))).toMatchObject({ coding: "webp-lossless" });
+    for (const [name, coding] of Object.entries({
+      "png palette": "png-rgb",
+      "png grey": "png-grey",
+      "png 16-bit grey with alpha": "png-grey-alpha",
+      "png 16-bit rgba": "png-rgba",
+      "webp lossy": "webp-lossy",
+      "webp lossy with alpha": "webp-lossy-alpha",
+      "webp lossless": "webp-lossless",
+    })) {
+      expect(checkImage(golden(name)), name).toMatchObject({ coding });
+    }
   });
 
   test("a JPEG with something behind its end", () => {

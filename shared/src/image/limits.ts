@@ -30,16 +30,20 @@ export const defaultImageLimits: ImageLimits = {
 };
 
 /**
- * Bytes per pixel at the peak of decoding, measured with jsquash 1.6/3.1/1.5 on 12-megapixel pictures
- * and rounded up: the RGBA in the codec's memory and, for JPEG and WebP, its copy outside.
+ * Bytes per pixel at the peak of decoding, measured with jsquash 1.6/3.1/1.5 on pictures of 3 and 12
+ * megapixels and rounded up: the codec's memory and, for JPEG and WebP, the copy of the RGBA outside.
+ * 16 bits and interlacing cost a PNG nothing more.
  */
 const bytesPerPixel: Readonly<Record<Coding, number>> = {
   "jpeg-one-scan": 8.5,
   "jpeg-many-scans": 8.5, // and two bytes for each coefficient
-  "png-8": 9.25,
-  "png-16": 15,
+  "png-grey": 5.25,
+  "png-grey-alpha": 6.5,
+  "png-rgb": 9.25,
+  "png-rgba": 4.5,
   "webp-lossy": 9.25,
-  "webp-lossless": 13.25,
+  "webp-lossy-alpha": 13,
+  "webp-lossless": 15.5,
 };
 
 /** What decoding will need at its peak, in bytes: the decoder's memory and two copies of the file. */

@@ -1,18 +1,24 @@
 // PNG chunks (W3C PNG, third edition): the facts of IHDR, whether the file reaches IEND, and the few
 // chunks that pixels depend on. Checksums are left to the decoder.
 import { type Orientation, readOrientation } from "./exif.ts";
-import { corrupt, type ImageHeader, truncated, unsupported } from "./header-facts.ts";
+import { type Coding, corrupt, type ImageHeader, truncated, unsupported } from "./header-facts.ts";
 
 const name = "PNG";
 export const pngSignature = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
 
-/** Colour type → bit depths that are allowed, and samples per pixel. */
-const colourTypes: Readonly<Record<number, { depths: readonly number[]; samples: number }>> = {
-  0: { depths: [1, 2, 4, 8, 16], samples: 1 },
-  2: { depths: [8, 16], samples: 3 },
-  3: { depths: [1, 2, 4, 8], samples: 1 },
-  4: { depths: [8, 16], samples: 2 },
-  6: { depths: [8, 16], samples: 4 },
+interface ColourType {
+  /** Bit depths that are allowed with it. */
+  readonly depths: readonly number[];
+  readonly samples: number;
+  readonly coding: Coding;
+}
+
+const colourTypes: Readonly<Record<number, ColourType>> = {
+  0: { depths: [1, 2, 4, 8, 16], samples: 1, coding: "png-grey" },
+  2: { depths: [8, 16], samples: 3, coding: "png-rgb" },
+  3: { depths: [1, 2, 4, 8], samples: 1, coding: "png-rgb" },
+  4: { depths: [8, 16], samples: 2, coding: "png-grey-alpha" },
+  6: { depths: [8, 16], samples: 4, coding: "png-rgba" },
 };
 
 interface Chunk {
@@ -59,7 +65,7 @@ export function readPngHeader(bytes: Uint8Array): ImageHeader {
     type: "png",
     width,
     height,
-    coding: bitDepth === 16 ? "png-16" : "png-8",
+    coding: colourType.coding,
     bitDepth,
     samples: colourType.samples,
     scans: 1,

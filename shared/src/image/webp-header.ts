@@ -1,6 +1,6 @@
 // WebP's RIFF container (RFC 9649): dimensions from VP8, VP8L and VP8X, animation flag, completeness.
 import { type Orientation, readOrientation } from "./exif.ts";
-import { corrupt, type ImageHeader, truncated, unsupported } from "./header-facts.ts";
+import { type Coding, corrupt, type ImageHeader, truncated, unsupported } from "./header-facts.ts";
 
 const name = "WebP";
 
@@ -57,6 +57,7 @@ const animationFlag = 0x02;
 /** Facts of the still picture. Throws image_corrupt, or image_type_unsupported for an animation. */
 export function readWebpHeader(bytes: Uint8Array): ImageHeader {
   let canvas: Size | undefined;
+  let lossy: Coding = "webp-lossy";
   for (const { type, data } of chunksOf(bytes)) {
     if (type === "VP8X") {
       canvas = canvasSize(data);
@@ -64,6 +65,7 @@ export function readWebpHeader(bytes: Uint8Array): ImageHeader {
         throw unsupported("an animated WebP", "Send one frame of it");
       }
     }
+    if (type === "ALPH") lossy = "webp-lossy-alpha"; // must stand before the picture
     if (type !== "VP8 " && type !== "VP8L") continue;
     const size = type === "VP8 " ? lossySize(data) : losslessSize(data);
     if (size.width === 0 || size.height === 0) {
@@ -75,7 +77,7 @@ export function readWebpHeader(bytes: Uint8Array): ImageHeader {
     return {
       type: "webp",
       ...size,
-      coding: type === "VP8 " ? "webp-lossy" : "webp-lossless",
+      coding: type === "VP8 " ? lossy : "webp-lossless",
       bitDepth: 8,
       samples: 3,
       scans: 1,
