@@ -12,6 +12,8 @@ export interface Dispatched extends InferOutcome {
 export interface Dispatcher {
   /** Jobs that wait; the one in the engine is not counted. */
   readonly depth: number;
+  /** Jobs in the engine. */
+  readonly running: number;
   /**
    * Errors: `overloaded` and `not_ready` at once, the signal's reason, `engine_restarted`, the engine's.
    */
@@ -73,6 +75,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   return {
     get depth() {
       return waiting.size;
+    },
+    get running() {
+      return busy ? 1 : 0;
     },
 
     async infer(job, signal) {

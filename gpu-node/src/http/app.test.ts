@@ -92,6 +92,7 @@ function openDoor({
     verifier,
     metrics: createMetrics({
       queueDepth: () => 3,
+      jobsRunning: () => 1,
       featureStoreBytes: () => 0,
       engineRestarts: () => 2,
       engineReady: () => true,

@@ -54,6 +54,7 @@ export async function startNode(
   const dispatcher = createDispatcher({ engine: supervisor, maxQueue: settings.maxQueue });
   const metrics = createMetrics({
     queueDepth: () => dispatcher.depth,
+    jobsRunning: () => dispatcher.running,
     featureStoreBytes: () => supervisor.storeBytes,
     engineRestarts: () => supervisor.restarts,
     engineReady: () => supervisor.state === "ready",

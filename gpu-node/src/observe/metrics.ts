@@ -4,6 +4,7 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 /** Read when the metrics are asked for. */
 export interface MetricSources {
   readonly queueDepth: () => number;
+  readonly jobsRunning: () => number;
   readonly featureStoreBytes: () => number;
   readonly engineRestarts: () => number;
   readonly engineReady: () => boolean;
@@ -87,6 +88,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     registers,
   });
   gauge("queue_depth", "Jobs that wait.", sources.queueDepth);
+  gauge("jobs_running", "Jobs in the engine.", sources.jobsRunning);
   gauge("feature_store_bytes", "Image features held.", sources.featureStoreBytes);
   gauge("engine_ready", "1 when the engine can take a job.", () => (sources.engineReady() ? 1 : 0));
   gauge("door_rss_bytes", "Resident memory of the door process.", sources.doorRssBytes);

@@ -1,0 +1,70 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AppError } from "@blip2-edge/shared/problem";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { writeTinyCheckpoint } from "../../../test/support/tiny-checkpoint.ts";
+import { build } from "./build.ts";
+import { inspect } from "./inspect.ts";
+
+let root: string;
+let out: string[];
+let err: string[];
+const io = {
+  stdout: (line: string) => void out.push(line),
+  stderr: (line: string) => void err.push(line),
+  signal: new AbortController().signal,
+};
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "cli-"));
+  [out, err] = [[], []];
+  await writeTinyCheckpoint(join(root, "checkpoint"));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+test("build then inspect, for people and as JSON", async () => {
+  const artifact = join(root, "tiny");
+  const args = [join(root, "checkpoint"), "--out", artifact, "--json"];
+  expect(await build(args, io)).toBe(0);
+  const built = JSON.parse(out[0] ?? "") as Record<string, unknown>;
+  expect(built).toMatchObject({ artifact, name: "tiny", built: true });
+  expect(out).toHaveLength(1);
+  expect(err.join("\n")).toMatch(/building tiny: \d+ tensors/);
+
+  expect(await build(args, io)).toBe(0);
+  expect(JSON.parse(out[1] ?? "")).toEqual({ ...built, built: false });
+
+  out = [];
+  expect(await inspect([artifact, "--json", "--verify"], io)).toBe(0);
+  expect(JSON.parse(out.join(""))).toMatchObject({
+    name: "tiny",
+    model_revision: built["model_revision"],
+    bytes: built["bytes"],
+    verified: true,
+    parts: {
+      // 3*10*16 + 10 + 10 + 5*10, a block of 330 + 110 + 40 + 154 + 150, a norm of 20
+      vision: { parameters: 1354, precision: "fp32", files: ["vision.onnx", "vision.data"] },
+    },
+  });
+
+  out = [];
+  expect(await inspect([artifact], io)).toBe(0);
+  expect(out.join("\n")).toMatch(/tiny [0-9a-f]{16} .*opt, fp32/);
+  expect(out.join("\n")).toMatch(/1,354 parameters/);
+});
+
+test.each([
+  [[], /Give one checkpoint folder and --out/],
+  [["a"], /--out/],
+  [["a", "b", "--out", "c"], /Give one/],
+  [["a", "--out", "c", "--precision", "int3"], /--precision int3 is not supported/],
+  [["a", "--out", "c", "--colour"], /--colour.*Usage: blip2 build/],
+])("build %j is wrong usage", async (args, message) => {
+  const error: unknown = await build(args, io).catch((caught: unknown) => caught);
+  expect(error).toBeInstanceOf(AppError);
+  expect(error).toMatchObject({ code: "usage", detail: expect.stringMatching(message) });
+});
+
+test.each([[[]], [["a", "b"]], [["a", "--wrong"]]])("inspect %j is wrong usage", async (args) => {
+  await expect(inspect(args, io)).rejects.toMatchObject({ code: "usage" });
+});
