@@ -1,0 +1,278 @@
+import { createHash } from "node:crypto";
+import { mkdtemp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import {
+  float32Tensor,
+  type StoredTensor,
+  tinyConfig,
+  tinyTensors,
+  writeTinyCheckpoint,
+} from "../../../test/support/tiny-checkpoint.ts";
+import type { Manifest } from "../artifact/manifest.ts";
+import { openArtifact } from "../artifact/open-artifact.ts";
+import { verifyArtifact } from "../artifact/verify-artifact.ts";
+import { decodeModel } from "../onnx/model-proto.ts";
+import { buildArtifact, type BuildOptions } from "./build-artifact.ts";
+
+let root: string;
+let checkpoint: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "build-"));
+  checkpoint = join(root, "checkpoint");
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+const build = (options: Partial<BuildOptions> = {}) =>
+  buildArtifact({
+    checkpoint,
+    out: join(root, "artifact"),
+    signal: new AbortController().signal,
+    log: () => undefined,
+    ...options,
+  });
+
+/** A weight of a graph as it stands in the data file. */
+async function readWeight(folder: string, graph: string, name: string): Promise<Float32Array> {
+  const model = decodeModel(new Uint8Array(await readFile(join(folder, `${graph}.onnx`))));
+  const found = model.graph.initializer.find((tensor) => tensor.name === name);
+  const place = Object.fromEntries(
+    (found?.externalData ?? []).map(({ key, value }) => [key, value]),
+  );
+  const bytes = new Uint8Array(await readFile(join(folder, place["location"] ?? "")));
+  const start = Number(place["offset"]);
+  return new Float32Array(bytes.slice(start, start + Number(place["length"])).buffer);
+}
+
+const stored = (tensor: StoredTensor | undefined): Float32Array =>
+  new Float32Array((tensor?.data ?? new Uint8Array()).slice().buffer);
+
+describe("buildArtifact", () => {
+  test("makes a folder whose manifest, files and digests agree, and nothing beside it", async () => {
+    await writeTinyCheckpoint(checkpoint);
+    const { manifest, built } = await build();
+    expect(built).toBe(true);
+    const artifact = await verifyArtifact(join(root, "artifact"));
+    expect(artifact.manifest).toEqual(manifest);
+    expect(manifest).toMatchObject({
+      name: "artifact",
+      family: "opt",
+      image: { size: 8, rescale_factor: 1 / 255 },
+      vision: { tokens: 5, hidden: 10 },
+      qformer: { queries: 3, hidden: 6 },
+      decoder: { layers: 2, heads: 4, head_dim: 3, hidden: 12, vocab: 13, context: 24 },
+      tokens: { image: 11, bos: 2, pad: 1, eos: [5] },
+      question_template: "Question: {} Answer:",
+    });
+    expect((await readdir(join(root, "artifact"))).sort()).toEqual(
+      [...Object.keys(manifest.files), "manifest.json"].sort(),
+    );
+    expect((await readdir(root)).sort()).toEqual(["artifact", "checkpoint"]);
+  });
+
+  test("linear weights stand transposed, all else as stored, whatever the panel size", async () => {
+    await writeTinyCheckpoint(checkpoint);
+    const tensors = tinyTensors();
+    const digests = new Set<string>();
+    for (const panelBytes of [4, 100, 16 * 1024 * 1024]) {
+      const out = join(root, `panel-${panelBytes}`);
+      const { manifest } = await build({ out, panelBytes, name: "tiny" });
+      digests.add(JSON.stringify(manifest));
+      await verifyArtifact(out);
+      const name = "language_model.model.decoder.layers.1.fc1.weight"; // [20, 12]
+      const plain = stored(tensors.get(name));
+      const turned = await readWeight(out, "decoder", `${name}.transposed`);
+      const expected = Float32Array.from(
+        { length: 240 },
+        (_, at) => plain[(at % 20) * 12 + Math.floor(at / 20)] ?? NaN,
+      );
+      expect(turned).toEqual(expected);
+      for (const kept of ["query_tokens", "qformer.layernorm.bias"]) {
+        expect(await readWeight(out, "qformer", kept)).toEqual(stored(tensors.get(kept)));
+      }
+    }
+    expect(digests.size).toBe(1);
+  });
+
+  test("the revision is the formula of the product page", async () => {
+    await writeTinyCheckpoint(checkpoint);
+    const { manifest } = await build();
+    const recipe = '{"name":"fp32","parts":{"decoder":"fp32","qformer":"fp32","vision":"fp32"}}';
+    const text = `${manifest.source.digest}\n${manifest.format}\n${recipe}\n`;
+    const digest = createHash("sha256").update(text).digest("hex");
+    expect(manifest.model_revision).toBe(digest.slice(0, 16));
+  });
+
+  describe("the source digest", () => {
+    const digestOf = async (
+      write: (folder: string) => Promise<void>,
+    ): Promise<Manifest["source"]> => {
+      const folder = await mkdtemp(join(root, "source-"));
+      await write(folder);
+      const out = join(folder, "out");
+      return (await build({ checkpoint: folder, out })).manifest.source;
+    };
+    const reversed = new Map([...tinyTensors()].toReversed());
+
+    test("does not depend on shards, order of the file, metadata or legacy buffers", async () => {
+      const shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+      const legacy: StoredTensor = { dtype: "I64", shape: [1], data: new Uint8Array(8) };
+      const sources = [
+        await digestOf((folder) => writeTinyCheckpoint(folder)),
+        await digestOf((folder) => writeTinyCheckpoint(folder, { shards })),
+        await digestOf((folder) => writeTinyCheckpoint(folder, { tensors: reversed })),
+        await digestOf((folder) =>
+          writeTinyCheckpoint(folder, {
+            tensors: new Map([...reversed, ["qformer.embeddings.position_ids", legacy]]),
+          }),
+        ),
+        await digestOf((folder) =>
+          writeTinyCheckpoint(folder, { config: { ...tinyConfig, transformers_version: "9" } }),
+        ),
+        await digestOf((folder) => {
+          const head = reversed.get("language_model.model.decoder.embed_tokens.weight");
+          if (head === undefined) throw new Error("no embedding");
+          const tied = new Map([...reversed, ["language_model.lm_head.weight", head] as const]);
+          return writeTinyCheckpoint(folder, { tensors: tied });
+        }),
+      ];
+      expect(new Set(sources.map((source) => JSON.stringify(source))).size).toBe(1);
+    });
+
+    test("changes with one bit of one tensor, its part's digest too and no other", async () => {
+      const tensors = tinyTensors();
+      const name = "qformer.layernorm.bias";
+      const changed = stored(tensors.get(name)).map((value, at) => (at === 2 ? -value : value));
+      const before = await digestOf((folder) => writeTinyCheckpoint(folder));
+      const after = await digestOf((folder) =>
+        writeTinyCheckpoint(folder, {
+          tensors: new Map([...tensors, [name, float32Tensor([6], changed)]]),
+        }),
+      );
+      expect(after.digest).not.toBe(before.digest);
+      expect(after.parts["qformer"]).not.toBe(before.parts["qformer"]);
+      expect(after.parts["vision"]).toBe(before.parts["vision"]);
+      expect(after.parts["decoder"]).toBe(before.parts["decoder"]);
+    });
+
+    test("changes with the configuration and the tokenizer", async () => {
+      const plain = await digestOf((folder) => writeTinyCheckpoint(folder));
+      const text_config = { ...tinyConfig.text_config, eos_token_id: 6 };
+      const config = await digestOf((folder) =>
+        writeTinyCheckpoint(folder, { config: { ...tinyConfig, text_config } }),
+      );
+      const tokenizer = await digestOf(async (folder) => {
+        await writeTinyCheckpoint(folder);
+        await writeFile(join(folder, "tokenizer_config.json"), "{}");
+      });
+      expect(new Set([plain.digest, config.digest, tokenizer.digest]).size).toBe(3);
+      expect(config.parts).toEqual(plain.parts);
+    });
+  });
+
+  describe("when the folder exists", () => {
+    test("the same revision is left as it is, and said so", async () => {
+      await writeTinyCheckpoint(checkpoint);
+      const first = await build();
+      const lines: string[] = [];
+      const second = await build({ log: (line) => lines.push(line) });
+      expect(second).toEqual({ manifest: first.manifest, built: false });
+      expect(lines.join()).toContain("comparing it with the checkpoint");
+    });
+
+    test("another revision, a foreign folder, a file: refused and untouched", async () => {
+      await writeTinyCheckpoint(checkpoint);
+      await build();
+      await writeFile(join(checkpoint, "tokenizer_config.json"), "{}");
+      await expect(build()).rejects.toThrow(/holds another revision, [0-9a-f]{16} \(artifact\)/);
+      await expect(build({ out: checkpoint })).rejects.toThrow(/exists and is not an artifact/);
+      const file = join(checkpoint, "config.json");
+      await expect(build({ out: file, name: "x" })).rejects.toThrow(/is a file/);
+      await openArtifact(join(root, "artifact"));
+    });
+
+    test("an empty one is used", async () => {
+      await writeTinyCheckpoint(checkpoint);
+      await mkdir(join(root, "artifact"));
+      expect((await build()).built).toBe(true);
+    });
+  });
+
+  describe("leaves nothing behind", () => {
+    const expectNothing = async () => expect(await readdir(root)).toEqual(["checkpoint"]);
+
+    test("when it is aborted at any point", async () => {
+      await writeTinyCheckpoint(checkpoint);
+      for (const afterPanels of [1, 20, 60]) {
+        const controller = new AbortController();
+        let panels = 0;
+        const signal = new Proxy(controller.signal, {
+          get(target, key) {
+            if (key === "throwIfAborted" && (panels += 1) > afterPanels) controller.abort();
+            const value: unknown = Reflect.get(target, key);
+            return typeof value === "function" ? value.bind(target) : value;
+          },
+        });
+        await expect(build({ signal, panelBytes: 64 })).rejects.toMatchObject({
+          name: "AbortError",
+        });
+        await expectNothing();
+      }
+    });
+
+    test("when a tensor holds NaN or infinity, which it names", async () => {
+      const name = "vision_model.encoder.layers.0.mlp.fc2.weight"; // [10, 14]
+      for (const bad of [NaN, -Infinity]) {
+        const values = new Float32Array(140).fill(1);
+        values[77] = bad;
+        const tensors = new Map([...tinyTensors(), [name, float32Tensor([10, 14], values)]]);
+        await writeTinyCheckpoint(checkpoint, { tensors });
+        await expect(build()).rejects.toThrow(
+          /"vision_model\.encoder\.layers\.0\.mlp\.fc2\.weight" holds NaN or infinity/,
+        );
+        await expectNothing();
+      }
+    });
+
+    test("when the tensors do not fit, all of which it names", async () => {
+      const tensors = tinyTensors();
+      tensors.delete("query_tokens");
+      tensors.delete("qformer.layernorm.bias");
+      tensors.set("qformer.layernorm.weight", float32Tensor([3, 2], new Float32Array(6)));
+      tensors.set("itm_head.weight", float32Tensor([2], new Float32Array(2)));
+      tensors.set("language_projection.bias", {
+        dtype: "I32",
+        shape: [12],
+        data: new Uint8Array(48),
+      });
+      await writeTinyCheckpoint(checkpoint, { tensors });
+      const error: unknown = await build().catch((caught: unknown) => caught);
+      const detail = (error as { detail: string }).detail;
+      expect(detail).toContain('missing tensors (2): "query_tokens", "qformer.layernorm.bias"');
+      expect(detail).toContain('"qformer.layernorm.weight" is [3, 2], config.json asks for [6]');
+      expect(detail).toContain('not F32, F16 or BF16 (1): "language_projection.bias" is I32');
+      expect(detail).toContain('unknown tensors (1): "itm_head.weight"');
+      await expectNothing();
+    });
+  });
+
+  test("a name that no request could carry is refused", async () => {
+    await writeTinyCheckpoint(checkpoint);
+    await expect(build({ name: "My Model" })).rejects.toThrow(/"My Model" is not a model name/);
+  });
+
+  test("a folder without config.json or tokenizer says which", async () => {
+    await mkdir(checkpoint);
+    await expect(build()).rejects.toThrow(/has no config\.json/);
+    await writeTinyCheckpoint(checkpoint);
+    await rm(join(checkpoint, "tokenizer.json"));
+    await expect(build()).rejects.toThrow(/has no tokenizer\.json/);
+  });
+
+  test("the image token comes from the tokenizer when config.json has none", async () => {
+    const { image_token_index: _, ...config } = tinyConfig;
+    await writeTinyCheckpoint(checkpoint, { config });
+    expect((await build()).manifest.tokens.image).toBe(11);
+  });
+});
