@@ -88,7 +88,7 @@ export function checkPngComplete(bytes: Uint8Array, header: ImageHeader): ImageH
 
 /**
  * The parts of the file that the pixels depend on: signature, IHDR, PLTE, IDAT, IEND. Profiles and
- * texts never reach the decoder, because a few kilobytes of them inflate to many megabytes there;
+ * texts never reach the decoder: a few kilobytes of them inflate to megabytes there, or make it fail;
  * transparency (tRNS) is dropped as the reference drops it.
  */
 export function pngPixelParts(bytes: Uint8Array): Uint8Array[] {
