@@ -5,11 +5,11 @@ import { fileURLToPath } from "node:url";
 import type { CodecModules } from "@blip2-edge/shared/image/decode";
 import { wasm, type WasmModule } from "@blip2-edge/shared/image/wasm";
 
-const compile = (specifier: string) => async (): Promise<WasmModule> =>
-  wasm.compile(await readFile(fileURLToPath(import.meta.resolve(specifier))));
+const compile = (url: string) => async (): Promise<WasmModule> =>
+  wasm.compile(await readFile(fileURLToPath(url)));
 
 export const codecModules: CodecModules = {
-  jpeg: compile("@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm"),
-  png: compile("@jsquash/png/codec/pkg/squoosh_png_bg.wasm"),
-  webp: compile("@jsquash/webp/codec/dec/webp_dec.wasm"),
+  jpeg: compile(import.meta.resolve("@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm")),
+  png: compile(import.meta.resolve("@jsquash/png/codec/pkg/squoosh_png_bg.wasm")),
+  webp: compile(import.meta.resolve("@jsquash/webp/codec/dec/webp_dec.wasm")),
 };

@@ -1,6 +1,7 @@
 // Entry of `blip2`: finds the command, gives it the process's streams and Ctrl-C, and turns what it
 // throws into one message and an exit status (2 for wrong usage, 1 for everything else). Commands are
 // loaded when they are called, so that help does not wait for a runtime.
+import { Console } from "node:console";
 import process from "node:process";
 import { AppError } from "@blip2-edge/shared/problem";
 import type { ServeIo } from "./serve.ts";
@@ -96,6 +97,8 @@ async function main(args: readonly string[], io: ServeIo): Promise<number> {
   }
 }
 
+// Standard output carries results only: what a library prints goes to standard error.
+globalThis.console = new Console(process.stderr);
 const interrupt = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => interrupt.abort(new AppError("canceled", "Interrupted.")));

@@ -16,7 +16,7 @@ export interface IntTensor {
 export type Tensor = FloatTensor | IntTensor;
 
 /** Elements of a shape; 1 for a scalar. */
-export const elementCount = (dims: readonly number[]): number =>
+const elementCount = (dims: readonly number[]): number =>
   dims.reduce((count, dim) => count * dim, 1);
 
 const checkLength = (length: number, dims: readonly number[]): void => {
