@@ -33,9 +33,7 @@ const cacheName = "blip2-edge";
 
 /** `fetch` of a service binding, which must be called as its method. */
 const through = (binding: Bindings["NODE_NET"]): Fetch | undefined =>
-  binding === undefined
-    ? undefined
-    : (url, init) => binding.fetch(url, init as never) as unknown as Promise<Response>;
+  binding === undefined ? undefined : (url, init) => binding.fetch(url, init);
 const globalFetch: Fetch = (url, init) => fetch(url, init);
 
 /** Throws when the settings are not usable. */

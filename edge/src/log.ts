@@ -33,7 +33,7 @@ export function writeEvent(event: LogEvent, write: WriteLine): void {
 export function describeError(error: unknown): string {
   const parts: string[] = [];
   for (let at = error, depth = 0; at !== undefined && depth < 5; depth++) {
-    parts.push(at instanceof Error ? `${at.name}: ${at.message}` : String(at));
+    parts.push(at instanceof Error ? `${at.name}: ${at.message}` : `a thrown ${typeof at}`);
     at = at instanceof Error ? at.cause : undefined;
   }
   return parts.join(" <- ");

@@ -24,10 +24,12 @@ const workerConfigSchema = z.object({
 });
 export type WorkerConfig = z.infer<typeof workerConfigSchema>;
 
-/** Reads wrangler.jsonc; its comments stand on lines of their own. */
+/** Reads wrangler.jsonc: comments on lines of their own, commas before closing brackets. */
 export async function readWorkerConfig(): Promise<WorkerConfig> {
   const text = await readFile(configFile, "utf8");
-  return workerConfigSchema.parse(JSON.parse(text.replaceAll(/^\s*\/\/.*$/gm, "")));
+  return workerConfigSchema.parse(
+    JSON.parse(text.replaceAll(/^\s*\/\/.*$/gm, "").replaceAll(/,(?=\s*[}\]])/g, "")),
+  );
 }
 
 export interface WorkerBundle {

@@ -119,11 +119,15 @@ describe("a node that fails", () => {
 
   test.each([
     ["a proxy's page for a dead node", 502, "<h1>Bad gateway</h1>", "node_unavailable"],
-    ["a page with status 200", 200, "<h1>Hello</h1>", "node_unavailable"],
-    ["JSON of another kind", 200, '{"hello":1}', "node_protocol"],
+    ["a page with status 200", 200, "<h1>Hello</h1>", "node_protocol"],
   ] as const)("%s", async (_, status, body, code) => {
     edge.node.failNext({ kind: "text", status, body });
     await expectProblem(await caption(), code, "caption");
+  });
+
+  test("JSON of another kind, a result too few", async () => {
+    edge.node.failNext({ kind: "json", body: { hello: 1 } });
+    await expectProblem(await caption(), "node_protocol", "caption");
   });
 
   test("504 when the time is over", async () => {

@@ -297,7 +297,10 @@ describe("bodies out of bounds", () => {
   test("413: 30 MB announced, refused before they are sent", async () => {
     const response = await sendRaw(
       { "content-type": "application/json", "content-length": "30000000" },
-      async (request) => void request.flushHeaders(),
+      (request) => {
+        request.flushHeaders();
+        return Promise.resolve();
+      },
     );
     await expectProblem(response, "body_too_large", "caption");
   });

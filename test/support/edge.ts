@@ -7,9 +7,6 @@ import { createApiKey } from "../../edge/src/auth/api-key.ts";
 import { startWorker, type RunningWorker, type WorkerOptions } from "../../infra/start/worker.ts";
 import { startFakeNode, type FakeNode } from "./fake-node.ts";
 
-/** Which picture a form or a JSON body carries. */
-export type ImageField = Readonly<Record<string, unknown>>;
-
 export interface Edge {
   readonly url: string;
   readonly node: FakeNode;

@@ -24,7 +24,9 @@ export type Fault =
   /** Sends half of an answer, then drops the connection. */
   | { readonly kind: "die_in_answer" }
   | { readonly kind: "wait"; readonly ms: number }
-  | { readonly kind: "text"; readonly status: number; readonly body: string };
+  /** As whatever answers in the node's place would: without the protocol's header. */
+  | { readonly kind: "text"; readonly status: number; readonly body: string }
+  | { readonly kind: "json"; readonly body: unknown };
 
 export interface FakeNode {
   readonly url: string;
@@ -137,6 +139,7 @@ export async function startFakeNode(): Promise<FakeNode> {
       response.writeHead(fault.status, { "content-type": "text/html" });
       return void response.end(fault.body);
     }
+    if (fault?.kind === "json") return send(response, 200, fault.body);
     if (fault?.kind === "wait") await new Promise((resolve) => setTimeout(resolve, fault.ms));
 
     const model = node.catalog.models.find((entry) => entry.model === request.model);
@@ -173,6 +176,7 @@ export async function startFakeNode(): Promise<FakeNode> {
       const text = JSON.stringify(result);
       response.writeHead(200, {
         "content-type": "application/json",
+        [protocolHeader]: protocolVersion,
         "content-length": String(Buffer.byteLength(text)),
       });
       response.write(text.slice(0, text.length / 2));

@@ -3,7 +3,7 @@
 // error before any lookup. Only SHA-256 of the whole key is ever stored: the secret carries 190 bits,
 // so there is nothing that a slow hash would protect.
 
-export const apiKeyPrefix = "b2e";
+const apiKeyPrefix = "b2e";
 const idLength = 12;
 const secretLength = 32;
 const checksumLength = 6;

@@ -20,7 +20,7 @@ export type Authenticate = (authorization: string | undefined) => Promise<Caller
 /** Compared with when there is no record; no key hashes to it. */
 const nobodysHash = "0".repeat(64);
 
-export const wrongKey = (internal: string): AppError =>
+const wrongKey = (internal: string): AppError =>
   new AppError("unauthorized", "Send a valid API key as `Authorization: Bearer KEY`.", {
     internal,
   });

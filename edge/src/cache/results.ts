@@ -57,7 +57,7 @@ export interface ResultCache {
 }
 
 /** `results/<partition>/<image_id>/<revision>/<SHA-256 of the parameters>`. */
-export async function resultPath(partition: Partition, key: ResultKey): Promise<string> {
+async function resultPath(partition: Partition, key: ResultKey): Promise<string> {
   const parameters = await sha256Hex(canonicalJson({ text: key.text, generation: key.generation }));
   return `results/${partition}/${key.imageId}/${key.modelRevision}/${parameters}`;
 }

@@ -35,7 +35,7 @@ const directives = (header: string | null): Set<string> =>
  * Whether a picture belongs to everyone. Conservative: the answer says `Cache-Control: public` itself,
  * sets no cookie, does not vary by who asks, and no hop carried a query, which may be a signature.
  */
-export function mayBeShared(hops: readonly URL[], headers: Headers): boolean {
+function mayBeShared(hops: readonly URL[], headers: Headers): boolean {
   const cacheControl = directives(headers.get("cache-control"));
   const vary = directives(headers.get("vary"));
   return (

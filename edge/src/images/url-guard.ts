@@ -15,7 +15,7 @@ export type UrlVerdict =
   | { readonly ok: false; readonly reason: string };
 
 const refused = (reason: string): UrlVerdict => ({ ok: false, reason });
-export const maxUrlCharacters = 8192;
+const maxUrlCharacters = 8192;
 
 /** Top-level names that no public resolver answers, or that inner networks use (RFC 6761, 6762, 8375). */
 const innerSuffixes = [

@@ -123,6 +123,12 @@ export function nodeExchange(options: ExchangeOptions): Exchange {
       signal.throwIfAborted();
       throw new ConnectionBroke(false, error);
     }
+    if (response.ok && response.headers.get(protocolHeader) !== protocolVersion) {
+      await response.body?.cancel();
+      throw new AppError("node_protocol", "The node's answer was not understood.", {
+        internal: `protocol version ${response.headers.get(protocolHeader) ?? "missing"}`,
+      });
+    }
     let text: string;
     try {
       const read = await readBounded(response.body, maxAnswerBytes, signal);

@@ -13,7 +13,7 @@ const call: InferCall = {
     model: "m",
     model_revision: "0".repeat(16),
     partition: "0".repeat(32),
-    image: { image_id: imageId as InferCall["request"]["image"]["image_id"], size: 14 },
+    image: { image_id: imageId, size: 14 },
     texts: [null],
     generation: {},
   },

@@ -7,7 +7,7 @@ import { generate, type Rooms } from "./generate.ts";
 import type { PictureSource } from "./open-picture.ts";
 
 /** Puts the question where the template has `{}`. No pattern: `$&` in a question stays `$&`. */
-export const applyTemplate = (template: string, question: string): string =>
+const applyTemplate = (template: string, question: string): string =>
   template.split("{}").join(question);
 
 export async function answer(
