@@ -14,7 +14,7 @@ export interface StoredTensor {
 export type StoredTensors = ReadonlyMap<string, StoredTensor>;
 
 /** A safetensors file with these tensors in their order. */
-export function encodeShard(tensors: StoredTensors): Uint8Array {
+function encodeShard(tensors: StoredTensors): Uint8Array {
   let end = 0;
   const header: Record<string, unknown> = { __metadata__: { format: "pt" } };
   for (const [name, { dtype, shape, data }] of tensors) {

@@ -40,7 +40,7 @@ async function readManifest(folder: string): Promise<unknown> {
 }
 
 /** Errors: `artifact_invalid`. */
-export function parseManifest(json: unknown, folder: string): Manifest {
+function parseManifest(json: unknown, folder: string): Manifest {
   const format = z.object({ format: z.unknown() }).safeParse(json);
   if (format.success && format.data.format !== builderFormatVersion) {
     throw refuse(

@@ -11,7 +11,7 @@ export interface VerifyOptions {
 }
 
 /** SHA-256 of a file as 64 hex digits. */
-export async function digestFile(path: string, options: VerifyOptions = {}): Promise<string> {
+async function digestFile(path: string, options: VerifyOptions = {}): Promise<string> {
   const hash = createHash("sha256");
   const { signal } = options;
   const stream = createReadStream(path, {

@@ -13,7 +13,7 @@ import type { WeightTensor } from "./tensor-plan.ts";
 import { transposePanel } from "./transpose.ts";
 
 /** Of float32 numbers: the unit in which everything is read, turned and written. */
-export const defaultPanelBytes = 16 * 1024 * 1024;
+const defaultPanelBytes = 16 * 1024 * 1024;
 const floatBytes = 4;
 
 export interface WrittenData {

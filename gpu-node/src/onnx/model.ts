@@ -3,8 +3,8 @@ import { encodeModel } from "./model-proto.ts";
 import type { ExternalTensor, Graph, Placement } from "./graph.ts";
 
 /** ONNX 1.16: the first IR version that goes with opset 21. */
-export const irVersion = 10;
-export const opset = 21;
+const irVersion = 10;
+const opset = 21;
 
 /** `place` says where each external tensor stands; it is asked for every tensor of the graph. */
 export function encodeGraph(

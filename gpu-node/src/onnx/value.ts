@@ -26,9 +26,6 @@ export interface Value {
 
 export const formatShape = (shape: Shape): string => `[${shape.join(", ")}]`;
 
-export const sameShape = (a: Shape, b: Shape): boolean =>
-  a.length === b.length && a.every((dim, axis) => dim === b[axis]);
-
 export const describeValue = (value: Value): string =>
   `${value.name} ${value.type} ${formatShape(value.shape)}`;
 
