@@ -20,7 +20,7 @@ describe("what travels", () => {
 
   test("is the row, the detail and the wait, never the inside", () => {
     expect(toProblem(error)).toEqual({
-      type: "https://blip2-edge.dev/problems/overloaded",
+      type: "urn:blip2-edge:problem:overloaded",
       title: "All capacity is in use",
       status: 503,
       code: "overloaded",

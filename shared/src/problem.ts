@@ -113,7 +113,7 @@ export function toProblem(error: unknown): Problem {
   const known = error instanceof AppError ? error : new AppError("internal", "");
   const { status, title, retryable } = known.kind;
   return {
-    type: `https://blip2-edge.dev/problems/${known.code}`,
+    type: `urn:blip2-edge:problem:${known.code}`,
     title,
     status,
     code: known.code,

@@ -175,7 +175,7 @@ describe("signature", () => {
       const response = await app.request(path);
       expect(response.status).toBe(401);
       expect(await problemOf(response)).toEqual({
-        type: "https://blip2-edge.dev/problems/signature_invalid",
+        type: "urn:blip2-edge:problem:signature_invalid",
         title: "The request's signature is not valid",
         status: 401,
         code: "signature_invalid",

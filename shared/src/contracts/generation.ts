@@ -57,7 +57,7 @@ export const finishReasonSchema = z.enum(["stop", "length"]);
 export type FinishReason = z.infer<typeof finishReasonSchema>;
 
 /** What the inference that made a result cost; the same for a cached copy of it. */
-export const usageSchema = z.strictObject({
+export const usageSchema = z.object({
   image_tokens: z.int(),
   prompt_tokens: z.int(),
   completion_tokens: z.int(),

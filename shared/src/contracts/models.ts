@@ -3,7 +3,7 @@ import { z } from "zod";
 import { modelRevisionSchema } from "../wire/protocol.ts";
 
 /** Fields beyond `id`, `object`, `created` and `owned_by` are ours; OpenAI's clients pass over them. */
-export const modelSchema = z.strictObject({
+export const modelSchema = z.object({
   id: z.string(),
   object: z.literal("model"),
   /** Seconds since 1970; 0 when it is not known. */
@@ -14,12 +14,12 @@ export const modelSchema = z.strictObject({
 });
 export type Model = z.infer<typeof modelSchema>;
 
-export const modelListSchema = z.strictObject({
+export const modelListSchema = z.object({
   object: z.literal("list"),
   data: z.array(modelSchema),
 });
 export type ModelList = z.infer<typeof modelListSchema>;
 
 /** GET /healthz: the Worker itself answers; it says nothing about nodes. */
-export const healthSchema = z.strictObject({ status: z.literal("ok") });
+export const healthSchema = z.object({ status: z.literal("ok") });
 export type Health = z.infer<typeof healthSchema>;

@@ -38,7 +38,7 @@ export const vqaRequestSchema = z
 export type VqaOptions = z.infer<typeof vqaOptionsSchema>;
 export type VqaRequest = z.infer<typeof vqaRequestSchema>;
 
-export const answerSchema = z.strictObject({
+export const answerSchema = z.object({
   question: z.string(),
   answer: z.string(),
   log_prob: z.number(),
@@ -56,6 +56,6 @@ const about = {
 /** `answer` for `question`, `answers` for `questions`. */
 export const vqaResponseSchema = z.union([
   answerSchema.extend(about),
-  z.strictObject({ answers: z.array(answerSchema), ...about }),
+  z.object({ answers: z.array(answerSchema), ...about }),
 ]);
 export type VqaResponse = z.infer<typeof vqaResponseSchema>;

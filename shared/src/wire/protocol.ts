@@ -1,5 +1,6 @@
 // The words edge and node exchange, version 1. Goldens of these messages are committed and every later
 // version must still read them. Images travel as canonical pixels only, never as files.
+// Requests are strict; answers are read leniently, so that a newer node may say more.
 import { z } from "zod";
 import { finishReasonSchema, generationSchema, usageSchema } from "../contracts/generation.ts";
 import { imageIdSchema } from "../contracts/image.ts";
@@ -32,7 +33,7 @@ export const inferRequestSchema = z.strictObject({
 });
 export type InferRequest = z.infer<typeof inferRequestSchema>;
 
-export const inferResultSchema = z.strictObject({
+export const inferResultSchema = z.object({
   /** The generated text alone, without the prompt, stripped. */
   text: z.string(),
   /** Generated ids, end token included. */
@@ -43,7 +44,7 @@ export const inferResultSchema = z.strictObject({
 });
 export type InferResult = z.infer<typeof inferResultSchema>;
 
-export const inferResponseSchema = z.strictObject({
+export const inferResponseSchema = z.object({
   model: z.string(),
   model_revision: modelRevisionSchema,
   image_id: imageIdSchema,
@@ -54,7 +55,7 @@ export const inferResponseSchema = z.strictObject({
 });
 export type InferResponse = z.infer<typeof inferResponseSchema>;
 
-export const catalogModelSchema = z.strictObject({
+export const catalogModelSchema = z.object({
   model: z.string(),
   model_revision: modelRevisionSchema,
   family: z.enum(["opt"]),
@@ -67,7 +68,7 @@ export const catalogModelSchema = z.strictObject({
 export type CatalogModel = z.infer<typeof catalogModelSchema>;
 
 /** GET /v1/catalog. */
-export const catalogSchema = z.strictObject({
+export const catalogSchema = z.object({
   models: z.array(catalogModelSchema),
 });
 export type Catalog = z.infer<typeof catalogSchema>;

@@ -50,7 +50,7 @@ catalog = {
     ]
 }
 problem = {
-    "type": "https://blip2-edge.dev/problems/pixels_required",
+    "type": "urn:blip2-edge:problem:pixels_required",
     "title": "The node does not hold this image's pixels",
     "status": 428,
     "code": "pixels_required",
