@@ -19,11 +19,13 @@ WEIGHTS = {
     "patch background": 0.15,
     "patch colour": 0.25,
     "patch centre": 0.5,
+    "patch offset": 0.3,
     "look at cell": 0.1,
     "slot noun": 1.5,
     "slot colour": 0.75,
     "slot count": 1.5,
     "slot order": 0.3,
+    "slot offset": 0.5,
     "same noun": 0.5,
     "match present": 1.0,
     "match absent": 1.0,
@@ -49,6 +51,9 @@ def targets_of(batch, nouns, colours):
     patch_noun = torch.where(covered, noun.gather(1, which), torch.full_like(which, nouns))
     patch_colour = torch.where(covered, colour.gather(1, which), background[:, None].expand_as(which))
 
+    # Where the centre of the object lies, in patches from the patch's own middle.
+    patch_offset = torch.stack([x.gather(1, which) - px.reshape(1, -1), y.gather(1, which) - py.reshape(1, -1)], -1) * PATCHES
+
     rows = torch.arange(b)[:, None].expand_as(noun)[there]
     patch = (y * PATCHES).long().clamp(0, PATCHES - 1) * PATCHES + (x * PATCHES).long().clamp(0, PATCHES - 1)
     centre = torch.zeros(b, PATCHES * PATCHES)
@@ -64,15 +69,19 @@ def targets_of(batch, nouns, colours):
     slot_colour[rows, cell] = colour[there]
     slot_count[rows, cell] = same.sum(-1)[there] - 1
     slot_order[rows, cell] = group.long()[there]
+    slot_offset = torch.zeros(b, SLOTS, 2)
+    slot_offset[rows, cell] = (torch.stack([x, y], -1) * CELLS % 1 - 0.5)[there]
     return {
         "patch_noun": patch_noun,
         "patch_colour": patch_colour,
         "covered": covered,
         "centre": centre,
+        "patch_offset": patch_offset,
         "slot_noun": slot_noun,
         "slot_colour": slot_colour,
         "slot_count": slot_count,
         "slot_order": slot_order,
+        "slot_offset": slot_offset,
     }
 
 
@@ -145,6 +154,10 @@ def losses(model, heads, seen, batch, nouns, colours):
     centre = heads.patch_centre(seen.patches).float().squeeze(-1)
     out["patch centre"] = F.binary_cross_entropy_with_logits(centre, t["centre"], pos_weight=torch.tensor(6.0))
 
+    # A centre near the border of two cells must fire one slot, not both and not none: it has to be known exactly.
+    missed = (heads.patch_offset(seen.patches).float() - t["patch_offset"]).abs().sum(-1)
+    out["patch offset"] = missed[t["covered"]].mean()
+
     patch_in_cell = cell_of_patch().float()
     out["look at cell"] = sum(log_share(c[:, :2, :, 1:], patch_in_cell).mean() for c in seen.cross) / len(seen.cross)
 
@@ -159,6 +172,8 @@ def losses(model, heads, seen, batch, nouns, colours):
     out["slot order"] = per_object(heads.slot_order, t["slot_order"])
 
     held = t["slot_noun"]
+    missed = (heads.slot_offset(seen.slots).float() - t["slot_offset"]).abs().sum(-1)
+    out["slot offset"] = missed[held < nouns].mean()
     same = ((held[:, :, None] == held[:, None, :]) & (held < nouns)[:, :, None]).float()
     rows = same.any(-1)
     out["same noun"] = spread(seen.own[3][:, 0], same)[rows].mean()

@@ -137,6 +137,8 @@ class Heads(nn.Module):
         self.slot_colour = nn.Linear(width, colours + 1)
         self.slot_count = nn.Linear(width, 4)
         self.slot_order = nn.Linear(width, 3)
+        self.patch_offset = nn.Linear(width, 2)
+        self.slot_offset = nn.Linear(width, 2)
         for module in self.children():
             nn.init.normal_(module.weight, std=1 / math.sqrt(width) / 4)
             nn.init.zeros_(module.bias)

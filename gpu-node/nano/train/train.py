@@ -175,7 +175,8 @@ def main():
     if checkpoint.exists():
         held = torch.load(checkpoint)
         for name in ("weights", "first", "second"):
-            getattr(shared, name).copy_(held[name])
+            # A reader that the checkpoint does not know yet stands at the end and keeps its fresh weights.
+            getattr(shared, name)[: len(held[name])] = held[name]
         state = {name: held[name] for name in state}
         state["runs"] += 1
         print(f"goes on after {state['images']} images, {state['seconds'] / 60:.1f} minutes", flush=True)
