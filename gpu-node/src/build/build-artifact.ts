@@ -1,8 +1,8 @@
 // The flow of the build wing: checkpoint -> graphs and data -> artifact folder. The folder appears under
 // its name complete or not at all: everything is written beside it and renamed at the end.
-import { createHash, randomBytes } from "node:crypto";
-import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { createHash } from "node:crypto";
+import { readdir, writeFile } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
 import { AppError } from "@blip2-edge/shared/problem";
 import { modelNameSchema } from "@blip2-edge/shared/contracts/caption";
 import { builderFormatVersion, type Manifest, manifestFile } from "../artifact/manifest.ts";
@@ -17,6 +17,7 @@ import { externalBytes, layOutData } from "../onnx/external-data.ts";
 import { encodeGraph } from "../onnx/model.ts";
 import { partNames } from "../models/graphs.ts";
 import { digestTensors, sameTensor } from "./digest-tensors.ts";
+import { writeFolder } from "./draft-folder.ts";
 import { createProgress, formatBytes } from "./progress.ts";
 import { digestSource, modelRevision } from "./source-digest.ts";
 import { lmHead, type Plan, planTensors, tokenEmbedding } from "./tensor-plan.ts";
@@ -118,6 +119,11 @@ async function findExisting(source: Source, options: BuildOptions): Promise<Mani
   return manifest;
 }
 
+const dataBytes = (plan: Plan): number =>
+  partNames
+    .flatMap((part) => plan[part].weights)
+    .reduce((sum, tensor) => sum + externalBytes(tensor), 0);
+
 async function writeArtifact(
   source: Source,
   folder: string,
@@ -132,9 +138,9 @@ async function writeArtifact(
     files[file] = { sha256: sha256(bytes), bytes: bytes.length };
   };
 
-  const weights = partNames.flatMap((part) => plan[part].weights);
-  const totalBytes = weights.reduce((sum, tensor) => sum + externalBytes(tensor), 0);
-  log(`building ${name}: ${weights.length} tensors, ${formatBytes(totalBytes)} of float32`);
+  const totalBytes = dataBytes(plan);
+  const count = partNames.reduce((sum, part) => sum + plan[part].weights.length, 0);
+  log(`building ${name}: ${count} tensors, ${formatBytes(totalBytes)} of float32`);
   const progress = createProgress(log, "writing weights", totalBytes);
   const digests = new Map<string, string>();
   for (const part of partNames) {
@@ -208,18 +214,10 @@ export async function buildArtifact(options: BuildOptions): Promise<BuildResult>
   try {
     const existing = await findExisting(source, options);
     if (existing !== undefined) return { manifest: existing, built: false };
-    await mkdir(dirname(out), { recursive: true });
-    const draft = `${out}.building-${randomBytes(6).toString("hex")}`;
-    await mkdir(draft);
-    try {
-      const manifest = await writeArtifact(source, draft, name, options);
-      options.signal.throwIfAborted();
-      await rename(draft, out);
-      return { manifest, built: true };
-    } catch (error) {
-      await rm(draft, { recursive: true, force: true });
-      throw error;
-    }
+    const manifest = await writeFolder(out, dataBytes(source.plan), options.signal, (draft) =>
+      writeArtifact(source, draft, name, options),
+    );
+    return { manifest, built: true };
   } finally {
     await source.checkpoint.close();
   }

@@ -25,7 +25,12 @@ export async function readSmallFile(
     return await readFile(path, signal === undefined ? {} : { signal });
   } catch (error) {
     if (isMissing(error)) return undefined;
-    throw error;
+    if (error instanceof AppError) throw error;
+    signal?.throwIfAborted();
+    const why = error instanceof Error ? error.message : String(error);
+    throw new AppError("checkpoint_invalid", `${basename(path)} cannot be read: ${why}.`, {
+      cause: error,
+    });
   }
 }
 

@@ -2,6 +2,7 @@ import { mkdtemp, rm, truncate, unlink, writeFile, readFile } from "node:fs/prom
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AppError } from "@blip2-edge/shared/problem";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   float32Tensor,
@@ -125,6 +126,32 @@ describe("refused, naming what is wrong", () => {
     const first = await readFile(join(folder, "model-00001-of-00002.safetensors"));
     await writeFile(join(folder, "model-00002-of-00002.safetensors"), first);
     await refusal(/Tensor "a" is in model-00001.* and in model-00002/);
+  });
+
+  test("whatever the index says, it is an index or refused", async () => {
+    await writeTinyCheckpoint(folder, { tensors, shards });
+    const name = fc.oneof(fc.constantFrom("a", "b", "c", "d"), fc.string());
+    const shard = fc.oneof(
+      fc.constantFrom(...shards, "..", ".safetensors", "x/y.safetensors"),
+      fc.string(),
+    );
+    const index = fc.oneof(
+      fc.record({ weight_map: fc.dictionary(name, shard) }),
+      fc.record({ weight_map: fc.jsonValue() }),
+      fc.jsonValue(),
+    );
+    await fc.assert(
+      fc.asyncProperty(index, async (value) => {
+        await writeFile(indexPath(), JSON.stringify(value));
+        try {
+          await (await openCheckpoint(folder)).close();
+        } catch (error) {
+          expect(error).toBeInstanceOf(AppError);
+          expect(error).toMatchObject({ code: "checkpoint_invalid" });
+        }
+      }),
+      { numRuns: 200 },
+    );
   });
 
   test("an index without a map, or without JSON", async () => {

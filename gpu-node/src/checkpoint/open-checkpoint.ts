@@ -146,7 +146,10 @@ export async function openCheckpoint(folder: string, signal?: AbortSignal): Prom
     for (const shard of shards) {
       signal?.throwIfAborted();
       const path = join(folder, shard);
-      const handle = await open(path, "r");
+      const handle = await open(path, "r").catch((cause: unknown) => {
+        const why = cause instanceof Error ? cause.message : String(cause);
+        throw new AppError("checkpoint_invalid", `${shard} cannot be read: ${why}.`, { cause });
+      });
       handles.set(path, handle);
       for (const entry of await readShard(handle, path)) {
         const other = tensors.get(entry.name);

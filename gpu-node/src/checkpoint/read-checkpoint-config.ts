@@ -38,6 +38,12 @@ async function readRequired(folder: string, file: string, signal?: AbortSignal) 
   return bytes;
 }
 
+/** As `readRequired`; what is copied into an artifact must at least be JSON. */
+async function readTokenizerFile(folder: string, file: string, signal?: AbortSignal) {
+  await readJsonFile(join(folder, file), signal);
+  return readRequired(folder, file, signal);
+}
+
 /** The id of `<image>` in tokenizer.json, for a config.json that does not name it. */
 function findImageToken(tokenizer: unknown): number {
   const parsed = addedTokensSchema.safeParse(tokenizer);
@@ -75,8 +81,8 @@ export async function readCheckpointConfig(
     { imageSize: model.vision.imageSize, queries: model.qformer.queries },
   );
   const tokenizer = {
-    tokenizer: await readRequired(folder, tokenizerFiles.tokenizer, signal),
-    config: await readRequired(folder, tokenizerFiles.config, signal),
+    tokenizer: await readTokenizerFile(folder, tokenizerFiles.tokenizer, signal),
+    config: await readTokenizerFile(folder, tokenizerFiles.config, signal),
   };
   const imageToken = model.tokens.image ?? findImageToken(await json(tokenizerFiles.tokenizer));
   const { vision, qformer, text } = model;

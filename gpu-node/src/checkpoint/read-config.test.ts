@@ -1,4 +1,5 @@
 import { AppError } from "@blip2-edge/shared/problem";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { tinyConfig } from "../../../test/support/tiny-checkpoint.ts";
 import { parseModelConfig } from "./read-config.ts";
@@ -104,6 +105,8 @@ describe("parseModelConfig", () => {
     [text({ hidden_size: 0 }), /text_config\.hidden_size/],
     [text({ num_hidden_layers: 1e9 }), /text_config\.num_hidden_layers/],
     [text({ max_position_embeddings: 3 }), /num_query_tokens 3 leaves no room/],
+    [{ image_token_index: 13 }, /image_token_index 13 is outside of text_config\.vocab_size 13/],
+    [text({ pad_token_id: 50 }), /text_config\.pad_token_id 50 is outside/],
     [text({ eos_token_id: [] }), /text_config\.eos_token_id/],
     [vision({ hidden_act: "quick_gelu" }), /vision_config\.hidden_act is "quick_gelu"/],
     [vision({ patch_size: 9 }), /patch_size 9 is larger than image_size 8/],
@@ -122,6 +125,38 @@ describe("parseModelConfig", () => {
   test("all faults come in one message", () => {
     const config = { ...tinyConfig, ...text({ enable_bias: false }), num_query_tokens: 0 };
     expect(() => parseModelConfig(config)).toThrow(/enable_bias.*num_query_tokens/);
+  });
+
+  test("no JSON does anything but parse or be refused by name", () => {
+    const value = fc.oneof(
+      fc.constantFrom(-1, 0, 1, 7, 1e9, null, "opt", true, {}),
+      fc.jsonValue(),
+    );
+    const part = (known: object) =>
+      fc.record(Object.fromEntries(Object.keys(known).map((key) => [key, value])), {
+        requiredKeys: [],
+      });
+    const config = fc.record(
+      {
+        vision_config: part(tinyConfig.vision_config),
+        qformer_config: part(tinyConfig.qformer_config),
+        text_config: part(tinyConfig.text_config),
+        num_query_tokens: value,
+        image_token_index: value,
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(fc.oneof(config, fc.jsonValue()), (json) => {
+        try {
+          parseModelConfig({ model_type: "blip-2", ...(json as object) });
+        } catch (error) {
+          expect(error).toBeInstanceOf(AppError);
+          expect(String(error)).toContain("config.json: ");
+        }
+      }),
+      { numRuns: 500 },
+    );
   });
 
   test.each([null, [], "x", 3])("refuses %j", (json) => {

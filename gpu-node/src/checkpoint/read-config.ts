@@ -124,6 +124,15 @@ function findContradictions(raw: RawConfig): string[] {
   if (typeof index === "number" && typeof id === "number" && index !== id) {
     faults.push(`image_token_index ${index} and image_token_id ${id} differ`);
   }
+  for (const [name, token] of Object.entries({
+    "text_config.bos_token_id": text.bos_token_id,
+    "text_config.pad_token_id": text.pad_token_id,
+    image_token_index: index ?? id ?? 0,
+  })) {
+    if (token >= text.vocab_size) {
+      faults.push(`${name} ${token} is outside of text_config.vocab_size ${text.vocab_size}`);
+    }
+  }
   const architectures = raw.architectures ?? [];
   if (architectures.length > 0 && !architectures.includes(supportedArchitecture)) {
     faults.push(

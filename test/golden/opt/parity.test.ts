@@ -103,6 +103,25 @@ describe.each(["published", "sharded", "untied"])("the %s checkpoint", (name) =>
     }
   });
 
+  test("two pictures in one batch give what each gives alone", async () => {
+    const one = model.pixelValues(pixels);
+    const other = model.pixelValues(pixels.map((byte) => 255 - byte));
+    const { size } = model.manifest.image;
+    const data = new Float32Array([...one.data, ...other.data]);
+    const both = await model.features(
+      await model.vision({ type: "float32", dims: [2, 3, size, size], data }),
+    );
+    const dims = tensor("projected").shape;
+    expect(both.projected.dims).toEqual([2, ...dims.slice(1)]);
+    const half = both.projected.data.length / 2;
+    for (const [at, input] of [one, other].entries()) {
+      const alone = await model.features(await model.vision(input));
+      const part = both.projected.data.subarray(at * half, (at + 1) * half);
+      const golden = { shape: dims, data: alone.projected.data };
+      expect(relativeError(part, golden)).toBeLessThan(1e-5);
+    }
+  });
+
   test("texts of unequal length in one batch give what each gives alone", async () => {
     const { projected } = await model.lookAt(pixels);
     const generation = resolveGeneration({ max_new_tokens: 12 });
