@@ -64,39 +64,33 @@ export async function generate<State>(
     const placeholders = Array.from({ length: row.prefixTokens }, () => row.placeholderId);
     return createSequence([...placeholders, ...row.textIds], row.generation, endIds);
   });
-  const done = new Map<number, FinishReason>();
   const startedAt = now();
   let step: DecodeResult<State> = await decoder.prefill(rows);
   const prefilledAt = now();
 
-  // The rows of the batch, as indices into `rows`.
-  let batch = rows.map((_, index) => index);
+  // The sequences that are not done, in the order of the state's rows.
+  let batch: readonly Sequence[] = sequences;
   for (;;) {
-    const nextIds: number[] = [];
-    const staying: number[] = [];
-    batch.forEach((index, at) => {
-      const sequence = sequences[index]!;
+    batch.forEach((sequence, at) => {
       const logits = step.logits.subarray(at * decoder.vocab, (at + 1) * decoder.vocab);
       const id = chooseNext(sequence, logits, select);
-      const reason = sequence.append(id, logProbability(logits, id));
-      if (reason === undefined) {
-        staying.push(at);
-        nextIds.push(id);
-      } else {
-        done.set(index, reason);
-      }
+      sequence.append(id, logProbability(logits, id));
     });
+    const staying = [...batch.keys()].filter((at) => batch[at]?.finishReason === undefined);
     if (staying.length === 0) break;
     signal?.throwIfAborted();
     const state =
       staying.length === batch.length ? step.state : decoder.selectRows(step.state, staying);
-    batch = staying.map((at) => batch[at]!);
-    step = await decoder.decodeStep(state, nextIds);
+    batch = batch.filter((sequence) => sequence.finishReason === undefined);
+    step = await decoder.decodeStep(
+      state,
+      batch.map((sequence) => sequence.lastId),
+    );
   }
   return {
-    rows: sequences.map((sequence, index) => ({
+    rows: sequences.map((sequence) => ({
       tokenIds: sequence.tokenIds(),
-      finishReason: done.get(index)!,
+      finishReason: sequence.finishReason ?? "length",
       logProb: sequence.meanLogProbability(),
     })),
     prefillMs: prefilledAt - startedAt,

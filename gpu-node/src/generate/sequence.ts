@@ -6,15 +6,19 @@ import { finishReason } from "./stopping.ts";
 export interface Sequence {
   /** Prompt ids (placeholders included) and generated ids. */
   readonly ids: readonly number[];
+  /** The newest id, which the next step is fed. */
+  readonly lastId: number;
   readonly processors: readonly LogitsProcessor[];
-  /** Takes the next id; says why the sequence ends with it, if it does. */
-  append(id: number, logProbability: number): FinishReason | undefined;
+  /** Why it has ended; undefined while it goes on. */
+  readonly finishReason: FinishReason | undefined;
+  append(id: number, logProbability: number): void;
   /** Generated ids, end token included. */
   tokenIds(): number[];
   /** Mean log-probability per generated id. */
   meanLogProbability(): number;
 }
 
+/** `promptIds` holds at least one id. */
 export function createSequence(
   promptIds: readonly number[],
   generation: Generation,
@@ -22,13 +26,20 @@ export function createSequence(
 ): Sequence {
   const ids = [...promptIds];
   let logProbabilitySum = 0;
+  let reason: FinishReason | undefined;
   return {
     ids,
+    get lastId() {
+      return ids.at(-1) ?? -1;
+    },
     processors: createLogitsProcessors(generation, promptIds.length, endIds),
+    get finishReason() {
+      return reason;
+    },
     append(id, logProbability) {
       ids.push(id);
       logProbabilitySum += logProbability;
-      return finishReason(id, ids.length - promptIds.length, generation.max_new_tokens, endIds);
+      reason = finishReason(id, ids.length - promptIds.length, generation.max_new_tokens, endIds);
     },
     tokenIds: () => ids.slice(promptIds.length),
     meanLogProbability: () => logProbabilitySum / Math.max(1, ids.length - promptIds.length),
