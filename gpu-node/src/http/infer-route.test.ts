@@ -1,0 +1,120 @@
+import { AppError } from "@blip2-edge/shared/problem";
+import { framedType, writeFrame } from "@blip2-edge/shared/wire/frame";
+import type { CatalogModel, InferRequest } from "@blip2-edge/shared/wire/protocol";
+import { assert, asyncProperty, constantFrom, json, uint8Array } from "fast-check";
+import { expect, test } from "vitest";
+import type { InferJob } from "../engine/messages.ts";
+import { infer } from "./infer-route.ts";
+
+const model: CatalogModel = {
+  model: "nano",
+  model_revision: "0123456789abcdef",
+  family: "opt",
+  image_size: 14,
+  abilities: ["caption"],
+  question_template: "{}",
+};
+const request: InferRequest = {
+  model: "nano",
+  model_revision: model.model_revision,
+  partition: "a".repeat(32),
+  image: { image_id: `img_${"b".repeat(64)}`, size: 14 },
+  texts: [null],
+  generation: {},
+  deadline_ms: 1000,
+};
+const never = new AbortController().signal;
+const rooms = (jobs: InferJob[] = []) => ({
+  models: () => [model],
+  holds: () => true,
+  dispatcher: {
+    infer: (job: InferJob) => {
+      jobs.push(job);
+      return Promise.resolve({
+        results: [],
+        visionPasses: 0,
+        visionMs: 0,
+        prefillMs: 0,
+        decodeMs: 0,
+        queueMs: 0,
+      });
+    },
+  },
+});
+const encode = (text: string) => new TextEncoder().encode(text);
+
+test("whatever a body holds, it is answered or refused from the table, never a crash", async () => {
+  const boundary = `${framedType}; boundary="x"`;
+  const type = constantFrom("application/json", boundary, "", "text/plain; charset=x");
+  const frame = (pixels: Uint8Array, text: string) => writeFrame({ json: text, pixels }, "x").body;
+  await assert(
+    asyncProperty(
+      uint8Array({ maxLength: 300 }),
+      json(),
+      type,
+      async (bytes, text, contentType) => {
+        for (const body of [
+          bytes,
+          encode(text),
+          frame(bytes, text),
+          frame(bytes, "[").subarray(9),
+        ]) {
+          const error: unknown = await infer(rooms(), body, contentType, never).catch(
+            (caught: unknown) => caught,
+          );
+          expect(error).toBeInstanceOf(AppError);
+          expect((error as AppError).kind.status).toBeLessThan(500);
+        }
+      },
+    ),
+  );
+});
+
+test.each(Object.keys(request))("a wrong %s is refused by its name", async (name) => {
+  const text = JSON.stringify({ ...request, [name]: { wrong: true } });
+  const run = infer(rooms(), encode(text), "application/json", never);
+  const error = (await run.catch((caught: unknown) => caught)) as AppError;
+  expect(error.code).toBe("invalid_request");
+  expect(error.errors?.length).toBeGreaterThan(0);
+  for (const { field } of error.errors ?? []) expect(field.split(".")[0]).toBe(name);
+});
+
+test("a job holds what the request said and nothing else", async () => {
+  const jobs: InferJob[] = [];
+  const body = encode(JSON.stringify({ ...request, texts: [null, "a b"] }));
+  await infer(rooms(jobs), body, "application/json; charset=utf-8", never);
+  expect(jobs).toEqual([
+    {
+      model: "nano",
+      modelRevision: model.model_revision,
+      partition: request.partition,
+      imageId: request.image.image_id,
+      texts: [null, "a b"],
+      generation: {
+        max_new_tokens: 20,
+        min_new_tokens: 0,
+        repetition_penalty: 1,
+        no_repeat_ngram_size: 0,
+      },
+    },
+  ]);
+});
+
+test("a client that is gone before the start never reaches the engine's work", async () => {
+  const signals: AbortSignal[] = [];
+  const watching = {
+    ...rooms(),
+    dispatcher: {
+      infer: (_: InferJob, signal: AbortSignal) => {
+        signals.push(signal);
+        signal.throwIfAborted();
+        return rooms().dispatcher.infer(_);
+      },
+    },
+  };
+  const body = encode(JSON.stringify(request));
+  const gone = AbortSignal.abort();
+  const run = async () => infer(watching, body, "application/json", gone);
+  await expect(run()).rejects.toMatchObject({ code: "canceled" });
+  expect(signals[0]?.aborted).toBe(true);
+});
