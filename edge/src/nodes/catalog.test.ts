@@ -1,0 +1,93 @@
+import type { Catalog } from "@blip2-edge/shared/wire/protocol";
+import { expect, test } from "vitest";
+import { catalogMemory, models } from "./catalog.ts";
+
+const entry = {
+  model: "nano",
+  model_revision: "0".repeat(16),
+  family: "opt",
+  image_size: 56,
+  abilities: ["caption"],
+  question_template: "{}",
+} satisfies Catalog["models"][number];
+const catalog: Catalog = { models: [entry, { ...entry, model: "second", abilities: ["vqa"] }] };
+const signal = new AbortController().signal;
+
+function setUp(stored: string | null = null, defaultModel?: string) {
+  const state = { time: 0, stored, up: true, asked: 0, faults: 0, catalog };
+  const room = models({
+    exchange: () => {
+      state.asked += 1;
+      return state.up ? Promise.resolve(state.catalog) : Promise.reject(new Error("down"));
+    },
+    memory: catalogMemory(),
+    backup: {
+      read: () => Promise.resolve(state.stored),
+      write: (text) => {
+        state.stored = text;
+        return Promise.resolve();
+      },
+    },
+    ttlMs: 1000,
+    timeoutMs: 1000,
+    defaultModel,
+    later: () => {},
+    onFault: () => {
+      state.faults += 1;
+    },
+    now: () => state.time,
+  });
+  return { room, state };
+}
+
+test("is asked once in its lifetime, kept, and asked again after it", async () => {
+  const { room, state } = setUp();
+  await room.all(signal);
+  await room.all(signal);
+  expect(state.asked).toBe(1);
+  expect(JSON.parse(state.stored ?? "")).toEqual(catalog);
+  state.time = 1000;
+  await room.all(signal);
+  expect(state.asked).toBe(2);
+});
+
+test("while the node is down the old one serves, from memory or from the store, and the node is left alone", async () => {
+  const known = setUp();
+  await known.room.all(signal);
+  known.state.up = false;
+  known.state.time = 1000;
+  expect(await known.room.all(signal)).toEqual(catalog);
+  expect(await known.room.all(signal)).toEqual(catalog);
+  expect(known.state.asked).toBe(2);
+  known.state.time = 3000;
+  await known.room.all(signal);
+  expect(known.state.asked).toBe(3);
+
+  const fresh = setUp(JSON.stringify(catalog));
+  fresh.state.up = false;
+  expect(await fresh.room.all(signal)).toEqual(catalog);
+
+  const nothing = setUp("{");
+  nothing.state.up = false;
+  await expect(nothing.room.all(signal)).rejects.toMatchObject({ code: "node_unavailable" });
+});
+
+test("names, the default and abilities", async () => {
+  const { room } = setUp();
+  expect(await room.resolve(undefined, "caption", signal)).toMatchObject({ model: "nano" });
+  expect(await room.resolve("second", "vqa", signal)).toMatchObject({ model: "second" });
+  const none = room.resolve("third", "vqa", signal);
+  await expect(none).rejects.toMatchObject({ code: "model_not_found" });
+  const cannot = room.resolve("second", "caption", signal);
+  await expect(cannot).rejects.toMatchObject({ code: "invalid_request" });
+  const chosen = setUp(null, "second");
+  expect(await chosen.room.resolve(undefined, "vqa", signal)).toMatchObject({ model: "second" });
+});
+
+test("a fresh answer is asked for even when the old one is believed", async () => {
+  const { room, state } = setUp();
+  await room.all(signal);
+  state.catalog = { models: [{ ...entry, model_revision: "f".repeat(16) }] };
+  const fresh = await room.resolveFresh("nano", "caption", signal);
+  expect(fresh.model_revision).toBe("f".repeat(16));
+});
