@@ -1,4 +1,5 @@
 // A checkpoint folder's JSON files -> the frozen Blip2Config and the tokenizer's bytes.
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError } from "@blip2-edge/shared/problem";
 import { z } from "zod";
@@ -64,6 +65,13 @@ export async function readCheckpointConfig(
   folder: string,
   signal?: AbortSignal,
 ): Promise<CheckpointConfig> {
+  const found = await stat(folder).catch(() => undefined);
+  if (found?.isDirectory() !== true) {
+    throw new AppError(
+      "checkpoint_invalid",
+      `${folder} is not a folder. Give the folder that holds config.json.`,
+    );
+  }
   const json = (file: string) => readJsonFile(join(folder, file), signal);
   const raw = await json("config.json");
   if (raw === undefined) {

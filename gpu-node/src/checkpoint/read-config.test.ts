@@ -89,7 +89,7 @@ describe("parseModelConfig", () => {
     [{ model_type: undefined }, /model_type is undefined/],
     [
       { architectures: ["Blip2ForImageTextRetrieval"] },
-      /architectures is Blip2ForImageTextRetrieval/,
+      /architectures is \["Blip2ForImageTextRetrieval"\]; only/,
     ],
     [text({ model_type: "t5" }), /text_config\.model_type is "t5"; only "opt"/],
     [

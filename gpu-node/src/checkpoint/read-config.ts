@@ -67,9 +67,17 @@ const textSchema = z.object({
   eos_token_id: z.union([tokenId, z.array(tokenId).min(1).max(16)]).default(2),
 });
 
+const supportedArchitecture = "Blip2ForConditionalGeneration";
+
 const configSchema = z.object({
   model_type: required("blip-2"),
-  architectures: z.array(z.string()).nullish(),
+  architectures: z
+    .array(z.string())
+    .nullish()
+    .refine((given) => (given ?? []).length === 0 || given?.includes(supportedArchitecture), {
+      error: ({ input }) =>
+        `is ${JSON.stringify(input)}; only ${JSON.stringify(supportedArchitecture)} is supported`,
+    }),
   vision_config: visionSchema.nullish().transform((given) => given ?? visionSchema.parse({})),
   qformer_config: qformerSchema.nullish().transform((given) => given ?? qformerSchema.parse({})),
   text_config: textSchema.nullish().transform((given) => given ?? textSchema.parse({})),
@@ -78,8 +86,6 @@ const configSchema = z.object({
   image_token_id: tokenId.nullish(),
 });
 type RawConfig = z.infer<typeof configSchema>;
-
-const supportedArchitecture = "Blip2ForConditionalGeneration";
 
 export interface ModelConfig {
   readonly vision: VisionConfig;
@@ -132,12 +138,6 @@ function findContradictions(raw: RawConfig): string[] {
     if (token >= text.vocab_size) {
       faults.push(`${name} ${token} is outside of text_config.vocab_size ${text.vocab_size}`);
     }
-  }
-  const architectures = raw.architectures ?? [];
-  if (architectures.length > 0 && !architectures.includes(supportedArchitecture)) {
-    faults.push(
-      `architectures is ${architectures.join(", ")}; only ${supportedArchitecture} is supported`,
-    );
   }
   return faults;
 }
