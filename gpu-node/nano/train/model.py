@@ -149,7 +149,7 @@ def export(model, folder, tokenizer_folder, shard="11MB"):
     out = copy.deepcopy(model)
     embedding = out.vision_model.embeddings.patch_embedding
     embedding.weight = nn.Parameter(unfold_kernel(embedding.weight.data).contiguous())
-    out.half().save_pretrained(folder, max_shard_size=shard)
+    out.cpu().half().save_pretrained(folder, max_shard_size=shard)
     for name in ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json"):
         shutil.copyfile(Path(tokenizer_folder) / name, Path(folder) / name)
     for file in Path(folder).iterdir():  # safetensors are written for the owner's eyes only

@@ -36,25 +36,31 @@ def arguments():
     p.add_argument("--sprites", action="append", default=[], help="more styles than the shipped ones")
     p.add_argument("--node", default="node")
     p.add_argument("--save-every", type=float, default=5, help="minutes")
-    p.add_argument("--device", default="cpu", help="cpu, or cuda with --workers 1")
+    p.add_argument("--device", default="cpu", help="cuda: one process, --workers is 1")
     p.add_argument("--compile", action="store_true")
-    return p.parse_args()
+    args = p.parse_args()
+    if args.device != "cpu":
+        args.workers = 1
+    return args
 
 
 class Shared:
     """All weights, gradients and moments as flat vectors in memory that every process sees."""
 
-    def __init__(self, modules, workers):
+    def __init__(self, modules, workers, device="cpu"):
         named = [(n, p) for m in modules for n, p in m.named_parameters()]
         self.size = sum(p.numel() for _, p in named)
+        zeros = lambda: torch.zeros(self.size, device=device).share_memory_()
         self.weights = torch.cat([p.data.flatten().float() for _, p in named]).share_memory_()
-        self.gradients = [torch.zeros(self.size).share_memory_() for _ in range(workers)]
-        self.first = torch.zeros(self.size).share_memory_()
-        self.second = torch.zeros(self.size).share_memory_()
-        self.norms = torch.zeros(workers).share_memory_()
-        self.decays = torch.cat(
-            [torch.full((p.numel(),), float(p.dim() > 1 and "position" not in n and "tokens" not in n)) for n, p in named]
-        ).share_memory_()
+        self.gradients = [zeros() for _ in range(workers)]
+        self.first, self.second, self.decays = zeros(), zeros(), zeros()
+        self.norms = torch.zeros(workers, device=device).share_memory_()
+        self.clock = torch.zeros(1).share_memory_()  # progress of the run, 0..1
+        at = 0
+        for name, p in named:
+            matrix = p.dim() > 1 and "position" not in name and "tokens" not in name
+            self.decays[at : at + p.numel()] = float(matrix)
+            at += p.numel()
 
     def attach(self, modules, worker):
         at = 0
@@ -84,14 +90,20 @@ def adam(shared, worker, barrier, lr, step, decay=0.05, betas=(0.9, 0.98), clip=
     barrier.wait()
 
 
-def save(path, shared, state):
-    held = {"weights": shared.weights, "first": shared.first, "second": shared.second, **state}
+def keep(args, shared, model, step, images, seconds, runs):
+    """The checkpoint to go on from, replaced in one stroke, and the export to use."""
+    path = Path(args.out) / "checkpoint.pt"
+    held = {"step": step, "images": images, "seconds": seconds, "runs": runs}
+    for name in ("weights", "first", "second"):
+        held[name] = getattr(shared, name)
     torch.save(held, f"{path}.new")
     os.replace(f"{path}.new", path)
+    M.export(model, Path(args.out) / "export", args.start)
 
 
 def work(worker, args, shared, modules, state, vocabulary, barrier):
     torch.set_num_threads(1)
+    torch.set_default_device(args.device)
     model, heads = modules
     shared.attach(modules, worker)
     nouns, colours = len(vocabulary.nouns), vocabulary.colours
@@ -122,7 +134,8 @@ def work(worker, args, shared, modules, state, vocabulary, barrier):
             break
         step += 1
         lr = args.lr * 0.5 * (1 + math.cos(math.pi * progress)) * min(1, (step - state["step"]) / args.warmup)
-        with torch.autocast("cpu", torch.bfloat16):
+        batch = {name: tensor.to(args.device) for name, tensor in batch.items()}
+        with torch.autocast(args.device, torch.bfloat16):
             seen = M.forward(model, batch)
             each = L.losses(model, heads, seen, batch, nouns, colours)
         total = sum(L.WEIGHTS[name] * loss for name, loss in each.items())
@@ -152,12 +165,11 @@ def work(worker, args, shared, modules, state, vocabulary, barrier):
             told, told_images, sums, count = now, images, {}, 0
         if now - saved > args.save_every * 60:
             saved = now
-            save(Path(args.out) / "checkpoint.pt", shared, {"step": step, "images": images, "seconds": seconds, "runs": state["runs"]})
-            M.export(model, Path(args.out) / "export", args.start)
+            keep(args, shared, model, step, images, seconds, state["runs"])
     if worker == 0:
-        save(Path(args.out) / "checkpoint.pt", shared, {"step": step, "images": images, "seconds": before + time.time() - begun, "runs": state["runs"]})
-        M.export(model, Path(args.out) / "export", args.start)
-        print(f"done: {images} images in {(before + time.time() - begun) / 60:.1f} minutes", flush=True)
+        seconds = before + time.time() - begun
+        keep(args, shared, model, step, images, seconds, state["runs"])
+        print(f"done: {images} images in {seconds / 60:.1f} minutes", flush=True)
 
 
 def main():
@@ -167,13 +179,12 @@ def main():
     vocabulary = Vocabulary(nouns)
     model = M.load(args.start)
     heads = M.Heads(len(nouns), vocabulary.colours)
-    modules = (model, heads)
-    shared = Shared(modules, args.workers)
-    shared.clock = torch.zeros(1).share_memory_()
+    modules = (model.to(args.device), heads.to(args.device))
+    shared = Shared(modules, args.workers, args.device)
     state = {"step": 0, "images": 0, "seconds": 0.0, "runs": 0}
     checkpoint = Path(args.out) / "checkpoint.pt"
     if checkpoint.exists():
-        held = torch.load(checkpoint)
+        held = torch.load(checkpoint, map_location=args.device)
         for name in ("weights", "first", "second"):
             # A reader that the checkpoint does not know yet stands at the end and keeps its fresh weights.
             getattr(shared, name)[: len(held[name])] = held[name]
@@ -181,7 +192,11 @@ def main():
         state["runs"] += 1
         print(f"goes on after {state['images']} images, {state['seconds'] / 60:.1f} minutes", flush=True)
     barrier = mp.get_context("spawn").Barrier(args.workers)
-    mp.spawn(work, (args, shared, modules, state, vocabulary, barrier), nprocs=args.workers)
+    rest = (args, shared, modules, state, vocabulary, barrier)
+    if args.workers == 1:
+        work(0, *rest)
+    else:
+        mp.spawn(work, rest, nprocs=args.workers)
 
 
 if __name__ == "__main__":
