@@ -263,6 +263,7 @@ describe("buildArtifact", () => {
   });
 
   test("a folder without config.json or tokenizer says which", async () => {
+    await expect(build()).rejects.toThrow(/is not a folder/);
     await mkdir(checkpoint);
     await expect(build()).rejects.toThrow(/has no config\.json/);
     await writeTinyCheckpoint(checkpoint);

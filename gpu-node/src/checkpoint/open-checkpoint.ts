@@ -128,14 +128,6 @@ function compareWithIndex(
  * Errors: `checkpoint_invalid` naming the file, and the tensor where there is one.
  */
 export async function openCheckpoint(folder: string, signal?: AbortSignal): Promise<Checkpoint> {
-  if (
-    !(await stat(folder).then(
-      (found) => found.isDirectory(),
-      () => false,
-    ))
-  ) {
-    throw refuse(`${folder} is not a folder. Give the folder that holds config.json.`);
-  }
   const { shards, map } = await findShards(folder, signal);
   const handles = new Map<string, FileHandle>();
   const close = async () => {
