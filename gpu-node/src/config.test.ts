@@ -19,7 +19,7 @@ test("keys are taken in both forms, the first first", () => {
 test("all faults stand in one message", () => {
   const wrong = { model: [], port: "70000", threads: "two", "max-queue": "-1" };
   expect(() => parseNodeConfig(wrong)).toThrow(
-    /--model: .*--port: .*--threads: not a whole number; --max-queue: .*keys: no keys/,
+    /--model: .*--port: .*--threads: not a whole number; --max-queue: .*keys: none given/,
   );
 });
 
