@@ -49,14 +49,22 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
+async function addressesOf(name: string): Promise<string[]> {
+  try {
+    return (await lookup(name, { all: true })).map(({ address }) => address);
+  } catch (error) {
+    throw new Error(`The host ${name} does not resolve to an address; check its spelling.`, {
+      cause: error,
+    });
+  }
+}
+
 /** The network blocks of a host, for workerd's address filter. */
 async function blocksOf(hosts: readonly string[]): Promise<string[]> {
   const blocks = new Set<string>();
   for (const host of hosts) {
     const bare = host.replace(/^\[|\]$/g, "");
-    const addresses =
-      isIP(bare) > 0 ? [bare] : (await lookup(bare, { all: true })).map(({ address }) => address);
-    for (const address of addresses) {
+    for (const address of isIP(bare) > 0 ? [bare] : await addressesOf(bare)) {
       blocks.add(isIP(address) === 6 ? `${address}/128` : `${address}/32`);
     }
   }
@@ -213,6 +221,9 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       url: url.origin,
       db,
       async putKey({ key, tenant, name, expiresAt }) {
+        if (!/^\S{1,256}$/.test(key)) {
+          throw new Error("An API key is 1 to 256 characters without white space.");
+        }
         const { id, prefix } = await keyIdOf(key);
         await db
           .prepare(

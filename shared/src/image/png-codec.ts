@@ -53,7 +53,8 @@ export async function instantiatePng(module: WasmModule): Promise<Codec> {
       throw new Error("the PNG decoder panicked");
     },
   });
-  const instance = await wasm.instantiate(module, imports);
+  // At once, so that no request of an isolate waits on what another one began.
+  const instance = new wasm.Instance(module, imports);
   const exports = instance.exports as unknown as PngExports;
   return {
     decode(parts, use) {

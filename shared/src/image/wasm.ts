@@ -16,7 +16,6 @@ export type WasmImports = Readonly<Record<string, Readonly<Record<string, unknow
 
 interface WasmGlobal {
   readonly compile: (bytes: Uint8Array) => Promise<WasmModule>;
-  readonly instantiate: (module: WasmModule, imports: WasmImports) => Promise<WasmInstance>;
   readonly Instance: new (module: WasmModule, imports: WasmImports) => WasmInstance;
   readonly Memory: new (descriptor: { readonly initial: number }) => WasmMemory;
   readonly Module: {
