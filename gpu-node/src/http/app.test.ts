@@ -52,7 +52,7 @@ type InferStub = (job: InferJob, signal: AbortSignal) => Promise<Dispatched>;
 
 function openDoor({
   infer = () => Promise.resolve(outcome),
-  state = "ready" as EngineState,
+  state = "ready",
   held = false,
   draining = false,
   bodyTimeoutMs = 1000,

@@ -11,6 +11,7 @@ import {
 } from "@blip2-edge/shared/wire/protocol";
 import type { Verifier } from "@blip2-edge/shared/wire/signature";
 import { Hono } from "hono";
+import { inspect } from "node:util";
 import type { Dispatcher } from "../engine/dispatcher.ts";
 import type { InferJob } from "../engine/messages.ts";
 import type { EngineState } from "../engine/supervisor.ts";
@@ -176,7 +177,7 @@ function logRequest(log: Log, seen: Seen, fields: Readonly<Record<string, unknow
   const { inferred, error } = seen;
   if (error !== undefined) {
     const known = error instanceof AppError;
-    const internal = known ? error.internal : error instanceof Error ? error.stack : String(error);
+    const internal = known ? error.internal : error instanceof Error ? error.stack : inspect(error);
     const line = { ...fields, detail: known ? error.detail : undefined, internal };
     if (known && error.code !== "internal") log.warn("request", line);
     else log.error("request", line);
