@@ -96,6 +96,15 @@ test("Ctrl-C to the whole group is obeyed by the door, which ends the engine", a
   expect(await exit).toEqual([0, null]);
 });
 
+test("told to end while it still loads, it ends without having served", async () => {
+  const { child, exit, stdout, stderr } = blip2(["serve", "--model", artifact]);
+  while (!stderr().includes('"starting"')) await sleep(10);
+  child.kill("SIGTERM");
+  expect(await exit).toEqual([130, null]);
+  expect(stdout).toEqual([]);
+  expect(stderr()).not.toContain("Warning");
+});
+
 test("keys may come from a file", async () => {
   const folder = await mkdtemp(join(tmpdir(), "blip2-keys-"));
   try {

@@ -179,6 +179,16 @@ describe("supervisor", () => {
     expect(supervisor.storeBytes).toBe(0);
   });
 
+  test("stop during the first start ends that start", async () => {
+    const { forks, fork } = fakeProcesses();
+    const supervisor = createSupervisor({ settings, fork, log: () => {} });
+    const started = supervisor.start();
+    const stopped = supervisor.stop();
+    forks[0]?.ends("exit code 0");
+    await stopped;
+    await expect(started).rejects.toMatchObject({ code: "canceled" });
+  });
+
   test("stop asks the engine to end, insists after the grace, and starts none again", async () => {
     const { supervisor, forks } = await startedSupervisor({ stopGraceMs: 1000 });
     const stopped = supervisor.stop();

@@ -134,6 +134,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       held.clear();
       storeBytes = 0;
       if (state === "stopped") {
+        onFirst(new AppError("canceled", "The node was stopped while it started."));
         onStopped?.();
         return;
       }

@@ -93,6 +93,7 @@ export async function startNode(
   signal?.addEventListener("abort", giveUp, { once: true });
   try {
     signal?.throwIfAborted();
+    log.info("starting", { url: listener.url, models: settings.engine.modelDirs });
     await supervisor.start();
     signal?.throwIfAborted();
   } catch (error) {
