@@ -77,10 +77,13 @@ async function install() {
   if (isInstalled(digest)) return;
   await withInstallLock(async () => {
     if (isInstalled(digest)) return;
-    say("Installing dependencies (npm ci) ...");
-    // npm prints engine warnings of packages that will run under the pinned Node, not under this one.
+    say("Installing dependencies ...");
+    // Not `npm ci`: it refuses a lockfile that lacks the optional binaries of other platforms. With
+    // exact versions everywhere and nothing saved, this installs what the lockfile says all the same.
     // Standard output belongs to the script that follows, so npm's goes to standard error.
-    const { code } = await run("npm", ["ci", "--loglevel=error"], { stdio: ["ignore", 2, 2] });
+    const { code } = await run("npm", ["install", "--no-save", "--loglevel=error"], {
+      stdio: ["ignore", 2, 2],
+    });
     if (code !== 0) {
       say("The dependencies could not be installed; npm's messages above say why.");
       say(
