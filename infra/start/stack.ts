@@ -9,7 +9,7 @@ import { devSecrets, lockState } from "./state.ts";
 import { startWorker, type RunningWorker } from "./worker.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
-export const nanoCheckpoint = path.join(root, "gpu-node/nano/checkpoint");
+const nanoCheckpoint = path.join(root, "gpu-node/nano/checkpoint");
 
 export interface StackOptions {
   readonly stateDir: string;
