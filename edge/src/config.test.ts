@@ -4,7 +4,7 @@ import { parseSettings } from "./config.ts";
 const secret = "s".repeat(32);
 const good = {
   NODE_URL: "https://node.example.com",
-  NODE_KEYS: `[{"id":"a","secret":"${secret}"}]`,
+  NODE_KEYS: `a:${secret}`,
   PARTITION_SECRET: secret,
   DB: {},
 };

@@ -4,22 +4,13 @@ import { AppError } from "@blip2-edge/shared/problem";
 import { parseSigningKeys, type SigningKey } from "@blip2-edge/shared/wire/signature";
 import { z } from "zod";
 
-const jsonKeysSchema = z.array(z.strictObject({ id: z.string(), secret: z.string() }));
-
-/** `id:secret` pairs separated by commas, or the same as JSON. Faults never repeat the text. */
+/** `id:secret` pairs separated by commas. Faults never repeat the text. */
 const keysText = z.string().transform((text, context): SigningKey[] => {
   try {
-    const pairs = text.trimStart().startsWith("[")
-      ? jsonKeysSchema
-          .parse(JSON.parse(text))
-          .map(({ id, secret }) => `${id}:${secret}`)
-          .join(",")
-      : text;
-    return parseSigningKeys(pairs);
+    return parseSigningKeys(text);
   } catch (error) {
-    const message =
-      error instanceof AppError ? error.detail : 'is not JSON like [{"id":"…","secret":"…"}]';
-    context.addIssue({ code: "custom", message });
+    if (!(error instanceof AppError)) throw error;
+    context.addIssue({ code: "custom", message: error.detail });
     return z.NEVER;
   }
 });
@@ -43,7 +34,7 @@ const flag = z
 export const settingsSchema = z.object({
   NODE_URL: z.url({ protocol: /^https?$/ }).describe("Where the node answers."),
   NODE_KEYS: keysText.describe(
-    "Secret. id:secret pairs, or JSON [{id, secret}]; requests are signed with the first.",
+    "Secret. id:secret pairs separated by commas; requests are signed with the first.",
   ),
   PARTITION_SECRET: z
     .string()

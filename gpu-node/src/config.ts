@@ -4,27 +4,18 @@ import { AppError } from "@blip2-edge/shared/problem";
 import { parseSigningKeys, type SigningKey } from "@blip2-edge/shared/wire/signature";
 import { z } from "zod";
 
-const jsonKeysSchema = z.array(z.strictObject({ id: z.string(), secret: z.string() }));
-
-/** `[{"id":"…","secret":"…"}]`, or `id:secret` pairs separated by commas: the Worker's own forms. */
+/** `id:secret` pairs separated by commas or lines, as the Worker's NODE_KEYS. */
 const keysSchema = z
   .string({
     error:
-      'none given: set BLIP2_NODE_KEYS or --keys-file to [{"id":"…","secret":"…"}]; a node answers signed requests only',
+      "none given: set BLIP2_NODE_KEYS or --keys-file to id:secret pairs; a node answers signed requests only",
   })
   .transform((text, context): readonly SigningKey[] => {
     try {
-      const pairs = text.trimStart().startsWith("[")
-        ? jsonKeysSchema
-            .parse(JSON.parse(text))
-            .map(({ id, secret }) => `${id}:${secret}`)
-            .join(",")
-        : text;
-      return parseSigningKeys(pairs);
+      return parseSigningKeys(text);
     } catch (error) {
-      const message =
-        error instanceof AppError ? error.detail : 'not JSON like [{"id":"…","secret":"…"}]';
-      context.addIssue({ code: "custom", message });
+      if (!(error instanceof AppError)) throw error;
+      context.addIssue({ code: "custom", message: error.detail });
       return z.NEVER;
     }
   });

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { z } from "zod";
+import { formatSigningKeys } from "./signing-keys.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const firstBackoffMs = 500;
@@ -67,7 +68,7 @@ export async function startNode(options: NodeProcessOptions): Promise<NodeProces
         // after the Worker, so that what is in flight is answered.
         detached: true,
         stdio: ["ignore", "pipe", "pipe"],
-        env: { ...process.env, BLIP2_NODE_KEYS: JSON.stringify(options.keys) },
+        env: { ...process.env, BLIP2_NODE_KEYS: formatSigningKeys(options.keys) },
       },
     );
     const lastLines: string[] = [];

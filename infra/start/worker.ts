@@ -9,6 +9,7 @@ import { isIP } from "node:net";
 import path from "node:path";
 import { Miniflare, Log, LogLevel, type MiniflareOptions } from "miniflare";
 import { hashApiKey, keyIdOf } from "../../edge/src/auth/api-key.ts";
+import { formatSigningKeys } from "./signing-keys.ts";
 import { bundleWorker, readWorkerConfig } from "./worker-bundle.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -104,7 +105,7 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
   const vars: Record<string, string> = {
     ...config.vars,
     NODE_URL: options.nodeUrl,
-    NODE_KEYS: JSON.stringify(options.nodeKeys),
+    NODE_KEYS: formatSigningKeys(options.nodeKeys),
     PARTITION_SECRET: `local:${options.nodeKeys.map(({ secret }) => secret).join(":")}`,
     ALLOW_FETCH: allowFetch.join(","),
     // BLIP2_API_KEY may be any text on a development machine.

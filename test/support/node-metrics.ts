@@ -1,4 +1,5 @@
 // Reads a node's counters as its operator would: a signed GET /metrics, one line per counter.
+import { formatSigningKeys } from "../../infra/start/signing-keys.ts";
 import { createSigner, parseSigningKeys } from "@blip2-edge/shared/wire/signature";
 
 interface NodeAddress {
@@ -9,9 +10,7 @@ interface NodeAddress {
 /** The value of a counter or gauge, summed over its labels. Throws when the node does not have it. */
 export async function nodeMetric(stack: NodeAddress, name: string): Promise<number> {
   const url = new URL("/metrics", stack.node.url);
-  const keys = parseSigningKeys(
-    stack.nodeKeys.map(({ id, secret }) => `${id}:${secret}`).join(","),
-  );
+  const keys = parseSigningKeys(formatSigningKeys(stack.nodeKeys));
   const headers = await createSigner({ keys }).sign({ method: "GET", url: url.href });
   const response = await fetch(url, { headers });
   if (!response.ok) throw new Error(`/metrics answered ${response.status}`);

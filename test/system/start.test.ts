@@ -7,6 +7,7 @@ import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { identify } from "../../infra/start/processes.ts";
 import { root, samplesDir } from "../support/stack.ts";
 
 let stateDir: string;
@@ -65,14 +66,8 @@ async function ready(file: string, started: Started) {
   throw new Error(`not ready: ${JSON.stringify(started.output())}`);
 }
 
-const runs = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
+/** A zombie that nobody has reaped yet does not run. */
+const runs = (pid: number): boolean => identify(pid, "") !== undefined;
 
 const samples = async () =>
   (

@@ -11,7 +11,7 @@ import { afterEach, beforeAll, expect, test } from "vitest";
 import { nanoArtifact } from "../../../test/support/nano-artifact.ts";
 
 const main = join(import.meta.dirname, "main.ts");
-const keys = JSON.stringify([{ id: "test", secret: "0123456789abcdef0123456789abcdef" }]);
+const keys = "test:0123456789abcdef0123456789abcdef";
 
 let artifact: string;
 beforeAll(async () => {
