@@ -20,6 +20,7 @@ const listeningSchema = z.object({
   pid: z.int(),
   engine_pids: z.array(z.int()),
 });
+const engineReadySchema = z.object({ event: z.literal("engine_ready"), engine_pid: z.int() });
 type Listening = z.infer<typeof listeningSchema>;
 
 export interface NodeProcess {
@@ -37,7 +38,8 @@ export interface NodeProcessOptions {
   readonly port?: number;
   readonly args?: readonly string[];
   readonly log: (line: string) => void;
-  readonly onRestart?: () => void;
+  /** Door or engine run under another pid now. */
+  readonly onRestart?: () => unknown;
 }
 
 /** Starts the node and resolves once it is ready to answer. */
@@ -46,6 +48,7 @@ export async function startNode(options: NodeProcessOptions): Promise<NodeProces
   let port = options.port ?? 0;
   let child: ChildProcess;
   let listening: Listening;
+  let enginePids: readonly number[] = [];
   let stopping = false;
   let backoffMs = firstBackoffMs;
   let restart: NodeJS.Timeout | undefined;
@@ -76,10 +79,16 @@ export async function startNode(options: NodeProcessOptions): Promise<NodeProces
     if (stdout === null || stderr === null) throw new Error("the node's output is not piped");
     createInterface({ input: stderr }).on("line", (line) => {
       options.log(line);
+      const enginePid = startedEngine(line);
+      if (enginePid !== undefined) {
+        enginePids = [enginePid];
+        options.onRestart?.();
+      }
       if (lastLines.push(line) > keptErrorLines) lastLines.shift();
     });
     listening = await firstLine(child, createInterface({ input: stdout }), lastLines);
     port = Number(new URL(listening.url).port);
+    enginePids = listening.engine_pids;
     child.once("exit", (code, signal) => {
       if (!stopping) restartLater(signal ?? `exit ${code}`);
     });
@@ -106,7 +115,7 @@ export async function startNode(options: NodeProcessOptions): Promise<NodeProces
       ...(child.pid === undefined || child.exitCode !== null
         ? []
         : [{ pid: child.pid, name: "node" }]),
-      ...listening.engine_pids.map((pid) => ({ pid, name: "engine" })),
+      ...enginePids.map((pid) => ({ pid, name: "engine" })),
     ],
     async stop() {
       stopping = true;
@@ -119,6 +128,16 @@ export async function startNode(options: NodeProcessOptions): Promise<NodeProces
       clearTimeout(force);
     },
   };
+}
+
+/** The engine that a log line of the node says is ready: the door starts one anew when it dies. */
+function startedEngine(line: string): number | undefined {
+  if (!line.includes('"engine_ready"')) return undefined;
+  try {
+    return engineReadySchema.safeParse(JSON.parse(line)).data?.engine_pid;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Waits for the line that says where the node listens; its last words are the error if it ends first. */

@@ -65,14 +65,20 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       log: say,
     });
     signal.throwIfAborted();
+    // Written down as soon as there is something to end, and whenever a process gets another pid.
+    let running: { node?: NodeProcess; worker?: RunningWorker } = {};
+    const children = () => [...(running.worker?.pids() ?? []), ...(running.node?.pids() ?? [])];
+    const record = () => lock.record(running.worker?.url, children());
     const node = await startNode({
       modelDirs: [modelDir],
       keys: secrets.node_keys,
       args: options.nodeArgs ?? [],
       log,
-      onRestart: () => void record(),
+      onRestart: () => record().catch((error: unknown) => log(`lock file: ${String(error)}`)),
     });
     undo.push(() => node.stop());
+    running = { node };
+    await record();
     signal.throwIfAborted();
     const worker = await startWorker({
       port: options.port,
@@ -84,8 +90,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       log,
     });
     undo.push(() => worker.stop());
-    const pids = () => [{ pid: process.pid, name: "npm start" }, ...worker.pids(), ...node.pids()];
-    const record = () => lock.record(worker.url, pids().slice(1));
+    running = { node, worker };
     await record();
     await worker.putKey({ key: apiKey, tenant: "dev", name: "development key" });
     return {
@@ -95,7 +100,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       node,
       worker,
       nodeKeys: secrets.node_keys,
-      pids,
+      pids: () => [{ pid: process.pid, name: "npm start" }, ...children()],
       stop,
     };
   } catch (error) {

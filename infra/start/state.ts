@@ -52,7 +52,7 @@ export async function runningStack(
 export interface StateLock {
   /** Writes down where the stack answers and which processes belong to it. */
   record(
-    url: string,
+    url: string | undefined,
     children: readonly { readonly pid: number; readonly name: string }[],
   ): Promise<void>;
   release(): Promise<void>;
@@ -94,14 +94,22 @@ export async function lockState(stateDir: string, say: (line: string) => void): 
     await rm(file, { force: true });
   }
 
+  // One write after the other, and none after the release.
+  let writing: Promise<void> = Promise.resolve();
+  let released = false;
   return {
-    async record(url, children) {
+    record(url, children) {
       const known = children
         .map(({ pid, name }) => identify(pid, name))
         .filter((child) => child !== undefined);
-      await writeWhole(file, { owner, url, children: known } satisfies Lock);
+      writing = writing.then(async () => {
+        if (!released) await writeWhole(file, { owner, url, children: known } satisfies Lock);
+      });
+      return writing;
     },
     async release() {
+      released = true;
+      await writing.catch(() => {});
       await rm(file, { force: true });
     },
   };
