@@ -102,9 +102,12 @@ export async function lockState(stateDir: string, say: (line: string) => void): 
       const known = children
         .map(({ pid, name }) => identify(pid, name))
         .filter((child) => child !== undefined);
-      writing = writing.then(async () => {
+      const before = writing;
+      const write = async () => {
+        await before.catch(() => {});
         if (!released) await writeWhole(file, { owner, url, children: known } satisfies Lock);
-      });
+      };
+      writing = write();
       return writing;
     },
     async release() {
