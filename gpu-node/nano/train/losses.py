@@ -52,7 +52,8 @@ def targets_of(batch, nouns, colours):
     patch_colour = torch.where(covered, colour.gather(1, which), background[:, None].expand_as(which))
 
     # Where the centre of the object lies, in patches from the patch's own middle.
-    patch_offset = torch.stack([x.gather(1, which) - px.reshape(1, -1), y.gather(1, which) - py.reshape(1, -1)], -1) * PATCHES
+    across, down = x.gather(1, which) - px.reshape(1, -1), y.gather(1, which) - py.reshape(1, -1)
+    patch_offset = torch.stack([across, down], -1) * PATCHES
 
     rows = torch.arange(b)[:, None].expand_as(noun)[there]
     patch = (y * PATCHES).long().clamp(0, PATCHES - 1) * PATCHES + (x * PATCHES).long().clamp(0, PATCHES - 1)
@@ -145,7 +146,8 @@ def losses(model, heads, seen, batch, nouns, colours):
     out = {}
     out["caption"], out["answers"] = language(model, seen, batch)
 
-    noun = F.cross_entropy(heads.patch_noun(seen.patches).float().flatten(0, 1), t["patch_noun"].flatten(), reduction="none")
+    noun = heads.patch_noun(seen.patches).float().flatten(0, 1)
+    noun = F.cross_entropy(noun, t["patch_noun"].flatten(), reduction="none")
     covered = t["covered"].flatten()
     out["patch noun"], out["patch background"] = noun[covered].mean(), noun[~covered].mean()
     colour = heads.patch_colour(seen.patches).float().flatten(0, 1)

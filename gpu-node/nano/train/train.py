@@ -111,7 +111,8 @@ def work(worker, args, shared, modules, state, vocabulary, barrier):
     # A resumed run and every process draw scenes that no other has drawn.
     seed = args.seed + worker + 100 * state["runs"]
     sprites = [x for s in args.sprites for x in ("--sprites", s)]
-    options = ["--seed", str(seed), "--size", str(side), "--questions", str(args.questions), "--mix", "training", *sprites]
+    options = ["--seed", str(seed), "--size", str(side), "--questions", str(args.questions)]
+    options += ["--mix", "training", *sprites]
     frames = read_frames(args.node, HERE.parent / "scenes" / "main.ts", options)
     batcher = Batcher(Path(args.start) / "tokenizer.json", vocabulary.shared, side)
     model.train()
