@@ -5,12 +5,16 @@ import net from "node:net";
 import path from "node:path";
 import { createClient, type Client } from "@blip2-edge/shared/client";
 import { AppError } from "@blip2-edge/shared/problem";
+import { z } from "zod";
 import { parseStartOptions, usage, UsageError, type StartOptions } from "./options.ts";
 import { startStack, type Stack } from "./stack.ts";
 import { runningStack, StateError } from "./state.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
-const samplePicture = "gpu-node/nano/samples/fruit-and-animals.png";
+const samplesDir = "gpu-node/nano/samples";
+const samplesSchema = z.object({
+  samples: z.tuple([z.object({ file: z.string() })]).rest(z.unknown()),
+});
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
 /** Fails early, with words a person can use, when the port cannot be had. */
@@ -66,6 +70,13 @@ async function captionAll(
   return ok;
 }
 
+/** The first of the pictures that ship, relative to the repository. */
+async function samplePicture(): Promise<string> {
+  const list = await readFile(path.join(root, samplesDir, "samples.json"), "utf8");
+  const { samples } = samplesSchema.parse(JSON.parse(list));
+  return `${samplesDir}/${samples[0].file}`;
+}
+
 async function writeReadyFile(file: string, stack: Stack): Promise<void> {
   const ready = {
     url: stack.url,
@@ -99,13 +110,14 @@ async function run(options: StartOptions, signal: AbortSignal): Promise<number> 
   });
   try {
     if (once) return (await captionAll(stack.client, options.pictures, signal)) ? 0 : 1;
-    const text = await caption(stack.client, path.join(root, samplePicture), signal);
+    const picture = await samplePicture();
+    const text = await caption(stack.client, path.join(root, picture), signal);
     say(`The Worker answers at ${stack.url}, a node behind it at ${stack.node.url}.`);
-    say(`It was asked what is in ${samplePicture}, and said:\n`);
+    say(`It was asked what is in ${picture}, and said:\n`);
     process.stdout.write(`${text}\n`);
     say("\nAsk it yourself:\n");
     process.stdout.write(
-      `curl ${stack.url}/v1/caption -H 'Authorization: Bearer ${stack.apiKey}' -F image=@${samplePicture}\n`,
+      `curl ${stack.url}/v1/caption -H 'Authorization: Bearer ${stack.apiKey}' -F image=@${picture}\n`,
     );
     say(
       `\nThe key is for development and is kept in ${path.relative(process.cwd(), options.stateDir) || "."}/dev.json. Ctrl-C stops everything.`,
