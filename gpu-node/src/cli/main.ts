@@ -22,6 +22,13 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: build, help: buildUsage };
     },
   },
+  pull: {
+    summary: "download a checkpoint from a hub",
+    load: async () => {
+      const { pull, pullHelp, pullUsage } = await import("./pull.ts");
+      return { run: pull, help: `${pullUsage}\n\n${pullHelp}` };
+    },
+  },
   inspect: {
     summary: "say what an artifact is",
     load: async () => {
@@ -110,6 +117,15 @@ process.exitCode = await main(process.argv.slice(2), {
   stdout: (line) => void process.stdout.write(`${line}\n`),
   stderr: (line) => void process.stderr.write(`${line}\n`),
   signal: interrupt.signal,
+  env: process.env,
+  ...(process.stderr.isTTY
+    ? {
+        terminal: {
+          columns: () => process.stderr.columns,
+          write: (text) => void process.stderr.write(text),
+        },
+      }
+    : {}),
   nodeKeys: process.env["BLIP2_NODE_KEYS"],
   pid: process.pid,
   rssBytes: () => process.memoryUsage.rss(),
