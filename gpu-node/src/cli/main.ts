@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // Entry of `blip2`: finds the command, gives it the process's streams and Ctrl-C, and turns what it
 // throws into one message and an exit status (2 for wrong usage, 1 for everything else). Commands are
 // loaded when they are called, so that help does not wait for a runtime.
