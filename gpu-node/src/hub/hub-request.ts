@@ -49,7 +49,7 @@ export async function hubRequest(request: HubRequest, tools: HubTools): Promise<
     if (stop || !redirects.has(response.status)) return response;
     await response.body?.cancel();
     const location = response.headers.get("location") ?? "";
-    const next = URL.canParse(location, url) ? new URL(location, url) : undefined;
+    const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
     const secure =
       next?.protocol === "https:" || (next?.protocol === "http:" && url.protocol === "http:");
     if (next === undefined || location === "" || !secure) {
