@@ -14,12 +14,14 @@ export const captionGates: Readonly<Partial<Record<keyof CaptionScores, number>>
 };
 export const answersGate = 0.94;
 /** Every kind of question must beat its own best blind guess by this much. */
-export const aboveBlind = 0.2;
+const aboveBlind = 0.2;
 
 /** A small sample wanders more. */
 const slack: Readonly<Record<GateSet, number>> = { default: 0, test: 0.03 };
 /** In a small sample one answer can be so frequent that nothing could beat it by that much. */
 const highestKindGate = 0.95;
+export const kindGate = (blind: number): number => Math.min(blind + aboveBlind, highestKindGate);
+
 /** Fewer questions than this say nothing about a kind; it is shown but not gated. */
 const enough = 10;
 
@@ -48,6 +50,6 @@ export function checkGates(
     gate("answers", ratio(answers.all), answersGate - slack[set]),
     ...answers.byKind
       .filter(({ of }) => of >= enough)
-      .map((kind) => gate(kind.kind, ratio(kind), kind.blind + aboveBlind - slack[set])),
+      .map((kind) => gate(kind.kind, ratio(kind), kindGate(kind.blind) - slack[set])),
   ];
 }

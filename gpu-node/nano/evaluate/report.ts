@@ -1,7 +1,7 @@
 // An evaluation as a table, for a terminal or a model card.
 
 import type { Evaluation } from "./evaluate.ts";
-import { aboveBlind, answersGate, captionGates } from "./gates.ts";
+import { answersGate, captionGates, kindGate } from "./gates.ts";
 import type { CaptionScores } from "./score.ts";
 import { ratio } from "./score.ts";
 
@@ -34,7 +34,7 @@ function rowsOf({ captions, answers }: Evaluation): readonly Row[] {
       `· ${kind.kind}`,
       figure(ratio(kind)),
       figure(kind.blind),
-      (kind.blind + aboveBlind).toFixed(2),
+      kindGate(kind.blind).toFixed(2),
       `${kind.of}`,
     ]),
   ];
