@@ -3,6 +3,7 @@
 import {
   type Generation,
   generationFields,
+  generationNotes,
   generationSchema,
   resolveGeneration,
 } from "@blip2-edge/shared/contracts/generation";
@@ -15,27 +16,81 @@ const flagOf = (field: string): string => field.replaceAll("_", "-");
 export const generationFlags = {
   "max-new-tokens": { type: "string" },
   "min-new-tokens": { type: "string" },
+  "max-length": { type: "string" },
+  "min-length": { type: "string" },
+  "num-beams": { type: "string" },
+  "length-penalty": { type: "string" },
+  "early-stopping": { type: "string" },
   "repetition-penalty": { type: "string" },
   "no-repeat-ngram-size": { type: "string" },
+  "do-sample": { type: "string" },
+  temperature: { type: "string" },
+  "top-k": { type: "string" },
+  "top-p": { type: "string" },
+  "num-return-sequences": { type: "string" },
+  seed: { type: "string" },
 } as const;
 
+/** Flags that may stand alone, which is `true`, and the words that may follow them. */
+const bareFlags = new Map([
+  ["--do-sample", ["true", "false"]],
+  ["--early-stopping", ["true", "false", "never"]],
+]);
+
 export const generationUsage = Object.keys(generationFlags)
-  .map((flag) => `[--${flag} N]`)
+  .map((flag) => {
+    const words = bareFlags.get(`--${flag}`);
+    return words === undefined ? `[--${flag} N]` : `[--${flag} [${words.join("|")}]]`;
+  })
   .join(" ");
+
+/** For parseFlags, which knows no flag with a value that may be left out: writes `=true` behind those. */
+export function withBareFlags(args: readonly string[]): string[] {
+  const end = args.indexOf("--");
+  return args.map((arg, at) => {
+    const words = end >= 0 && at > end ? undefined : bareFlags.get(arg);
+    return words === undefined || words.includes(args[at + 1] ?? "") ? arg : `${arg}=true`;
+  });
+}
+
+export interface ParsedGeneration {
+  readonly generation: Generation;
+  /** What of it changes nothing, in words. */
+  readonly notes: readonly string[];
+}
 
 /** Errors: `usage` that names every flag at fault. */
 export function parseGeneration(
   values: Readonly<Record<string, unknown>>,
   usage: string,
-): Generation {
+): ParsedGeneration {
   const given = fieldNames.flatMap((field) => {
     const text = values[flagOf(field)];
-    return typeof text === "string" ? [[field, text.trim() === "" ? NaN : Number(text)]] : [];
+    return typeof text === "string"
+      ? [[field, valueOf(text, bareFlags.has(`--${flagOf(field)}`))]]
+      : [];
   });
   const parsed = generationSchema.safeParse(Object.fromEntries(given));
-  if (parsed.success) return resolveGeneration(parsed.data);
+  if (parsed.success) {
+    return { generation: resolveGeneration(parsed.data), notes: generationNotes(parsed.data) };
+  }
   const faults = parsed.error.issues.map(
     ({ path, message }) => `--${flagOf(String(path[0]))}: ${message}`,
   );
   throw usageError(faults.join("; "), usage);
+}
+
+/** What is no number or no truth is left for the schema to refuse. */
+function valueOf(text: string, isWord: boolean): unknown {
+  if (isWord) return text === "true" ? true : text === "false" ? false : text;
+  return text.trim() === "" ? NaN : Number(text);
+}
+
+/** A result with the notes of its request before its own; none, no field. */
+export function withNotes<Result extends { readonly notes?: string[] | undefined }>(
+  result: Result,
+  notes: readonly string[],
+): Result {
+  const all = [...notes, ...(result.notes ?? [])];
+  return all.length === 0 ? result : { ...result, notes: all };
 }

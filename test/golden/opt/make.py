@@ -8,13 +8,14 @@ Writes, beside this file, picture.png and for each case a folder with `checkpoin
 (pixel_values, image_embeds, query_output, projected, logits.{run}) and `golden.json` (runs with their
 greedy ids and the smallest margin between the best and the second score of their steps). The weights are
 drawn so that attention and scores are far from flat; a run whose margin is below 1e-4 stops the script,
-since no two implementations need agree on it: then change the seed.
+since no two implementations need agree on it: then change the seed. make_search.py adds searches.json.
 """
 
 import json
 import shutil
 from pathlib import Path
 
+import make_search
 import numpy as np
 import torch
 from PIL import Image
@@ -274,6 +275,7 @@ def main() -> None:
     tok = tokenizer()
     for name, case in CASES.items():
         make(name, case, tok)
+    make_search.main()
 
 
 if __name__ == "__main__":
