@@ -174,7 +174,9 @@ export async function startFakeNode(): Promise<FakeNode> {
         return {
           ...said(0),
           usage: { image_tokens: 32, prompt_tokens: 1, completion_tokens: 3 * count },
-          ...(count === 1 ? {} : { sequences: Array.from({ length: count }, (_, rank) => said(rank)) }),
+          ...(count === 1
+            ? {}
+            : { sequences: Array.from({ length: count }, (_, rank) => said(rank)) }),
           ...(generation.min_length > 0 ? { notes: ["the node's note"] } : {}),
         };
       }),

@@ -4,7 +4,7 @@ import {
   generationFlags,
   generationUsage,
   parseGeneration,
-  withBareFlags,
+  spellOutFlags,
   withNotes,
 } from "./generation-flags.ts";
 import type { CliIo } from "./io.ts";
@@ -15,7 +15,7 @@ export const askUsage = `blip2 ask IMAGE QUESTION... --model DIR [--template "Qu
 /** Exit status: 0 when every question is answered. Errors: AppError, for the entry to print. */
 export async function ask(args: readonly string[], io: CliIo): Promise<number> {
   const { values, positionals } = parseFlags(
-    withBareFlags(args),
+    spellOutFlags(args),
     {
       model: { type: "string" },
       template: { type: "string" },
@@ -56,6 +56,7 @@ export async function ask(args: readonly string[], io: CliIo): Promise<number> {
             const about = { image: path, image_id: imageId, question, answer, ...result };
             io.stdout(JSON.stringify({ ...about, model: name, model_revision }));
           } else {
+            for (const note of found.notes ?? []) io.stderr(note);
             for (const { text } of found.sequences ?? [found]) {
               io.stdout(questions.length === 1 ? text : `${question} ${text}`);
             }

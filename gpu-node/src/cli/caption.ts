@@ -4,7 +4,7 @@ import {
   generationFlags,
   generationUsage,
   parseGeneration,
-  withBareFlags,
+  spellOutFlags,
   withNotes,
 } from "./generation-flags.ts";
 import type { CliIo } from "./io.ts";
@@ -15,7 +15,7 @@ export const captionUsage = `blip2 caption IMAGE... --model DIR [--prompt TEXT] 
 /** Exit status: 0 when every image has its caption. Errors: AppError, for the entry to print. */
 export async function caption(args: readonly string[], io: CliIo): Promise<number> {
   const { values, positionals } = parseFlags(
-    withBareFlags(args),
+    spellOutFlags(args),
     {
       model: { type: "string" },
       prompt: { type: "string" },
@@ -44,6 +44,7 @@ export async function caption(args: readonly string[], io: CliIo): Promise<numbe
             const about = { image: path, image_id: imageId, ...withNotes(result, notes) };
             io.stdout(JSON.stringify({ ...about, model: name, model_revision }));
           } else {
+            for (const note of result.notes ?? []) io.stderr(note);
             for (const { text } of result.sequences ?? [result]) {
               io.stdout(positionals.length === 1 ? text : `${path}: ${text}`);
             }

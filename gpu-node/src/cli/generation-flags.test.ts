@@ -1,6 +1,6 @@
 import { generationFields, resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import { expect, test } from "vitest";
-import { generationFlags, parseGeneration, withBareFlags } from "./generation-flags.ts";
+import { generationFlags, parseGeneration, spellOutFlags } from "./generation-flags.ts";
 
 test("every generation field has its flag", () => {
   const flags = Object.keys(generationFields).map((field) => field.replaceAll("_", "-"));
@@ -26,11 +26,14 @@ test("a flag of two words may stand alone", () => {
     "1",
     "--early-stopping",
   ];
-  expect(withBareFlags(args)).toEqual([
+  expect(spellOutFlags(args)).toEqual([
     ...["a.png", "--do-sample=true", "--early-stopping", "never", "--seed", "1"],
     "--early-stopping=true",
   ]);
-  expect(withBareFlags(["--", "--do-sample"])).toEqual(["--", "--do-sample"]);
+  expect(spellOutFlags(["--", "--do-sample"])).toEqual(["--", "--do-sample"]);
+  expect(spellOutFlags(["--length-penalty", "-1.5", "a.png", "--do-sample"])).toEqual([
+    ...["--length-penalty=-1.5", "a.png", "--do-sample=true"],
+  ]);
   const { generation } = parseGeneration(
     { "do-sample": "true", "num-beams": "2", "early-stopping": "false", seed: "0" },
     "u",

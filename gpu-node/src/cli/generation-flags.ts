@@ -44,13 +44,18 @@ export const generationUsage = Object.keys(generationFlags)
   })
   .join(" ");
 
-/** For parseFlags, which knows no flag with a value that may be left out: writes `=true` behind those. */
-export function withBareFlags(args: readonly string[]): string[] {
-  const end = args.indexOf("--");
-  return args.map((arg, at) => {
-    const words = end >= 0 && at > end ? undefined : bareFlags.get(arg);
-    return words === undefined || words.includes(args[at + 1] ?? "") ? arg : `${arg}=true`;
-  });
+/**
+ * For parseFlags, which knows no flag whose value may be left out and takes none that begins with a dash:
+ * writes `=true` behind the one and `=-1` for the other.
+ */
+export function spellOutFlags(args: readonly string[]): string[] {
+  const [arg, next = "", ...rest] = args;
+  if (arg === undefined || arg === "--") return [...args];
+  const isOurs = arg.startsWith("--") && Object.hasOwn(generationFlags, arg.slice(2));
+  if (isOurs && /^-\.?\d/.test(next)) return [`${arg}=${next}`, ...spellOutFlags(rest)];
+  const words = bareFlags.get(arg);
+  const isBare = words !== undefined && !words.includes(next);
+  return [isBare ? `${arg}=true` : arg, ...spellOutFlags(args.slice(1))];
 }
 
 export interface ParsedGeneration {

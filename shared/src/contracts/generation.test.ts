@@ -1,4 +1,13 @@
-import { assert, boolean, constantFrom, double, integer, option, property, record } from "fast-check";
+import {
+  assert,
+  boolean,
+  constantFrom,
+  double,
+  integer,
+  option,
+  property,
+  record,
+} from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   generationNotes,
@@ -90,9 +99,9 @@ describe("combinations", () => {
     expect(generationNotes(twice)).toEqual([
       "`max_length` changed nothing: max_new_tokens goes first.",
     ]);
-    expect(generationNotes({ do_sample: true, top_p: 0.9, num_beams: 2, length_penalty: 2 })).toEqual(
-      [],
-    );
+    expect(
+      generationNotes({ do_sample: true, top_p: 0.9, num_beams: 2, length_penalty: 2 }),
+    ).toEqual([]);
   });
 
   test("only sampling without a seed cannot be repeated", () => {
