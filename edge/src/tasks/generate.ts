@@ -208,12 +208,32 @@ async function inferAndKeepPixels(
   event["node_attempts"] = outcome.attempts;
   event["node_sent_pixels"] = outcome.sentPixels;
   event["node_vision_passes"] = outcome.response.vision_passes;
-  return outcome.response.results.map(({ token_ids: _, sequences, ...result }) => ({
-    ...result,
-    ...(sequences === undefined ? {} : { sequences: sequences.map(withoutIds) }),
-  }));
+  return outcome.response.results.map(stored);
 }
 
-type ReturnedWithIds = NonNullable<InferResult["sequences"]>[number];
-
-const withoutIds = ({ token_ids: _, ...sequence }: ReturnedWithIds) => sequence;
+/** What is kept of a node's result: no token ids. */
+function stored({
+  text,
+  finish_reason,
+  log_prob,
+  usage,
+  notes,
+  sequences,
+}: InferResult): StoredResult {
+  return {
+    text,
+    finish_reason,
+    log_prob,
+    usage,
+    ...(notes === undefined ? {} : { notes }),
+    ...(sequences === undefined
+      ? {}
+      : {
+          sequences: sequences.map((sequence) => ({
+            text: sequence.text,
+            log_prob: sequence.log_prob,
+            finish_reason: sequence.finish_reason,
+          })),
+        }),
+  };
+}
