@@ -78,7 +78,8 @@ const tokenizerJson = { added_tokens: [{ id: 11, content: "<image>" }], model: {
 
 /** Names and shapes of every tensor of `config`, head tied. */
 export function tensorShapes(config: unknown): Map<string, readonly number[]> {
-  const { vision, qformer, text } = parseModelConfig(config);
+  const model = parseModelConfig(config);
+  const { vision } = model;
   const shapes = new Map<string, readonly number[]>();
   const image = {
     size: vision.imageSize,
@@ -86,14 +87,18 @@ export function tensorShapes(config: unknown): Map<string, readonly number[]> {
     mean: [0, 0, 0] as const,
     std: [1, 1, 1] as const,
   };
-  const tokens = { image: 11, bos: 2, pad: 1, eos: [5] };
+  const imageToken = { image: 11 };
   const record: Weights = (name, dims, layout) => {
     shapes.set(name, dims);
     return layout === "transposed"
       ? { name: `${name}.transposed`, type: "float32", dims: dims.toReversed() }
       : { name, type: "float32", dims };
   };
-  blip2Graphs({ family: "opt", vision, qformer, text, tokens, image }, () => record, true);
+  const full =
+    model.family === "opt"
+      ? { ...model, tokens: { ...model.tokens, ...imageToken }, image }
+      : { ...model, tokens: { ...model.tokens, ...imageToken }, image };
+  blip2Graphs(full, () => record, true);
   return shapes;
 }
 

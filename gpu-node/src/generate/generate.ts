@@ -3,18 +3,11 @@
 // Selection, continuous batching rows that join between two steps.
 import type { FinishReason, Generation } from "@blip2-edge/shared/contracts/generation";
 import { AppError } from "@blip2-edge/shared/problem";
-import { checkContext } from "./context-limit.ts";
-import type { DecodeResult, Decoder } from "./decoder.ts";
+import type { DecodeResult, Decoder, PromptRow } from "./decoder.ts";
 import { argmax, logProbability, type Selection } from "./selection.ts";
 import { createSequence, type Sequence } from "./sequence.ts";
 
-export interface GenerationRow {
-  /** Projected image features, f32 [prefixTokens, hidden] flat. */
-  readonly prefix: Float32Array;
-  readonly prefixTokens: number;
-  /** What the prefix counts as for the processors; `prefixTokens` times. */
-  readonly placeholderId: number;
-  readonly textIds: readonly number[];
+export interface GenerationRow extends PromptRow {
   readonly generation: Generation;
 }
 
@@ -51,19 +44,11 @@ export async function generate<State>(
   options: GenerateOptions,
 ): Promise<Generated> {
   const { endIds, signal, select = argmax, now = () => performance.now() } = options;
-  for (const row of rows) {
-    checkContext({
-      imageTokens: row.prefixTokens,
-      textTokens: row.textIds.length,
-      maxNewTokens: row.generation.max_new_tokens,
-      context: decoder.context,
-    });
-  }
+  for (const row of rows) decoder.checkContext(row, row.generation.max_new_tokens);
   signal?.throwIfAborted();
-  const sequences = rows.map((row) => {
-    const placeholders = Array.from({ length: row.prefixTokens }, () => row.placeholderId);
-    return createSequence([...placeholders, ...row.textIds], row.generation, endIds);
-  });
+  const sequences = rows.map((row) =>
+    createSequence(decoder.promptIds(row), row.generation, endIds),
+  );
   const startedAt = now();
   let step: DecodeResult<State> = await decoder.prefill(rows);
   const prefilledAt = now();

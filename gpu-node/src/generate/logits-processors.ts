@@ -1,6 +1,7 @@
 // Changes to the scores before a token is chosen: Hugging Face's, in Hugging Face's order and with its
-// semantics. Each works in place on one row of float32 scores; the ids it sees are the whole sequence,
-// prompt and image placeholders included (for OPT the reference passes them all).
+// semantics. Each works in place on one row of float32 scores; the ids it sees are the whole sequence of
+// the decoder: for OPT prompt and image placeholders included, for T5 the start token alone before the
+// generated ids.
 // Source: transformers 5.18 generation/logits_process.py.
 import type { Generation } from "@blip2-edge/shared/contracts/generation";
 
