@@ -4,7 +4,7 @@
 import type { T5Manifest } from "../artifact/manifest.ts";
 import { checkEncoderContext } from "../generate/context-limit.ts";
 import type { DecodeResult, Decoder, PromptRow } from "../generate/decoder.ts";
-import { type FloatTensor, idTensor, selectItems } from "../tensor/tensor.ts";
+import { idTensor, selectItems } from "../tensor/tensor.ts";
 import {
   type Cache,
   cacheNames,
@@ -30,29 +30,18 @@ export interface T5State {
   readonly sourceMasks: readonly (readonly number[])[];
 }
 
-export interface EncodedRows {
-  /** f32 [rows, source, hidden] */
-  readonly hiddenStates: FloatTensor;
-  /** Before the first step. */
-  readonly state: T5State;
-}
-
-export interface T5Decoder extends Decoder<T5State> {
-  /** The first half of `prefill`. */
-  encode(rows: readonly PromptRow[]): Promise<EncodedRows>;
-}
-
 export function createT5Decoder(
   graphs: { readonly encoder: Session; readonly decoder: Session },
   shape: T5DecoderShape,
-): T5Decoder {
+): Decoder<T5State> {
   const { layers, heads, head_dim: headDim, hidden, vocab, context } = shape.decoder;
   const { queries: prefixTokens } = shape.qformer;
   const { pad, start } = shape.tokens;
   const pastNames = cacheNames(layers, "decoder");
   const crossNames = cacheNames(layers, "encoder");
 
-  const encode = async (rows: readonly PromptRow[]): Promise<EncodedRows> => {
+  /** The state before the first step. */
+  const encode = async (rows: readonly PromptRow[]): Promise<T5State> => {
     const textLength = Math.max(...rows.map((row) => row.textIds.length));
     const places = Array.from({ length: textLength }, (_, at) => at);
     const ids = rows.map((row) => places.map((at) => row.textIds[at] ?? pad));
@@ -67,12 +56,9 @@ export function createT5Decoder(
       attention_mask: idTensor(sourceMasks),
     });
     return {
-      hiddenStates: output(outputs, "encoder_hidden_states"),
-      state: {
-        past: emptyCache(pastNames, { rows: rows.length, heads, headDim }),
-        cross: readCache(outputs, crossNames),
-        sourceMasks,
-      },
+      past: emptyCache(pastNames, { rows: rows.length, heads, headDim }),
+      cross: readCache(outputs, crossNames),
+      sourceMasks,
     };
   };
 
@@ -102,14 +88,11 @@ export function createT5Decoder(
         maxNewTokens,
         context,
       }),
-    encode,
-    async prefill(rows) {
-      const { state } = await encode(rows);
-      return decodeStep(
-        state,
+    prefill: async (rows) =>
+      decodeStep(
+        await encode(rows),
         rows.map(() => start),
-      );
-    },
+      ),
     decodeStep,
     selectRows: (state, chosen) => ({
       past: selectCacheRows(state.past, chosen),
