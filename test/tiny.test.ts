@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createApiKey } from "../edge/src/auth/api-key.ts";
 import { nodeMetric } from "./support/node-metrics.ts";
 import { samplesDir, startTestStack, type TestStack } from "./support/stack.ts";
 
@@ -17,10 +18,14 @@ interface Sample {
   readonly caption: string;
 }
 
-const post = (body: FormData | string, headers: Record<string, string> = {}) =>
+const post = (
+  body: FormData | string,
+  headers: Record<string, string> = {},
+  apiKey = stack.apiKey,
+) =>
   fetch(`${stack.url}/v1/caption`, {
     method: "POST",
-    headers: { authorization: `Bearer ${stack.apiKey}`, ...headers },
+    headers: { authorization: `Bearer ${apiKey}`, ...headers },
     body,
   });
 
@@ -55,6 +60,29 @@ test("a picture in at the Worker, a true caption out, cached the second time", a
     expect(third.headers.get("cache-status")).toContain("hit");
     expect(await nodeMetric(stack, "inferences_total")).toBe(inferences);
   }
+});
+
+test("another tenant's first request for the same picture is an inference of its own", async () => {
+  const other = await createApiKey();
+  await stack.worker.putKey({ key: other.key, tenant: "other", name: "another tenant" });
+  const list = await readFile(path.join(samplesDir, "samples.json"), "utf8");
+  const { samples } = JSON.parse(list) as { samples: Sample[] };
+  const data = () => {
+    const form = new FormData();
+    form.set("image", new Blob([picture]));
+    return form;
+  };
+  const picture = await readFile(path.join(samplesDir, samples[0]?.file ?? ""));
+  await post(data());
+  const before = await nodeMetric(stack, "inferences_total");
+  const visionPasses = await nodeMetric(stack, "vision_passes_total");
+
+  const first = await post(data(), {}, other.key);
+  expect(first.headers.get("cache-status")).toContain("fwd=");
+  expect(await nodeMetric(stack, "inferences_total")).toBe(before + 1);
+  // Not even the node's features are shared: how long an answer takes tells nothing.
+  expect(await nodeMetric(stack, "vision_passes_total")).toBe(visionPasses + 1);
+  expect((await post(data(), {}, other.key)).headers.get("cache-status")).toContain("hit");
 });
 
 test("a question about a picture gets its answer", async () => {

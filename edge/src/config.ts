@@ -1,19 +1,7 @@
 // Every setting of the Worker: one schema with defaults and descriptions, read once per isolate and
 // frozen. All faults are reported in one message; secrets never appear in it.
-import { AppError } from "@blip2-edge/shared/problem";
-import { parseSigningKeys, type SigningKey } from "@blip2-edge/shared/wire/signature";
+import { signingKeysSchema } from "@blip2-edge/shared/wire/signing-keys";
 import { z } from "zod";
-
-/** `id:secret` pairs separated by commas. Faults never repeat the text. */
-const keysText = z.string().transform((text, context): SigningKey[] => {
-  try {
-    return parseSigningKeys(text);
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    context.addIssue({ code: "custom", message: error.detail });
-    return z.NEVER;
-  }
-});
 
 const number = (min: number, max: number, preset: number) =>
   z.coerce.number().int().min(min).max(max).default(preset);
@@ -33,7 +21,7 @@ const flag = z
 
 export const settingsSchema = z.object({
   NODE_URL: z.url({ protocol: /^https?$/ }).describe("Where the node answers."),
-  NODE_KEYS: keysText.describe(
+  NODE_KEYS: signingKeysSchema.describe(
     "Secret. id:secret pairs separated by commas; requests are signed with the first.",
   ),
   PARTITION_SECRET: z

@@ -1,24 +1,15 @@
 // Every setting of the node: one schema with defaults and descriptions, parsed once at the entry and
 // frozen. All faults are reported in one message, which never repeats a secret.
 import { AppError } from "@blip2-edge/shared/problem";
-import { parseSigningKeys, type SigningKey } from "@blip2-edge/shared/wire/signature";
+import { signingKeysSchema } from "@blip2-edge/shared/wire/signing-keys";
 import { z } from "zod";
 
-/** `id:secret` pairs separated by commas or lines, as the Worker's NODE_KEYS. */
 const keysSchema = z
   .string({
     error:
       "none given: set BLIP2_NODE_KEYS or --keys-file to id:secret pairs; a node answers signed requests only",
   })
-  .transform((text, context): readonly SigningKey[] => {
-    try {
-      return parseSigningKeys(text);
-    } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      context.addIssue({ code: "custom", message: error.detail });
-      return z.NEVER;
-    }
-  });
+  .pipe(signingKeysSchema);
 
 const wholeNumber = (min: number, max: number, preset: number) =>
   z

@@ -110,8 +110,8 @@ async function run(options: StartOptions, signal: AbortSignal): Promise<number> 
   });
   try {
     if (once) return (await captionAll(stack.client, options.pictures, signal)) ? 0 : 1;
-    const picture = await samplePicture();
-    const text = await caption(stack.client, path.join(root, picture), signal);
+    const picture = path.relative(process.cwd(), path.join(root, await samplePicture()));
+    const text = await caption(stack.client, picture, signal);
     say(`The Worker answers at ${stack.url}, a node behind it at ${stack.node.url}.`);
     say(`It was asked what is in ${picture}, and said:\n`);
     process.stdout.write(`${text}\n`);

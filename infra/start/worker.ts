@@ -209,10 +209,27 @@ function workerdChildren(): { pid: number; name: string }[] {
   return found;
 }
 
+/**
+ * Miniflare ends the process at once on a signal. When to end is for the entry to say: a node that still
+ * answers must be stopped too. Its hook on `exit`, which ends workerd, stays.
+ */
+function withoutNewSignalHandlers<T>(make: () => T): T {
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  const before = signals.map((signal) => new Set(process.listeners(signal)));
+  const made = make();
+  signals.forEach((signal, at) => {
+    for (const listener of process.listeners(signal)) {
+      if (before[at]?.has(listener) !== true) process.removeListener(signal, listener);
+    }
+  });
+  return made;
+}
+
 /** Bundles the Worker (when its sources changed), starts it and brings its database up to date. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   const before = new Set(workerdChildren().map(({ pid }) => pid));
-  const miniflare = new Miniflare(await miniflareOptions(options));
+  const settings = await miniflareOptions(options);
+  const miniflare = withoutNewSignalHandlers(() => new Miniflare(settings));
   try {
     await miniflare.ready;
     const url = await miniflare.unsafeGetDirectURL();

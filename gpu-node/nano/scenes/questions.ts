@@ -4,7 +4,7 @@ import { bareName, numberWords, one, pluralName, withArticle } from "./grammar.t
 import type { Random } from "./random.ts";
 import type { Scene, SceneGroup, SceneObject } from "./scene.ts";
 import { objectsOf } from "./scene.ts";
-import type { Category, Colour, Thing } from "./vocabulary.ts";
+import type { Category, Thing } from "./vocabulary.ts";
 import { colours, thingNamed, things } from "./vocabulary.ts";
 
 export const questionKinds = [
@@ -198,7 +198,7 @@ function whatIs(
       if (there.length !== 1 || one === undefined || distance(one, other) < 0.2) continue;
       found.push([
         `what is ${name} the ${other.noun}?`,
-        bareName(thingNamed(one.noun), one.colour as Colour | null),
+        bareName(thingNamed(one.noun), one.colour),
       ]);
     }
   }

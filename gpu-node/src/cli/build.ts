@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { AppError } from "@blip2-edge/shared/problem";
 import { buildArtifact } from "../build/build-artifact.ts";
 import { formatBytes } from "../build/progress.ts";
+import { resolveCheckpoint } from "../hub/resolve-checkpoint.ts";
 import type { CliIo } from "./io.ts";
 
 export const buildUsage =
@@ -31,13 +32,16 @@ export async function build(args: readonly string[], io: CliIo): Promise<number>
   const { values, positionals } = parse(args);
   const [checkpoint, ...more] = positionals;
   if (checkpoint === undefined || more.length > 0 || values.out === undefined) {
-    throw new AppError("usage", `Give one checkpoint folder and --out. Usage: ${buildUsage}`);
+    throw new AppError(
+      "usage",
+      `Give one checkpoint (a folder or a hub name) and --out. Usage: ${buildUsage}`,
+    );
   }
   if (values.precision !== "fp32") {
     throw new AppError("usage", `--precision ${values.precision} is not supported; fp32 is.`);
   }
   const { manifest, built } = await buildArtifact({
-    checkpoint,
+    checkpoint: await resolveCheckpoint(checkpoint, io.env ?? {}),
     out: values.out,
     ...(values.name === undefined ? {} : { name: values.name }),
     signal: io.signal,

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // Entry of `blip2`: finds the command, gives it the process's streams and Ctrl-C, and turns what it
 // throws into one message and an exit status (2 for wrong usage, 1 for everything else). Commands are
 // loaded when they are called, so that help does not wait for a runtime.
@@ -20,6 +21,13 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => {
       const { build, buildUsage } = await import("./build.ts");
       return { run: build, help: buildUsage };
+    },
+  },
+  pull: {
+    summary: "download a checkpoint from a hub",
+    load: async () => {
+      const { pull, pullHelp, pullUsage } = await import("./pull.ts");
+      return { run: pull, help: `${pullUsage}\n\n${pullHelp}` };
     },
   },
   inspect: {
@@ -110,6 +118,15 @@ process.exitCode = await main(process.argv.slice(2), {
   stdout: (line) => void process.stdout.write(`${line}\n`),
   stderr: (line) => void process.stderr.write(`${line}\n`),
   signal: interrupt.signal,
+  env: process.env,
+  ...(process.stderr.isTTY
+    ? {
+        terminal: {
+          columns: () => process.stderr.columns,
+          write: (text) => void process.stderr.write(text),
+        },
+      }
+    : {}),
   nodeKeys: process.env["BLIP2_NODE_KEYS"],
   pid: process.pid,
   rssBytes: () => process.memoryUsage.rss(),
