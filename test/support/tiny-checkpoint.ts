@@ -74,6 +74,24 @@ export const tinyConfig = {
   },
 };
 
+/** The same towers before a T5 whose heads together are not as wide as the model. */
+export const tinyT5Config = {
+  ...tinyConfig,
+  text_config: {
+    model_type: "t5",
+    vocab_size: 13,
+    d_model: 12,
+    d_kv: 5,
+    d_ff: 20,
+    num_layers: 2,
+    num_heads: 3,
+    relative_attention_num_buckets: 8,
+    relative_attention_max_distance: 9,
+    feed_forward_proj: "gated-gelu",
+    n_positions: 24,
+  },
+};
+
 const tokenizerJson = { added_tokens: [{ id: 11, content: "<image>" }], model: { type: "BPE" } };
 
 /** Names and shapes of every tensor of `config`, head tied. */
@@ -127,7 +145,7 @@ export interface TinyCheckpoint {
 /** Writes a checkpoint in Hugging Face's layout to `folder`, which is made. */
 export async function writeTinyCheckpoint(
   folder: string,
-  { config = tinyConfig, tensors = tinyTensors(), shards }: TinyCheckpoint = {},
+  { config = tinyConfig, tensors = tinyTensors(config), shards }: TinyCheckpoint = {},
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   const put = (name: string, value: unknown) =>
