@@ -31,7 +31,8 @@ function languageModel(noise: readonly number[]) {
   };
   const decoder: Decoder<State> = {
     vocab,
-    context: 32,
+    promptIds: ({ textIds }) => [3, ...textIds],
+    checkContext: () => undefined,
     prefill: (rows) => Promise.resolve(answer(rows.map(({ textIds }) => [...textIds]))),
     decodeStep: (state, ids) => {
       rowsPerStep.push(ids.length);
@@ -44,8 +45,6 @@ function languageModel(noise: readonly number[]) {
 
 const row = (generation: GenerationRequest, textIds: readonly number[] = [1]): GenerationRow => ({
   prefix: new Float32Array(1),
-  prefixTokens: 1,
-  placeholderId: 3,
   textIds,
   generation: resolveGeneration(generation),
 });

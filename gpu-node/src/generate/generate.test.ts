@@ -1,5 +1,6 @@
 import { resolveGeneration, type GenerationRequest } from "@blip2-edge/shared/contracts/generation";
 import { describe, expect, test } from "vitest";
+import { checkContext } from "./context-limit.ts";
 import type { Decoder, PromptRow } from "./decoder.ts";
 import { generate, type GenerationRow } from "./generate.ts";
 
@@ -27,7 +28,9 @@ function scriptedDecoder(script: Record<number, readonly number[]>) {
   };
   const decoder: Decoder<State> = {
     vocab,
-    context: 32,
+    promptIds: ({ textIds }) => [5, 5, ...textIds],
+    checkContext: ({ textIds }, maxNewTokens) =>
+      checkContext({ imageTokens: 2, textTokens: textIds.length, maxNewTokens, context: 32 }),
     prefill: (rows: readonly PromptRow[]) => {
       calls.prefills += 1;
       return Promise.resolve(answer(rows.map((row) => ({ text: row.textIds.at(-1)!, fed: [] }))));
@@ -46,8 +49,6 @@ function scriptedDecoder(script: Record<number, readonly number[]>) {
 
 const row = (textIds: readonly number[], generation: GenerationRequest = {}): GenerationRow => ({
   prefix: new Float32Array(2),
-  prefixTokens: 2,
-  placeholderId: 5,
   textIds,
   generation: resolveGeneration(generation),
 });

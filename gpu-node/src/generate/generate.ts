@@ -3,8 +3,7 @@
 // many beams or samples go on from it. Continuous batching will be requests that join between two steps.
 import type { Generation } from "@blip2-edge/shared/contracts/generation";
 import { beamSearch } from "./beam-search.ts";
-import { checkContext } from "./context-limit.ts";
-import type { DecodeResult, Decoder } from "./decoder.ts";
+import type { DecodeResult, Decoder, PromptRow } from "./decoder.ts";
 import { independentSearch } from "./independent-search.ts";
 import { type LengthLimits, limitLengths } from "./length-limits.ts";
 import { createLogitsProcessors } from "./logits-processors.ts";
@@ -13,13 +12,7 @@ import type { FoundSequence, Search } from "./search.ts";
 import { argmax, sampling } from "./selection.ts";
 import { createSequence } from "./sequence.ts";
 
-export interface GenerationRow {
-  /** Projected image features, f32 [prefixTokens, hidden] flat. */
-  readonly prefix: Float32Array;
-  readonly prefixTokens: number;
-  /** What the prefix counts as for the processors; `prefixTokens` times. */
-  readonly placeholderId: number;
-  readonly textIds: readonly number[];
+export interface GenerationRow extends PromptRow {
   readonly generation: Generation;
 }
 
@@ -58,17 +51,10 @@ export async function generate<State>(
 ): Promise<Generated> {
   const { endIds, signal, entropy = entropySeed, now = () => performance.now() } = options;
   const prompts = rows.map((row) => {
-    const placeholders = Array.from({ length: row.prefixTokens }, () => row.placeholderId);
-    const ids = [...placeholders, ...row.textIds];
-    return { ids, limits: limitLengths(row.generation, ids.length) };
-  });
-  prompts.forEach(({ limits }, at) => {
-    checkContext({
-      imageTokens: rows[at]?.prefixTokens ?? 0,
-      textTokens: rows[at]?.textIds.length ?? 0,
-      maxNewTokens: limits.generation.max_new_tokens,
-      context: decoder.context,
-    });
+    const ids = decoder.promptIds(row);
+    const limits = limitLengths(row.generation, ids.length);
+    decoder.checkContext(row, limits.generation.max_new_tokens);
+    return { ids, limits };
   });
   signal?.throwIfAborted();
   const searches = prompts.map(({ ids, limits }) => createSearch(ids, limits, endIds, entropy));

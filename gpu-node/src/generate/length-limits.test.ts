@@ -16,7 +16,7 @@ describe("lengths with the prompt", () => {
 
   test("a max_length that leaves nothing, or too much, is refused with its numbers", () => {
     for (const [maxLength, words] of [
-      [34, /`max_length` 34 leaves nothing .* 34 tokens with the image's/],
+      [34, /`max_length` 34 leaves nothing .* 34 tokens before the answer/],
       [5, /leaves nothing/],
       [291, /leaves 257 tokens to generate; 256 is the most/],
     ] as const) {
@@ -31,7 +31,7 @@ describe("lengths with the prompt", () => {
     expect(limited({ min_length: 40, min_new_tokens: 2 })).toEqual([20, 2, 0]);
     const { notes } = limitLengths(resolveGeneration({ min_length: 8 }), 34);
     expect(notes).toEqual([
-      "`min_length` changed nothing: it counts the prompt too, here 34 tokens with the image's; min_new_tokens does not.",
+      "`min_length` changed nothing: it counts the decoder's 34 tokens before the answer too; min_new_tokens does not.",
     ]);
   });
 });

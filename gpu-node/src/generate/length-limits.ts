@@ -1,5 +1,6 @@
-// The lengths of a request turned into lengths of what is generated. max_length and min_length count the
-// prompt as the reference does (blip-2 OPT passes it to `generate` with all its image placeholders).
+// The lengths of a request turned into lengths of what is generated. max_length and min_length count what
+// stands before the answer in the decoder, as the reference's do: image placeholders and prompt for OPT,
+// the start token for T5.
 import { type Generation, maxGeneratedTokens } from "@blip2-edge/shared/contracts/generation";
 import { AppError } from "@blip2-edge/shared/problem";
 
@@ -13,7 +14,7 @@ export interface LengthLimits {
 /** Errors: `invalid_request` for a max_length that leaves no token, or more than may be generated. */
 export function limitLengths(generation: Generation, promptLength: number): LengthLimits {
   const { max_length: maxLength, min_length: minLength } = generation;
-  const counts = `it counts the prompt too, here ${promptLength} tokens with the image's`;
+  const counts = `it counts the decoder's ${promptLength} tokens before the answer too`;
   let maxNewTokens = generation.max_new_tokens;
   if (maxLength !== null) {
     maxNewTokens = maxLength - promptLength;

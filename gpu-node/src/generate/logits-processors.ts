@@ -1,5 +1,5 @@
 // Changes to the scores before a token is chosen: Hugging Face's, in Hugging Face's order and with its
-// semantics.
+// semantics. What they see of the ids is said in logits-processor.ts.
 // Source: transformers 5.18 generation/logits_process.py.
 import type { Generation } from "@blip2-edge/shared/contracts/generation";
 import type { LogitsProcessor } from "./logits-processor.ts";

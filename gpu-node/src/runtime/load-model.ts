@@ -6,14 +6,16 @@ import type { InferResult } from "@blip2-edge/shared/wire/protocol";
 import { readFile } from "node:fs/promises";
 import type { Manifest } from "../artifact/manifest.ts";
 import { openArtifact } from "../artifact/open-artifact.ts";
-import type { DecodeResult, Decoder, PromptRow } from "../generate/decoder.ts";
+import type { Decoder } from "../generate/decoder.ts";
 import { generate, type GeneratedRow } from "../generate/generate.ts";
 import type { FoundSequence } from "../generate/search.ts";
 import { createPixelValues } from "../tensor/pixel-values.ts";
 import { type FloatTensor, floatTensor } from "../tensor/tensor.ts";
 import { createTokenizer, type Tokenizer } from "../tokenizers/tokenizer.ts";
-import { createOptDecoder, type OptState } from "./opt-decoder.ts";
+import { output } from "./decoder-tensors.ts";
+import { createOptDecoder } from "./opt-decoder.ts";
 import { openSession, type Session } from "./ort.ts";
+import { createT5Decoder } from "./t5-decoder.ts";
 
 export interface LoadOptions {
   /** Threads of one operator; 0 (the default) takes the physical cores. */
@@ -68,8 +70,6 @@ export interface Model {
   lookAt(rgb: Uint8Array): Promise<Features>;
   /** Ids of a text after the image: null is the plain caption, the start token alone. */
   textIds(text: string | null): number[];
-  prefill(rows: readonly PromptRow[]): Promise<DecodeResult<OptState>>;
-  decodeStep(state: OptState, ids: readonly number[]): Promise<DecodeResult<OptState>>;
   /**
    * Generates for all inputs, whatever their images and parameters, as one batch or, when their beams and
    * samples are too many for one, as several. A result never depends on its neighbours. Errors:
@@ -116,12 +116,9 @@ export async function loadModel(artifactDir: string, options: LoadOptions = {}):
   );
 
   const sessions: Session[] = [];
-  const open = async (graph: keyof Manifest["graphs"]): Promise<Session> => {
+  const open = async (graph: { readonly file: string }): Promise<Session> => {
     signal?.throwIfAborted();
-    const session = await openSession(artifact.path(manifest.graphs[graph].file), {
-      threads,
-      provider,
-    });
+    const session = await openSession(artifact.path(graph.file), { threads, provider });
     sessions.push(session);
     return session;
   };
@@ -129,41 +126,46 @@ export async function loadModel(artifactDir: string, options: LoadOptions = {}):
     await Promise.all(sessions.map((session) => session.release()));
   };
   try {
-    const graphs = {
-      vision: await open("vision"),
-      qformer: await open("qformer"),
-      decoder: await open("decoder"),
+    const towers = {
+      vision: await open(manifest.graphs.vision),
+      qformer: await open(manifest.graphs.qformer),
     };
-    return assemble(manifest, tokenizer, graphs, close);
+    const decoder = await openDecoder(manifest, open);
+    return assemble(manifest, tokenizer, towers, decoder, close);
   } catch (error) {
     await close();
     throw error;
   }
 }
 
+async function openDecoder(
+  manifest: Manifest,
+  open: (graph: { readonly file: string }) => Promise<Session>,
+): Promise<Decoder<unknown>> {
+  switch (manifest.family) {
+    case "opt":
+      return createOptDecoder(await open(manifest.graphs.decoder), manifest);
+    case "t5": {
+      const encoder = await open(manifest.graphs.encoder);
+      return createT5Decoder({ encoder, decoder: await open(manifest.graphs.decoder) }, manifest);
+    }
+  }
+}
+
 function assemble(
   manifest: Manifest,
   tokenizer: Tokenizer,
-  graphs: Readonly<Record<keyof Manifest["graphs"], Session>>,
+  towers: Readonly<Record<"vision" | "qformer", Session>>,
+  decoder: Decoder<unknown>,
   close: () => Promise<void>,
 ): Model {
   const { qformer, tokens } = manifest;
   const pixelValues = createPixelValues(manifest.image);
-  const decoder: Decoder<OptState> = createOptDecoder(graphs.decoder, {
-    layers: manifest.decoder.layers,
-    heads: manifest.decoder.heads,
-    headDim: manifest.decoder.head_dim,
-    hidden: manifest.decoder.hidden,
-    vocab: manifest.decoder.vocab,
-    context: manifest.decoder.context,
-    prefixTokens: qformer.queries,
-    padId: tokens.pad,
-  });
 
   const vision = async (input: FloatTensor): Promise<FloatTensor> =>
-    output(await graphs.vision.run({ pixel_values: input }), "image_embeds");
+    output(await towers.vision.run({ pixel_values: input }), "image_embeds");
   const features = async (imageEmbeds: FloatTensor): Promise<Features> => {
-    const outputs = await graphs.qformer.run({ image_embeds: imageEmbeds });
+    const outputs = await towers.qformer.run({ image_embeds: imageEmbeds });
     return {
       queryOutput: output(outputs, "query_output"),
       projected: output(outputs, "projected"),
@@ -178,8 +180,6 @@ function assemble(
   ): Promise<ModelGeneration> => {
     const rows = inputs.map(({ projected, text, generation }) => ({
       prefix: projected,
-      prefixTokens: qformer.queries,
-      placeholderId: tokens.image,
       textIds: textIds(text),
       generation,
     }));
@@ -214,8 +214,6 @@ function assemble(
     features,
     lookAt: async (rgb) => features(await vision(pixelValues(rgb))),
     textIds,
-    prefill: decoder.prefill,
-    decodeStep: decoder.decodeStep,
     generateBatch,
     generate: (projected, texts, generation, settings) =>
       generateBatch(
@@ -277,12 +275,4 @@ function resultOf(
     ...(sequences.length === 1 ? {} : { sequences: sequences.map(said) }),
     ...(notes.length === 0 ? {} : { notes: [...notes] }),
   };
-}
-
-function output(outputs: Readonly<Record<string, FloatTensor>>, name: string): FloatTensor {
-  const tensor = outputs[name];
-  if (tensor === undefined) {
-    throw new AppError("artifact_invalid", `A graph of the artifact lacks the output ${name}.`);
-  }
-  return tensor;
 }

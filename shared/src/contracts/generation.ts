@@ -25,7 +25,7 @@ export const generationFields = {
     .max(2048)
     .optional()
     .describe(
-      "At most this many tokens with the prompt, image tokens included. max_new_tokens goes first.",
+      "At most this many tokens with those before the answer (OPT: image and prompt; T5: the start token). max_new_tokens goes first.",
     ),
   min_length: z
     .int()
@@ -33,7 +33,7 @@ export const generationFields = {
     .max(2048)
     .optional()
     .describe(
-      "At least this many tokens with the prompt, image tokens included. min_new_tokens goes first. Default 0.",
+      "At least this many tokens with those before the answer (OPT: image and prompt; T5: the start token). min_new_tokens goes first. Default 0.",
     ),
   num_beams: z
     .int()

@@ -67,7 +67,7 @@ export type InferResponse = z.infer<typeof inferResponseSchema>;
 export const catalogModelSchema = z.object({
   model: z.string(),
   model_revision: modelRevisionSchema,
-  family: z.enum(["opt"]),
+  family: z.enum(["opt", "t5"]),
   /** Side of the model's square input in pixels. */
   image_size: z.int(),
   abilities: z.array(z.enum(["caption", "vqa"])),

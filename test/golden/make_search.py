@@ -1,7 +1,7 @@
 """Makes searches.json beside each checkpoint: what transformers 5.18 generates from the committed weights
 under mixed settings (greedy and beams, penalties, n-gram blocks, lengths, early stopping).
 
-    python make_search.py          (make.py calls it too; the checkpoints stay as they are)
+    python make_search.py [FAMILY]     (after a family's make.py; the checkpoints stay as they are)
 
 Two groups per checkpoint: its own end token, and one that comes often. Per case: `text` (index into `texts`), `generation`, `ids` (each returned sequence, end token included),
 `log_prob` (mean log-softmax of the raw logits, from one teacher-forced pass), and `margin`: how near the
@@ -11,15 +11,20 @@ no two implementations need agree on it.
 
 import json
 import random
+import sys
 from collections import Counter
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+import reference
 from transformers import Blip2ForConditionalGeneration, GenerationMixin
+from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.utils import logging
 
 HERE = Path(__file__).parent
+CHECKPOINTS = dict(
+    opt=("published", "sharded", "untied"), t5=("published", "tied", "aliased", "scaled")
+)
 CASES_PER_END = 60
 TRIALS = 150
 TOLD_AT_MOST = 12
@@ -90,7 +95,7 @@ class Margins:
         GenerationMixin._check_early_stop_heuristic = staticmethod(self.kept_heuristic)
 
 
-def settings(rng: random.Random, at: int, prompt_length: int) -> dict:
+def settings(rng: random.Random, at: int, before: int) -> dict:
     beams = (1, 2, 3, 4, 5)[at % 5]
     drawn = dict(
         num_beams=beams,
@@ -104,15 +109,37 @@ def settings(rng: random.Random, at: int, prompt_length: int) -> dict:
     if rng.random() < 0.4:
         drawn["min_new_tokens"] = rng.choice([3, 6, 11])
     elif rng.random() < 0.3:
-        drawn["min_length"] = prompt_length + rng.choice([-3, 0, 4, 9])
+        drawn["min_length"] = before + rng.choice([-3, 0, 4, 9])
     new_tokens = rng.choice([4, 8, 12, 16, 20])
     if rng.random() < 0.2:
-        drawn["max_length"] = prompt_length + new_tokens
+        drawn["max_length"] = before + new_tokens
     elif new_tokens != 20:
         drawn["max_new_tokens"] = new_tokens
     if beams > 1 and rng.random() < 0.5:
         drawn["num_return_sequences"] = rng.randint(2, beams)
     return drawn
+
+
+def is_t5(model) -> bool:
+    return model.config.text_config.model_type == "t5"
+
+
+def prompt_length(model, ids) -> int:
+    """What stands before the answer in the decoder."""
+    return 1 if is_t5(model) else ids.shape[1]
+
+
+def teacher_forced(model, pixel_values, ids, new: list):
+    """[len(new), vocab]"""
+    if is_t5(model):
+        start = model.config.text_config.decoder_start_token_id
+        return model(
+            pixel_values=pixel_values, input_ids=ids, attention_mask=torch.ones_like(ids),
+            decoder_input_ids=torch.tensor([[start, *new[:-1]]]),
+        ).logits[0]
+    full = torch.cat([ids, torch.tensor([new])], 1)
+    logits = model(pixel_values=pixel_values, input_ids=full, attention_mask=torch.ones_like(full)).logits
+    return logits[0, ids.shape[1] - 1 : -1]
 
 
 @torch.no_grad()
@@ -127,12 +154,9 @@ def generate(model, pixel_values, ids, generation: dict) -> dict:
             for scores in out.scores:
                 margins.see(scores[0].topk(2).values.diff())
     sequences, log_probs = [], []
-    for row in out.sequences[:, ids.shape[1] :].tolist():
+    for row in out.sequences[:, prompt_length(model, ids) :].tolist():
         new = row[: row.index(end) + 1] if end in row else row
-        full = torch.cat([ids, torch.tensor([new])], 1)
-        logits = model(
-            pixel_values=pixel_values, input_ids=full, attention_mask=torch.ones_like(full)
-        ).logits[0, ids.shape[1] - 1 : -1]
+        logits = teacher_forced(model, pixel_values, ids, new)
         each = logits.double().log_softmax(-1).gather(1, torch.tensor(new)[:, None])
         sequences.append(new)
         log_probs.append(round(float(each.mean()), 6))
@@ -143,7 +167,9 @@ def make(folder: Path, seed: int) -> None:
     model = Blip2ForConditionalGeneration.from_pretrained(
         folder / "checkpoint", dtype=torch.float32, attn_implementation="eager"
     ).eval()
-    pixel_values = load_file(folder / "golden.safetensors")["pixel_values"]
+    size = model.config.vision_config.image_size
+    to_pixels = BlipImageProcessorPil(size=dict(height=size, width=size))
+    pixel_values = to_pixels(reference.picture(), return_tensors="pt")["pixel_values"]
     # Texts and their ids as golden.json has them.
     texts = {run["text"]: run["text_ids"] for run in json.loads((folder / "golden.json").read_text())["runs"]}
     image = [model.config.image_token_index] * model.config.num_query_tokens
@@ -152,7 +178,7 @@ def make(folder: Path, seed: int) -> None:
     def case(at: int, **more) -> dict:
         text = rng.randrange(len(texts))
         ids = torch.tensor([image + list(texts.values())[text]])
-        generation = settings(rng, at, ids.shape[1]) | more
+        generation = settings(rng, at, prompt_length(model, ids)) | more
         return dict(text=text, generation=generation, **generate(model, pixel_values, ids, generation))
 
     def again(one: dict, **more) -> dict:
@@ -183,7 +209,7 @@ def make(folder: Path, seed: int) -> None:
     thin = [each["margin"] for each in cases if each["margin"] < 1e-4]
     ended = sum(end in ids for one in own for ids in one["ids"])
     ended_often = sum(often_end in ids for one in often for ids in one["ids"])
-    print(folder.name, len(cases), "cases,", sum(len(c["ids"]) for c in cases), "sequences,",
+    print(folder.parent.name, folder.name, len(cases), "cases,", sum(len(c["ids"]) for c in cases), "sequences,",
           ended, "and", ended_often, "ended,", told, "where early stopping tells, thin:", thin)
 
 
@@ -206,8 +232,10 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     logging.set_verbosity_error()
-    for seed, name in enumerate(("published", "sharded", "untied")):
-        make(HERE / name, seed)
+    for family in sys.argv[1:] or CHECKPOINTS:
+        names = CHECKPOINTS[family]
+        for seed, name in enumerate(names):
+            make(HERE / family / name, seed)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-// Every way of choosing tokens against transformers 5.18: 435 cases over the tiny checkpoints that mix
+// Every way of choosing tokens against transformers 5.18: 1,059 cases over the tiny checkpoints of every family that mix
 // greedy and beams, length penalties, early stopping, penalties, n-gram blocks and lengths
 // (make_search.py wrote searches.json; half of them under an end token that comes often). Ids are owed wherever no decision was nearer than 1e-4 to falling
 // the other way; what was nearer is listed in the output and compared no further.
@@ -8,16 +8,24 @@ import { join } from "node:path";
 import { type GenerationRequest, resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import type { InferResult } from "@blip2-edge/shared/wire/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { buildArtifact } from "../../../gpu-node/src/build/build-artifact.ts";
-import { createImageReader } from "../../../gpu-node/src/cli/read-image.ts";
+import { buildArtifact } from "../../gpu-node/src/build/build-artifact.ts";
+import { createImageReader } from "../../gpu-node/src/cli/read-image.ts";
 import {
   type GenerateInput,
   loadModel,
   type Model,
-} from "../../../gpu-node/src/runtime/load-model.ts";
+} from "../../gpu-node/src/runtime/load-model.ts";
 
 const here = import.meta.dirname;
-const names = ["published", "sharded", "untied"] as const;
+const folders = [
+  "opt/published",
+  "opt/sharded",
+  "opt/untied",
+  "t5/published",
+  "t5/tied",
+  "t5/aliased",
+  "t5/scaled",
+] as const;
 const leastMargin = 1e-4;
 
 /** searches.json as make_search.py writes it. */
@@ -57,7 +65,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-const checkpoints = names.flatMap((name) => [
+const checkpoints = folders.flatMap((name) => [
   { name, group: 0, about: `the ${name} checkpoint` },
   { name, group: 1, about: `the ${name} checkpoint with an end token that comes often` },
 ]);
@@ -77,9 +85,9 @@ describe.each(checkpoints)("$about", ({ name, group }) => {
     if (chosen === undefined) throw new Error(`no group ${group}`);
     ({ texts } = searches);
     ({ cases } = chosen);
-    const copy = join(root, `${name}-${group}-checkpoint`);
+    const copy = join(root, `${name.replace("/", "-")}-${group}-checkpoint`);
     const checkpoint = await withEnd(join(here, name, "checkpoint"), chosen.end, copy);
-    const out = join(root, `${name}-${group}`);
+    const out = join(root, `${name.replace("/", "-")}-${group}`);
     const { signal } = new AbortController();
     await buildArtifact({ checkpoint, out, signal, log: () => undefined });
     model = await loadModel(out, { threads: 1 });
@@ -166,5 +174,5 @@ describe.each(checkpoints)("$about", ({ name, group }) => {
 test("at least 200 cases were decided; the others are listed", () => {
   for (const line of thin) console.info(`too thin to decide: ${line}`);
   expect(decided.length).toBeGreaterThanOrEqual(200);
-  expect(decided.length + thin.length).toBe(435);
+  expect(decided.length + thin.length).toBe(1059);
 });
