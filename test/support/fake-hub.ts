@@ -81,7 +81,10 @@ function sendContent(
     ...(start > 0 ? { "content-range": range } : {}),
   });
   if (fault?.kind === "drop") {
-    response.write(body.subarray(0, fault.afterBytes), () => response.destroy());
+    // A moment later, so that the bytes arrive before the cut does.
+    response.write(body.subarray(0, fault.afterBytes), () => {
+      setTimeout(() => response.destroy(), 30);
+    });
   } else if (fault?.kind === "stall") response.write(body.subarray(0, fault.afterBytes));
   else response.end(body);
 }

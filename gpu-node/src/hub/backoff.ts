@@ -36,7 +36,7 @@ export function startBackoff(
   what: string,
   tools: HubTools,
   signal: AbortSignal,
-  log: (line: string) => void = () => undefined,
+  { log = (_line: string): void => undefined, advice = "Try again later." } = {},
 ) {
   let fruitless = 0;
   return {
@@ -53,8 +53,8 @@ export function startBackoff(
       const askedS = error instanceof AppError ? error.retryAfterS : undefined;
       if (fruitless >= maxFruitless || (askedS ?? 0) > maxAskedPauseS) {
         if (error instanceof AppError) throw error;
-        const advice = `Tried ${fruitless} times; try again later, what has arrived is kept.`;
-        throw new AppError("hub_unavailable", `${reason} ${advice}`, { cause: error });
+        const detail = `${reason} Tried ${fruitless} times. ${advice}`;
+        throw new AppError("hub_unavailable", detail, { cause: error });
       }
       const growing = Math.min(longestPauseMs, firstPauseMs * 2 ** (fruitless - 1));
       const pauseMs = askedS === undefined ? growing * (0.5 + tools.random() / 2) : askedS * 1000;

@@ -140,7 +140,10 @@ async function fill(facts: FileFacts, target: BlobTarget, access: HubAccess): Pr
   const handle = await open(target.partialPath, "r+").catch(() => open(target.partialPath, "w+"));
   try {
     const partial = await openPartial(handle, facts, target, signal);
-    const backoff = startBackoff(`${facts.file} of ${target.repo}`, tools, signal, log);
+    const backoff = startBackoff(`${facts.file} of ${target.repo}`, tools, signal, {
+      log,
+      advice: "Pull again later: what has arrived is kept and resumed.",
+    });
     // The furthest that an attempt came: going over the same ground again is no progress.
     let furthest = partial.position();
     while (partial.position() < facts.sizeBytes) {

@@ -93,7 +93,7 @@ const pull = ({ settings = {}, ...rest }: Overrides = {}) => {
       token: "hf_secret",
       offline: false,
       headTimeoutMs: 2000,
-      stallTimeoutMs: 150,
+      stallTimeoutMs: 10_000,
       ...settings,
     },
   });
@@ -208,8 +208,8 @@ describe("a connection that fails", () => {
   });
   test("a stalled transfer times out and goes on", async () => {
     hub.fail(shard, { kind: "stall", afterBytes: 70_000 });
-    await expectWhole((await pull()).path);
-    expect(ranges()).toHaveLength(2);
+    await expectWhole((await pull({ settings: { stallTimeoutMs: 150 } })).path);
+    expect(ranges()).not.toHaveLength(1);
     expect(log.join()).toContain("nothing arrived for 0.15 s");
   });
   test("a Content-Length shorter than the file is noticed", async () => {
@@ -350,13 +350,12 @@ describe("answers are explained", () => {
     [404, "", undefined, "There is no Org/tiny-blip2 at URL"],
     [418, "", undefined, "answered 418"],
   ])("%i %s, token %s", async (status, code, token, words) => {
-    answer(status, {
-      "x-error-code": code,
-      "x-error-message": "see\x1b[2J here".replace("\x1b", ""),
-    });
+    // \x9b begins a terminal's control sequence, and a header may carry it.
+    answer(status, { "x-error-code": code, "x-error-message": "see\x9b2J here" });
     const error = await failure(pull({ settings: { token } }));
     expect(error).toMatchObject({ code: "hub_refused" });
     expect(error.detail).toContain(words.replace("URL", hub.url));
+    expect(error.detail).toContain("The hub says: see 2J here");
     expect(error.detail).not.toContain("hf_x");
     expect(await readdir(cacheFolder)).toEqual([]);
   });
@@ -383,7 +382,7 @@ describe("answers are explained", () => {
   test("a disk without room, with the numbers, before the weights", async () => {
     const error = await failure(pull({ freeBytes: () => Promise.resolve(100_000) }));
     expect(error).toMatchObject({ code: "usage" });
-    expect(error.detail).toMatch(/needs 0\.00 GB more and .* has 0\.00 GB free/);
+    expect(error.detail).toMatch(/needs 0\.2 MB more and .* has 0\.1 MB free/);
     expect(hub.downloads(shard)).toEqual([]);
   });
 });
@@ -410,7 +409,6 @@ describe("two at once, and one that is interrupted", () => {
     const done: number[] = [];
     const pulling = pull({
       signal: interrupt.signal,
-      settings: { stallTimeoutMs: 10_000 },
       onProgress: (bytes, total, file) => {
         done.push(bytes);
         expect(bytes).toBeLessThanOrEqual(total);
@@ -422,11 +420,16 @@ describe("two at once, and one that is interrupted", () => {
     expect(size).toBeGreaterThan(50_000);
     expect(await readdir(join(cacheFolder, ".locks", "models--Org--tiny-blip2"))).toEqual([]);
     expect((await listAll()).sort()).not.toContain("refs");
-    // Interrupted again while the part is being read: it must still be there.
+    // Interrupted again before a new byte came: what was there still is.
     const again = new AbortController();
-    const second = pull({ signal: again.signal, log: () => again.abort() });
-    await second.catch(() => undefined);
+    const second = pull({
+      signal: again.signal,
+      onProgress: () => again.abort(new AppError("canceled", "Stop.")),
+    });
+    expect(await failure(second)).toMatchObject({ code: "canceled" });
+    expect((await stat(partialOf(shard))).size).toBe(size);
     hub.seen.length = 0;
     await expectWhole((await pull()).path);
+    expect(hub.downloads(shard).map(({ range }) => range)).toContain(`bytes=${size}-`);
   });
 });

@@ -45,7 +45,8 @@ async function freeBytesOf(folder: string): Promise<number> {
   return bavail * bsize;
 }
 
-const inGigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
+const inMegabytes = (bytes: number): string =>
+  `${(bytes / 1e6).toLocaleString("en", { maximumFractionDigits: 1 })} MB`;
 /** HEADs under way at once. */
 const maxAtOnce = 8;
 
@@ -105,7 +106,7 @@ function startPull(options: PullOptions, layout: CacheLayout, access: HubAccess,
     if (needed <= free) return;
     throw new AppError(
       "usage",
-      `${repo} needs ${inGigabytes(needed)} more and ${layout.folder} has ${inGigabytes(free)} free. Make room, or set HF_HUB_CACHE to a folder on another disk.`,
+      `${repo} needs ${inMegabytes(needed)} more and ${layout.folder} has ${inMegabytes(free)} free. Make room, or set HF_HUB_CACHE to a folder on another disk.`,
     );
   }
 
