@@ -4,9 +4,8 @@ import { AppError } from "@blip2-edge/shared/problem";
 import type { Family } from "../checkpoint/config.ts";
 import type { Checkpoint } from "../checkpoint/open-checkpoint.ts";
 import { quoteName, type TensorEntry } from "../checkpoint/safetensors-header.ts";
+import { lmHead } from "../models/weights.ts";
 import { sameTensor } from "./digest-tensors.ts";
-
-export const lmHead = "language_model.lm_head.weight";
 
 /** The names of a family's token embedding, the one that the graphs ask for first. */
 const tokenEmbeddings: Readonly<Record<Family, readonly [string, ...string[]]>> = {

@@ -5,9 +5,8 @@ import type { Blip2Config } from "../checkpoint/config.ts";
 import { quoteName, type TensorEntry } from "../checkpoint/safetensors-header.ts";
 import { type FloatDtype, isFloatDtype } from "../checkpoint/to-float32.ts";
 import type { ExternalTensor, Graph } from "../onnx/graph.ts";
-import { lmHead } from "./aliases.ts";
 import { blip2Graphs, type PartName } from "../models/graphs.ts";
-import type { Weights } from "../models/weights.ts";
+import { lmHead, type Weights } from "../models/weights.ts";
 
 /** An initializer and the stored tensor that it is made from. */
 export interface WeightTensor extends ExternalTensor {

@@ -6,7 +6,7 @@ import * as ops from "../onnx/ops.ts";
 import { dimAt, type Value } from "../onnx/value.ts";
 import { attention, maskedBias, noLater, placesOf, splitHeads, visibleKeys } from "./attention.ts";
 import { layerNorm, linear } from "./layers.ts";
-import type { Weights } from "./weights.ts";
+import { lmHead, type Weights } from "./weights.ts";
 
 /** torch.nn.LayerNorm's default; OPT's configuration has no field for it. */
 const layerNormEps = 1e-5;
@@ -114,8 +114,6 @@ export function optDecoder(
   });
   const last = ops.pick(graph, x, 1, -1); // [batch, hidden]: the norm and the head of one position only
   const normed = layerNorm(graph, weights, `${name}.final_layer_norm`, last, layerNormEps);
-  const head = tiedHead
-    ? embedTokens
-    : graph.external(weights("language_model.lm_head.weight", [vocab, hidden]));
+  const head = tiedHead ? embedTokens : graph.external(weights(lmHead, [vocab, hidden]));
   return { logits: ops.gemmTransposed(graph, normed, head), present };
 }

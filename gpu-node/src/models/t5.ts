@@ -17,7 +17,7 @@ import {
 } from "./attention.ts";
 import { linear, rmsNorm } from "./layers.ts";
 import { relativeBuckets } from "./relative-buckets.ts";
-import type { Weights } from "./weights.ts";
+import { lmHead, type Weights } from "./weights.ts";
 
 export interface KeyValue {
   /** f32 [batch, heads, keys, headDim] */
@@ -254,8 +254,6 @@ export function t5Decoder(
   const scaled = config.scaleOutputs
     ? ops.mul(graph, normed, graph.constant("float32", [hidden ** -0.5], []))
     : normed;
-  const head = tiedHead
-    ? embedding
-    : graph.external(weights(`${root}.lm_head.weight`, [vocab, hidden]));
+  const head = tiedHead ? embedding : graph.external(weights(lmHead, [vocab, hidden]));
   return { logits: ops.gemmTransposed(graph, scaled, head), present };
 }
