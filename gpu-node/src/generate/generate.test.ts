@@ -57,7 +57,7 @@ describe("generate", () => {
   test("goes on to the end token, keeps it, and says so", async () => {
     const { decoder, calls } = scriptedDecoder({ 1: [3, 4] });
     const { rows } = await generate(decoder, [row([1])], { endIds: [endId] });
-    expect(rows[0]).toMatchObject({ tokenIds: [3, 4, endId], finishReason: "stop" });
+    expect(rows[0]?.sequences[0]).toMatchObject({ tokenIds: [3, 4, endId], finishReason: "stop" });
     expect(calls.fed).toEqual([[3], [4]]);
   });
 
@@ -66,7 +66,7 @@ describe("generate", () => {
     const { rows } = await generate(decoder, [row([1], { max_new_tokens: 2 })], {
       endIds: [endId],
     });
-    expect(rows[0]).toMatchObject({ tokenIds: [3, 4], finishReason: "length" });
+    expect(rows[0]?.sequences[0]).toMatchObject({ tokenIds: [3, 4], finishReason: "length" });
     expect(calls.stepRows).toEqual([1]);
   });
 
@@ -75,7 +75,7 @@ describe("generate", () => {
     const { rows } = await generate(decoder, [row([1], { max_new_tokens: 2 })], {
       endIds: [endId],
     });
-    expect(rows[0]?.finishReason).toBe("stop");
+    expect(rows[0]?.sequences[0].finishReason).toBe("stop");
   });
 
   test("log_prob is the mean log-softmax of the raw logits, end token included", async () => {
@@ -84,7 +84,7 @@ describe("generate", () => {
       endIds: [endId],
     });
     const each = 4 - Math.log(Math.exp(4) + Math.exp(3) + 4);
-    expect(rows[0]?.logProb).toBeCloseTo(each, 12);
+    expect(rows[0]?.sequences[0].logProb).toBeCloseTo(each, 12);
   });
 
   test("several rows are one batch; each leaves it when it ends", async () => {
@@ -92,7 +92,7 @@ describe("generate", () => {
     const { rows } = await generate(decoder, [row([1]), row([1, 2]), row([4])], {
       endIds: [endId],
     });
-    expect(rows.map((each) => each.tokenIds)).toEqual([[3, 0], [3, 4, 3, 0], [0]]);
+    expect(rows.map((each) => each.sequences[0].tokenIds)).toEqual([[3, 0], [3, 4, 3, 0], [0]]);
     expect(calls).toMatchObject({ prefills: 1, stepRows: [2, 1, 1] });
   });
 
@@ -101,7 +101,7 @@ describe("generate", () => {
     const { rows } = await generate(decoder, [row([1], { max_new_tokens: 1 }), row([2])], {
       endIds: [endId],
     });
-    expect(rows.map((each) => each.tokenIds)).toEqual([[3], [3, 4, 3, 0]]);
+    expect(rows.map((each) => each.sequences[0].tokenIds)).toEqual([[3], [3, 4, 3, 0]]);
   });
 
   test("processors see the prompt with its image placeholders", async () => {
@@ -113,7 +113,7 @@ describe("generate", () => {
       { endIds: [endId] },
     );
     // 3; then 3, 5 and 1 are banned and 0 is the first of the highest that are left.
-    expect(rows[0]?.tokenIds).toEqual([3, 0]);
+    expect(rows[0]?.sequences[0].tokenIds).toEqual([3, 0]);
   });
 
   test("min_new_tokens holds the end token back", async () => {
@@ -121,7 +121,7 @@ describe("generate", () => {
     const { rows } = await generate(decoder, [row([1], { min_new_tokens: 2 })], {
       endIds: [endId],
     });
-    expect(rows[0]?.tokenIds).toEqual([5, 5, 0]);
+    expect(rows[0]?.sequences[0].tokenIds).toEqual([5, 5, 0]);
   });
 
   test("what does not fit the context is refused with its numbers before anything runs", async () => {

@@ -7,7 +7,8 @@ import { readFile } from "node:fs/promises";
 import type { Manifest } from "../artifact/manifest.ts";
 import { openArtifact } from "../artifact/open-artifact.ts";
 import type { Decoder } from "../generate/decoder.ts";
-import { generate } from "../generate/generate.ts";
+import { generate, type GeneratedRow } from "../generate/generate.ts";
+import type { FoundSequence } from "../generate/search.ts";
 import { createPixelValues } from "../tensor/pixel-values.ts";
 import { type FloatTensor, floatTensor } from "../tensor/tensor.ts";
 import { createTokenizer, type Tokenizer } from "../tokenizers/tokenizer.ts";
@@ -36,8 +37,17 @@ export interface GenerateSettings {
   readonly signal?: AbortSignal;
 }
 
+/** One generation: what to look at, what stands before the answer, how to choose its tokens. */
+export interface GenerateInput {
+  /** f32 [queries, hidden] flat. */
+  readonly projected: Float32Array;
+  /** Null is the plain caption. */
+  readonly text: string | null;
+  readonly generation: Generation;
+}
+
 export interface ModelGeneration {
-  /** In the order of the texts. */
+  /** In the order of the inputs. */
   readonly results: readonly InferResult[];
   readonly prefillMs: number;
   readonly decodeMs: number;
@@ -61,9 +71,15 @@ export interface Model {
   /** Ids of a text after the image: null is the plain caption, the start token alone. */
   textIds(text: string | null): number[];
   /**
-   * Greedy generation of several texts over one image, as one batch. `projected`: f32 [queries, hidden]
-   * flat. Errors: `prompt_too_long`, `invalid_request`, the signal's reason between two steps.
+   * Generates for all inputs, whatever their images and parameters, as one batch or, when their beams and
+   * samples are too many for one, as several. A result never depends on its neighbours. Errors:
+   * `prompt_too_long`, `invalid_request`, the signal's reason between two steps.
    */
+  generateBatch(
+    inputs: readonly GenerateInput[],
+    settings?: GenerateSettings,
+  ): Promise<ModelGeneration>;
+  /** generateBatch of several texts over one image under the same parameters. */
   generate(
     projected: Float32Array,
     texts: readonly (string | null)[],
@@ -158,6 +174,38 @@ function assemble(
   const textIds = (text: string | null): number[] =>
     text === null ? [tokens.bos] : tokenizer.encode(text);
 
+  const generateTogether = async (
+    inputs: readonly GenerateInput[],
+    { signal }: GenerateSettings,
+  ): Promise<ModelGeneration> => {
+    const rows = inputs.map(({ projected, text, generation }) => ({
+      prefix: projected,
+      textIds: textIds(text),
+      generation,
+    }));
+    const generated = await generate(decoder, rows, {
+      endIds: tokens.eos,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const results = generated.rows.map((row, index) =>
+      resultOf(tokenizer, row, {
+        image_tokens: qformer.queries,
+        prompt_tokens: rows[index]?.textIds.length ?? 0,
+        completion_tokens: row.sequences.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0),
+      }),
+    );
+    return { results, prefillMs: generated.prefillMs, decodeMs: generated.decodeMs };
+  };
+  const generateBatch: Model["generateBatch"] = async (inputs, settings = {}) => {
+    const parts: ModelGeneration[] = [];
+    for (const part of splitByRows(inputs)) parts.push(await generateTogether(part, settings));
+    return {
+      results: parts.flatMap(({ results }) => results),
+      prefillMs: parts.reduce((sum, { prefillMs }) => sum + prefillMs, 0),
+      decodeMs: parts.reduce((sum, { decodeMs }) => sum + decodeMs, 0),
+    };
+  };
+
   return {
     manifest,
     tokenizer,
@@ -166,32 +214,12 @@ function assemble(
     features,
     lookAt: async (rgb) => features(await vision(pixelValues(rgb))),
     textIds,
-    async generate(projected, texts, generation, { signal } = {}) {
-      const rows = texts.map((text) => ({
-        prefix: projected,
-        textIds: textIds(text),
-        generation,
-      }));
-      const generated = await generate(decoder, rows, {
-        endIds: tokens.eos,
-        ...(signal === undefined ? {} : { signal }),
-      });
-      return {
-        results: generated.rows.map((row, index) => ({
-          text: tokenizer.decode(row.tokenIds),
-          token_ids: [...row.tokenIds],
-          finish_reason: row.finishReason,
-          log_prob: row.logProb,
-          usage: {
-            image_tokens: qformer.queries,
-            prompt_tokens: rows[index]?.textIds.length ?? 0,
-            completion_tokens: row.tokenIds.length,
-          },
-        })),
-        prefillMs: generated.prefillMs,
-        decodeMs: generated.decodeMs,
-      };
-    },
+    generateBatch,
+    generate: (projected, texts, generation, settings) =>
+      generateBatch(
+        texts.map((text) => ({ projected, text, generation })),
+        settings,
+      ),
     async trace(rgb, text) {
       const pixel_values = pixelValues(rgb);
       const image_embeds = await vision(pixel_values);
@@ -208,5 +236,43 @@ function assemble(
       };
     },
     close,
+  };
+}
+
+/** Rows of one decode batch at most: 64 sequences' keys and values are held at a time. */
+const maxDecodeRows = 64;
+
+/** Cuts the inputs, in their order, where their beams or samples would be more than a batch holds. */
+function splitByRows(inputs: readonly GenerateInput[]): GenerateInput[][] {
+  const parts: GenerateInput[][] = [[]];
+  let rows = 0;
+  for (const input of inputs) {
+    const width = Math.max(input.generation.num_beams, input.generation.num_return_sequences);
+    if (rows > 0 && rows + width > maxDecodeRows) {
+      parts.push([]);
+      rows = 0;
+    }
+    parts.at(-1)?.push(input);
+    rows += width;
+  }
+  return parts;
+}
+
+function resultOf(
+  tokenizer: Tokenizer,
+  { sequences, notes }: GeneratedRow,
+  usage: InferResult["usage"],
+): InferResult {
+  const said = ({ tokenIds, finishReason, logProb }: FoundSequence) => ({
+    text: tokenizer.decode(tokenIds),
+    token_ids: [...tokenIds],
+    finish_reason: finishReason,
+    log_prob: logProb,
+  });
+  return {
+    ...said(sequences[0]),
+    usage,
+    ...(sequences.length === 1 ? {} : { sequences: sequences.map(said) }),
+    ...(notes.length === 0 ? {} : { notes: [...notes] }),
   };
 }

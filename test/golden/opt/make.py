@@ -7,11 +7,13 @@ transformers computes with them.
 Writes, beside this file, for each case a folder with `checkpoint/`, `golden.safetensors` (pixel_values,
 image_embeds, query_output, projected, logits.{run}) and `golden.json` (runs with their greedy ids and the
 smallest margin between the best and the second score of their steps). See ../reference.py.
+make_search.py adds searches.json.
 """
 
 import sys
 from pathlib import Path
 
+import make_search
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import Blip2ForConditionalGeneration, PreTrainedTokenizerFast
@@ -146,3 +148,4 @@ class Opt:
 
 if __name__ == "__main__":
     reference.make_all(Opt, HERE, CASES, RUNS, tokenizer())
+    make_search.main()
