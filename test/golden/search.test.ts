@@ -93,7 +93,7 @@ describe.each(checkpoints)("$about", ({ name, group }) => {
     model = await loadModel(out, { threads: 1 });
     expect(model.manifest.tokens.eos).toEqual([chosen.end]);
     const read = createImageReader();
-    const { pixels } = await read(join(here, "..", "picture.png"), model.manifest.image.size);
+    const { pixels } = await read(join(here, "picture.png"), model.manifest.image.size);
     projected = (await model.lookAt(pixels)).projected.data;
     otherPicture = (await model.lookAt(pixels.map((byte) => 255 - byte))).projected.data;
   });

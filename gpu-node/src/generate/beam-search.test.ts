@@ -3,7 +3,6 @@ import { type GenerationRequest, resolveGeneration } from "@blip2-edge/shared/co
 import { array, assert, asyncProperty, constantFrom, double, integer, record } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { takeCandidates } from "./beam-candidates.ts";
-import { checkContext } from "./context-limit.ts";
 import type { Decoder } from "./decoder.ts";
 import { generate, type GenerationRow } from "./generate.ts";
 import { createRandom } from "./random.ts";

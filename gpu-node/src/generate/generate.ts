@@ -56,9 +56,6 @@ export async function generate<State>(
     decoder.checkContext(row, limits.generation.max_new_tokens);
     return { ids, limits };
   });
-  for (const { row, limits } of prompts) {
-    decoder.checkContext(row, limits.generation.max_new_tokens);
-  }
   signal?.throwIfAborted();
   const searches = prompts.map(({ ids, limits }) => createSearch(ids, limits, endIds, entropy));
   const startedAt = now();

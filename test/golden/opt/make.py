@@ -144,4 +144,3 @@ class Opt:
 
 if __name__ == "__main__":
     reference.make_all(Opt, HERE, CASES, RUNS, tokenizer())
-    make_search.main()
