@@ -18,6 +18,7 @@ const everything = [
   "node-cli",
   "node-build",
   "node-serve",
+  "node-hub",
   "node-hall",
   "edge",
   "mcp",
@@ -32,13 +33,14 @@ const floors: readonly Floor[] = [
   {
     name: "node-cli",
     files: /^gpu-node\/src\/(cli\/|main\.ts|config\.ts)/,
-    mayImport: ["node-build", "node-serve", "node-hall", "shared"],
+    mayImport: ["node-build", "node-serve", "node-hub", "node-hall", "shared"],
   },
   {
     name: "node-build",
     files: /^gpu-node\/src\/(checkpoint|onnx|models|quantize|build)\//,
     mayImport: ["node-hall", "shared"],
   },
+  { name: "node-hub", files: /^gpu-node\/src\/hub\//, mayImport: ["shared"] },
   { name: "node-hall", files: /^gpu-node\/src\/(artifact|tensor)\//, mayImport: ["shared"] },
   { name: "node-serve", files: /^gpu-node\/src\//, mayImport: ["node-hall", "shared"] },
   { name: "edge", files: /^edge\//, mayImport: ["mcp", "shared"] },

@@ -54,7 +54,7 @@ test("build then inspect, for people and as JSON", async () => {
 });
 
 test.each([
-  [[], /Give one checkpoint folder and --out/],
+  [[], /Give one checkpoint .* and --out/],
   [["a"], /--out/],
   [["a", "b", "--out", "c"], /Give one/],
   [["a", "--out", "c", "--precision", "int3"], /--precision int3 is not supported/],

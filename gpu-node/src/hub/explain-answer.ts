@@ -15,6 +15,8 @@ export interface Asked {
 export function readRetryAfter(value: string | null, nowMs: number): number | undefined {
   if (value === null) return undefined;
   if (/^\d{1,9}$/.test(value.trim())) return Number(value);
+  // Date.parse takes almost anything that ends in digits; a date of HTTP begins with a weekday.
+  if (!/^[A-Z][a-z]{2}/.test(value)) return undefined;
   const at = Date.parse(value);
   return Number.isNaN(at) ? undefined : Math.max(0, Math.ceil((at - nowMs) / 1000));
 }
