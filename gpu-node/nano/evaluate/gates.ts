@@ -18,6 +18,8 @@ export const aboveBlind = 0.2;
 
 /** A small sample wanders more. */
 const slack: Readonly<Record<GateSet, number>> = { default: 0, test: 0.03 };
+/** In a small sample one answer can be so frequent that nothing could beat it by that much. */
+const highestKindGate = 0.95;
 /** Fewer questions than this say nothing about a kind; it is shown but not gated. */
 const enough = 10;
 
