@@ -38,7 +38,7 @@ export interface ClientOptions {
   readonly maxResponseBytes?: number;
 }
 
-type Query = Readonly<Record<string, string | number | undefined>>;
+type Query = Readonly<Record<string, string | number | boolean | undefined>>;
 
 interface Body {
   readonly query?: Query;

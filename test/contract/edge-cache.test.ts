@@ -98,6 +98,59 @@ describe("the same tenant", () => {
     expect(await cost(() => edge.upload("/v1/caption", other))).toMatchObject(miss);
   });
 
+  test("a sample with a seed is kept; one without never is, and the answer says so", async () => {
+    const file = await png(seed);
+    const drawn = { cost: 1, status: "blip2-edge; fwd=bypass; detail=unseeded-sample" };
+    const sample = (more: object) => () =>
+      edge.upload("/v1/caption", file, { do_sample: true, ...more });
+    expect(await cost(sample({ seed: 1 }))).toMatchObject(miss);
+    expect(await cost(sample({ seed: 1 }))).toMatchObject(hit);
+    expect(await cost(sample({ seed: 2 }))).toMatchObject(miss);
+    expect(await cost(sample({}))).toMatchObject(drawn);
+    expect(await cost(sample({}))).toMatchObject(drawn);
+    // Two draws are two, though the question is one.
+    const questions = ["a?", "a?"];
+    const twice = await cost(() => edge.upload("/v1/vqa", file, { do_sample: true, questions }));
+    expect(twice).toMatchObject({ ...drawn, cost: 2 });
+  });
+
+  test("what changes nothing is the same result, with a note", async () => {
+    const file = await png(seed);
+    const plain = await cost(() => edge.upload("/v1/caption", file));
+    expect(plain).toMatchObject(miss);
+    const noted = await cost(() => edge.upload("/v1/caption", file, { top_p: 0.9 }));
+    expect(noted).toMatchObject(hit);
+    expect(noted.body).toEqual({
+      ...(plain.body as object),
+      notes: ["`top_p` changed nothing: it is for do_sample."],
+    });
+  });
+
+  test("several sequences come from the cache as they came from the node", async () => {
+    const file = await png(seed);
+    const options = { num_beams: 3, num_return_sequences: 2, min_length: 9, seed: 4 };
+    const first = await cost(() => edge.upload("/v1/caption", file, options));
+    expect(first).toMatchObject(miss);
+    const { text } = first.body as { text: string };
+    expect(first.body).toMatchObject({
+      log_prob: -0.25,
+      sequences: [
+        { text, log_prob: -0.25, finish_reason: "stop" },
+        { text: `${text} 1`, log_prob: -0.5, finish_reason: "stop" },
+      ],
+      notes: ["`seed` changed nothing: it is for do_sample.", "the node's note"],
+      usage: { completion_tokens: 6 },
+    });
+    expect(JSON.stringify(first.body)).not.toContain("token_ids");
+    const again = await cost(() => edge.upload("/v1/caption", file, options));
+    expect(again).toMatchObject(hit);
+    expect(again.response.headers.get("etag")).toBe(first.response.headers.get("etag"));
+    const answers = await cost(() =>
+      edge.upload("/v1/vqa", file, { questions: ["a?"], num_beams: 2, num_return_sequences: 2 }),
+    );
+    expect(answers.body).toMatchObject({ answers: [{ sequences: [{}, {}] }] });
+  });
+
   test("each question by itself: a node is asked for the missing ones only", async () => {
     const file = await png(seed);
     const ask = (questions: string[]) => () => edge.upload("/v1/vqa", file, { questions });
@@ -223,6 +276,9 @@ describe("GET", () => {
     expect(conditional.response.status).toBe(304);
     expect(conditional.response.headers.get("etag")).toBe(etag);
     expect(await conditional.response.text()).toBe("");
+
+    const drawn = await edge.call(`${path}&do_sample=true`);
+    expect(drawn.headers.get("cache-control")).toBe("no-store");
 
     const other = await edge.call(path, { headers: { "if-none-match": '"0"' } });
     expect(other.status).toBe(200);

@@ -211,7 +211,12 @@ describe("400", () => {
       "invalid_request",
     ],
     ["an id of another form", { image: { image_id: "img_1" } }, "invalid_request"],
-    ["an unknown field", { image: { base64: "AAAA" }, temperature: 1 }, "invalid_request"],
+    ["an unknown field", { image: { base64: "AAAA" }, confidence: 1 }, "invalid_request"],
+    [
+      "a combination that is refused",
+      { image: { base64: "AAAA" }, num_beams: 2, num_return_sequences: 3 },
+      "invalid_request",
+    ],
     ["too many tokens", { image: { base64: "AAAA" }, max_new_tokens: 9999 }, "invalid_request"],
     ["not JSON", "{", "invalid_request"],
     ["not an object", "[]", "invalid_request"],

@@ -163,13 +163,23 @@ export async function startFakeNode(): Promise<FakeNode> {
       model: request.model,
       model_revision: request.model_revision,
       image_id: imageId,
-      results: request.texts.map((text) => ({
-        text: text === null ? `picture ${digest}` : `${text} ${digest}`,
-        token_ids: [1, 2, 3].slice(0, generation.max_new_tokens),
-        finish_reason: "stop",
-        log_prob: -0.25,
-        usage: { image_tokens: 32, prompt_tokens: 1, completion_tokens: 3 },
-      })),
+      results: request.texts.map((text) => {
+        const said = (rank: number) => ({
+          text: `${text === null ? `picture ${digest}` : `${text} ${digest}`}${rank === 0 ? "" : ` ${rank}`}`,
+          token_ids: [1, 2, 3].slice(0, generation.max_new_tokens),
+          finish_reason: "stop" as const,
+          log_prob: -0.25 * (rank + 1),
+        });
+        const count = generation.num_return_sequences;
+        return {
+          ...said(0),
+          usage: { image_tokens: 32, prompt_tokens: 1, completion_tokens: 3 * count },
+          ...(count === 1
+            ? {}
+            : { sequences: Array.from({ length: count }, (_, rank) => said(rank)) }),
+          ...(generation.min_length > 0 ? { notes: ["the node's note"] } : {}),
+        };
+      }),
       vision_passes: frame === undefined ? 0 : 1,
     };
     if (fault?.kind === "die_in_answer") {

@@ -74,11 +74,30 @@ export const tinyConfig = {
   },
 };
 
+/** The same towers before a T5 whose heads together are not as wide as the model. */
+export const tinyT5Config = {
+  ...tinyConfig,
+  text_config: {
+    model_type: "t5",
+    vocab_size: 13,
+    d_model: 12,
+    d_kv: 5,
+    d_ff: 20,
+    num_layers: 2,
+    num_heads: 3,
+    relative_attention_num_buckets: 8,
+    relative_attention_max_distance: 9,
+    feed_forward_proj: "gated-gelu",
+    n_positions: 24,
+  },
+};
+
 const tokenizerJson = { added_tokens: [{ id: 11, content: "<image>" }], model: { type: "BPE" } };
 
 /** Names and shapes of every tensor of `config`, head tied. */
 export function tensorShapes(config: unknown): Map<string, readonly number[]> {
-  const { vision, qformer, text } = parseModelConfig(config);
+  const model = parseModelConfig(config);
+  const { vision } = model;
   const shapes = new Map<string, readonly number[]>();
   const image = {
     size: vision.imageSize,
@@ -86,14 +105,18 @@ export function tensorShapes(config: unknown): Map<string, readonly number[]> {
     mean: [0, 0, 0] as const,
     std: [1, 1, 1] as const,
   };
-  const tokens = { image: 11, bos: 2, pad: 1, eos: [5] };
+  const imageToken = { image: 11 };
   const record: Weights = (name, dims, layout) => {
     shapes.set(name, dims);
     return layout === "transposed"
       ? { name: `${name}.transposed`, type: "float32", dims: dims.toReversed() }
       : { name, type: "float32", dims };
   };
-  blip2Graphs({ family: "opt", vision, qformer, text, tokens, image }, () => record, true);
+  const full =
+    model.family === "opt"
+      ? { ...model, tokens: { ...model.tokens, ...imageToken }, image }
+      : { ...model, tokens: { ...model.tokens, ...imageToken }, image };
+  blip2Graphs(full, () => record, true);
   return shapes;
 }
 
@@ -122,7 +145,7 @@ export interface TinyCheckpoint {
 /** Writes a checkpoint in Hugging Face's layout to `folder`, which is made. */
 export async function writeTinyCheckpoint(
   folder: string,
-  { config = tinyConfig, tensors = tinyTensors(), shards }: TinyCheckpoint = {},
+  { config = tinyConfig, tensors = tinyTensors(config), shards }: TinyCheckpoint = {},
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   const put = (name: string, value: unknown) =>

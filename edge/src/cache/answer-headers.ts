@@ -1,11 +1,13 @@
 // What an answer says about itself: a strong ETag over its body, and where it came from (RFC 9211).
 import { sha256Hex } from "./canonical-json.ts";
 
-export type CacheOutcome = "hit" | "miss" | "partial";
+/** `bypass`: what is drawn anew each time is neither looked for nor kept. */
+export type CacheOutcome = "hit" | "miss" | "partial" | "bypass";
 
 /** `Cache-Status` (RFC 9211): the same words whichever tier or partition answered. */
 export function cacheStatus(outcome: CacheOutcome): string {
   if (outcome === "hit") return "blip2-edge; hit";
+  if (outcome === "bypass") return "blip2-edge; fwd=bypass; detail=unseeded-sample";
   return `blip2-edge; fwd=${outcome}; stored`;
 }
 

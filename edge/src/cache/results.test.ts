@@ -121,6 +121,7 @@ test("canonical JSON", () => {
 
 test("headers", async () => {
   expect(cacheStatus("partial")).toBe("blip2-edge; fwd=partial; stored");
+  expect(cacheStatus("bypass")).toBe("blip2-edge; fwd=bypass; detail=unseeded-sample");
   const tag = await entityTag("body");
   expect(tag).not.toBe(await entityTag("Body"));
   for (const header of [tag, `W/${tag}`, `"x", ${tag}`, "*"]) {

@@ -1,6 +1,7 @@
 // Results of inference, by what the picture is: partition + image_id + model_revision + parameters.
 // Two tiers: the Cache API of this place in front, KV for all places behind. A tier that fails is a
 // miss, never a failure of the request.
+import { moreOfAnswer } from "@blip2-edge/shared/contracts/generation";
 import type { ImageId } from "@blip2-edge/shared/contracts/image";
 import { inferResultSchema } from "@blip2-edge/shared/wire/protocol";
 import type { z } from "zod";
@@ -8,12 +9,9 @@ import type { Partition } from "../partition.ts";
 import { canonicalJson, sha256Hex } from "./canonical-json.ts";
 
 /** What is kept of an inference: all that an answer needs, nothing about who asked. */
-export const storedResultSchema = inferResultSchema.pick({
-  text: true,
-  finish_reason: true,
-  log_prob: true,
-  usage: true,
-});
+export const storedResultSchema = inferResultSchema
+  .pick({ text: true, finish_reason: true, log_prob: true, usage: true, notes: true })
+  .extend({ sequences: moreOfAnswer.sequences });
 export type StoredResult = z.infer<typeof storedResultSchema>;
 
 /** Everything that decides a result, but the partition. */

@@ -16,7 +16,7 @@ export async function respond(
   const headers: Record<string, string> = {
     etag: tag,
     "cache-status": cacheStatus(outcome),
-    "cache-control": isGet ? `private, max-age=${maxAgeS}` : "no-store",
+    "cache-control": isGet && outcome !== "bypass" ? `private, max-age=${maxAgeS}` : "no-store",
     vary: "authorization",
   };
   if (isGet && matchesEntityTag(c.req.header("if-none-match"), tag)) {

@@ -3,7 +3,7 @@
 import type { Answer, VqaOptions, VqaResponse } from "@blip2-edge/shared/contracts/vqa";
 import type { AuthenticatedContext } from "../context.ts";
 import type { Answered } from "./caption.ts";
-import { generate, type Rooms } from "./generate.ts";
+import { generate, moreOf, type Rooms } from "./generate.ts";
 import type { PictureSource } from "./open-picture.ts";
 
 /** Puts the question where the template has `{}`. No pattern: `$&` in a question stays `$&`. */
@@ -38,7 +38,14 @@ export async function answer(
     const result = done.results[index];
     if (result === undefined) throw new Error("a question without a result");
     const { text: answerText, log_prob, finish_reason, usage } = result;
-    return { question: text, answer: answerText, log_prob, finish_reason, usage };
+    return {
+      question: text,
+      answer: answerText,
+      log_prob,
+      finish_reason,
+      usage,
+      ...moreOf(result),
+    };
   });
   const [first] = answers;
   if (questions === undefined && first !== undefined) {

@@ -2,7 +2,7 @@
 import type { CaptionOptions, CaptionResponse } from "@blip2-edge/shared/contracts/caption";
 import type { CacheOutcome } from "../cache/answer-headers.ts";
 import type { AuthenticatedContext } from "../context.ts";
-import { generate, type Rooms } from "./generate.ts";
+import { generate, moreOf, type Rooms } from "./generate.ts";
 import type { PictureSource } from "./open-picture.ts";
 
 export interface Answered<Body> {
@@ -33,6 +33,7 @@ export async function caption(
       log_prob: result.log_prob,
       finish_reason: result.finish_reason,
       usage: result.usage,
+      ...moreOf(result),
     },
   };
 }

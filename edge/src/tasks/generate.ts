@@ -1,9 +1,16 @@
 // The story of a request that generates text over a picture: which model, which picture, what is cached,
 // what a node must still be asked, what is kept. The only place that knows all of it.
-import { resolveGeneration, type GenerationRequest } from "@blip2-edge/shared/contracts/generation";
+import {
+  generationNotes,
+  isReproducible,
+  requestOf,
+  resolveGeneration,
+  type Generation,
+  type GenerationRequest,
+} from "@blip2-edge/shared/contracts/generation";
 import type { ImageId } from "@blip2-edge/shared/contracts/image";
 import { AppError } from "@blip2-edge/shared/problem";
-import type { CatalogModel } from "@blip2-edge/shared/wire/protocol";
+import type { CatalogModel, InferResult } from "@blip2-edge/shared/wire/protocol";
 import type { CacheOutcome } from "../cache/answer-headers.ts";
 import type { ResultCache, ResultKey, StoredResult } from "../cache/results.ts";
 import type { AuthenticatedContext } from "../context.ts";
@@ -85,6 +92,15 @@ async function generateWith(
   const { imageId, partitions } = picture;
   const generation = resolveGeneration(task.generation);
   const texts = task.textsFor(model);
+  const notes = generationNotes(task.generation);
+  context.event["model"] = model.model;
+  context.event["model_revision"] = model.model_revision;
+  if (!isReproducible(generation)) {
+    context.event["cache"] = "bypass";
+    const inference = { model, generation, picture, texts };
+    const drawn = await inferAndKeepPixels(rooms, inference, context);
+    return { model, imageId, outcome: "bypass", results: drawn.map(withNotes(notes)) };
+  }
   const keyOf = (text: string | null): ResultKey => ({
     imageId,
     modelRevision: model.model_revision,
@@ -110,13 +126,12 @@ async function generateWith(
   const missing = wanted.filter((text) => !found.has(text));
   const outcome: CacheOutcome =
     missing.length === 0 ? "hit" : found.size === 0 ? "miss" : "partial";
-  context.event["model"] = model.model;
-  context.event["model_revision"] = model.model_revision;
   context.event["cache"] = outcome;
   if (foundIn.size > 0) context.event["cache_partitions"] = [...foundIn];
 
   if (missing.length > 0) {
-    const results = await inferAndKeep(rooms, { model, generation, picture, missing }, context);
+    const inference = { model, generation, picture, texts: missing };
+    const results = await inferAndKeepPixels(rooms, inference, context);
     await Promise.all(
       missing.map(async (text, index) => {
         const result = results[index];
@@ -133,22 +148,34 @@ async function generateWith(
     results: texts.map((text) => {
       const result = found.get(text);
       if (result === undefined) throw new Error("a result is missing");
-      return result;
+      return withNotes(notes)(result);
     }),
   };
 }
 
-interface Missing {
+/** The fields of an answer that only some have. */
+export const moreOf = ({ sequences, notes }: StoredResult) => ({
+  ...(sequences === undefined ? {} : { sequences }),
+  ...(notes === undefined ? {} : { notes }),
+});
+
+/** What the request alone tells stands before what depends on its text; neither is in the key. */
+const withNotes =
+  (notes: readonly string[]) =>
+  (result: StoredResult): StoredResult =>
+    notes.length === 0 ? result : { ...result, notes: [...notes, ...(result.notes ?? [])] };
+
+interface Inference {
   readonly model: CatalogModel;
-  readonly generation: GenerationRequest;
+  readonly generation: Generation;
   readonly picture: OpenedPicture;
-  readonly missing: readonly (string | null)[];
+  readonly texts: readonly (string | null)[];
 }
 
 /** Asks a node, and meanwhile keeps the pixels, so that the picture can be asked about by its id. */
-async function inferAndKeep(
+async function inferAndKeepPixels(
   rooms: Rooms,
-  { model, generation, picture, missing }: Missing,
+  { model, generation, picture, texts }: Inference,
   context: AuthenticatedContext,
 ): Promise<readonly StoredResult[]> {
   const { event, signal, remainingMs } = context;
@@ -168,8 +195,8 @@ async function inferAndKeep(
         model_revision: model.model_revision,
         partition: await rooms.partitionTag(widest),
         image: { image_id: imageId, size },
-        texts: [...missing],
-        generation,
+        texts: [...texts],
+        generation: requestOf(generation),
       },
       pixels,
       loadPixels: () => rooms.pixels.get(partitions, imageId, size),
@@ -181,10 +208,32 @@ async function inferAndKeep(
   event["node_attempts"] = outcome.attempts;
   event["node_sent_pixels"] = outcome.sentPixels;
   event["node_vision_passes"] = outcome.response.vision_passes;
-  return outcome.response.results.map(({ text, finish_reason, log_prob, usage }) => ({
+  return outcome.response.results.map(stored);
+}
+
+/** What is kept of a node's result: no token ids. */
+function stored({
+  text,
+  finish_reason,
+  log_prob,
+  usage,
+  notes,
+  sequences,
+}: InferResult): StoredResult {
+  return {
     text,
     finish_reason,
     log_prob,
     usage,
-  }));
+    ...(notes === undefined ? {} : { notes }),
+    ...(sequences === undefined
+      ? {}
+      : {
+          sequences: sequences.map((sequence) => ({
+            text: sequence.text,
+            log_prob: sequence.log_prob,
+            finish_reason: sequence.finish_reason,
+          })),
+        }),
+  };
 }

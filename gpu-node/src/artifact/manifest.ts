@@ -13,6 +13,54 @@ const graphSchema = z.strictObject({
   file: z.string(),
 });
 
+/** What the manifest of every family says. */
+const commonShape = {
+  format: z.literal(builderFormatVersion),
+  name: z.string(),
+  model_revision: z.string().regex(/^[0-9a-f]{16}$/),
+  source: z.strictObject({
+    /** Over every tensor's name, type, shape and bytes, config and tokenizer; independent of sharding. */
+    digest: sha256,
+    /** Digest of each part's tensors, so that a shared ViT can be proven. */
+    parts: z.record(z.string(), sha256),
+  }),
+  precision: z.strictObject({
+    name: z.enum(["fp32"]),
+    parts: z.record(z.string(), z.enum(["fp32"])),
+  }),
+  image: z.strictObject({
+    /** Side of the square input in pixels. */
+    size: z.int(),
+    rescale_factor: z.number(),
+    mean: z.tuple([z.number(), z.number(), z.number()]),
+    std: z.tuple([z.number(), z.number(), z.number()]),
+  }),
+  vision: z.strictObject({ tokens: z.int(), hidden: z.int() }),
+  qformer: z.strictObject({ queries: z.int(), hidden: z.int() }),
+  tokenizer: z.strictObject({ tokenizer: z.string(), config: z.string() }),
+  /** Where `{}` stands for the question. */
+  question_template: z.string(),
+  /** Every file of the artifact but this one. */
+  files: z.record(z.string(), z.strictObject({ sha256, bytes: z.int() })),
+};
+
+const decoderShape = {
+  layers: z.int(),
+  heads: z.int(),
+  head_dim: z.int(),
+  hidden: z.int(),
+  vocab: z.int(),
+};
+
+const tokenShape = {
+  /** What the image's places in the prompt are called; a text may not contain it. */
+  image: z.int(),
+  bos: z.int(),
+  pad: z.int(),
+  /** Generation stops at any of these. */
+  eos: z.array(z.int()).min(1),
+};
+
 /**
  * Graph interfaces of the OPT family (names and shapes are fixed by builderFormatVersion):
  *
@@ -24,56 +72,59 @@ const graphSchema = z.strictObject({
  *              past_key_values.{i}.key / .value f32 [batch, heads, past, headDim]
  *              -> logits f32 [batch, vocab] of the last position, present.{i}.key / .value
  */
-export const manifestSchema = z.strictObject({
-  format: z.literal(builderFormatVersion),
-  name: z.string(),
-  model_revision: z.string().regex(/^[0-9a-f]{16}$/),
+const optManifestSchema = z.strictObject({
+  ...commonShape,
   family: z.literal("opt"),
-  source: z.strictObject({
-    /** Over every tensor's name, type, shape and bytes, config and tokenizer; independent of sharding. */
-    digest: sha256,
-    /** Digest of each part's tensors, so that a shared ViT can be proven. */
-    parts: z.record(z.string(), sha256),
-  }),
-  precision: z.strictObject({
-    name: z.enum(["fp32"]),
-    parts: z.record(z.string(), z.enum(["fp32"])),
-  }),
-  graphs: z.strictObject({
-    vision: graphSchema,
-    qformer: graphSchema,
-    decoder: graphSchema,
-  }),
-  image: z.strictObject({
-    /** Side of the square input in pixels. */
-    size: z.int(),
-    rescale_factor: z.number(),
-    mean: z.tuple([z.number(), z.number(), z.number()]),
-    std: z.tuple([z.number(), z.number(), z.number()]),
-  }),
-  vision: z.strictObject({ tokens: z.int(), hidden: z.int() }),
-  qformer: z.strictObject({ queries: z.int(), hidden: z.int() }),
+  graphs: z.strictObject({ vision: graphSchema, qformer: graphSchema, decoder: graphSchema }),
   decoder: z.strictObject({
-    layers: z.int(),
-    heads: z.int(),
-    head_dim: z.int(),
-    hidden: z.int(),
-    vocab: z.int(),
+    ...decoderShape,
     /** Positions in all, image tokens included. */
     context: z.int(),
   }),
-  tokens: z.strictObject({
-    /** The placeholder the prompt ids begin with, `qformer.queries` times; repetition rules see it. */
-    image: z.int(),
-    bos: z.int(),
-    pad: z.int(),
-    /** Generation stops at any of these. */
-    eos: z.array(z.int()).min(1),
-  }),
-  tokenizer: z.strictObject({ tokenizer: z.string(), config: z.string() }),
-  /** Where `{}` stands for the question. */
-  question_template: z.string(),
-  /** Every file of the artifact but this one. */
-  files: z.record(z.string(), z.strictObject({ sha256, bytes: z.int() })),
+  tokens: z.strictObject(tokenShape),
 });
+
+/**
+ * Graph interfaces of the T5 family; `vision` and `qformer` are those of OPT:
+ *
+ * - `encoder`: input_ids i64 [batch, tokens], prefix_embeds f32 [batch, prefix, hidden],
+ *              attention_mask i64 [batch, prefix + tokens]
+ *              -> encoder_hidden_states f32 [batch, prefix + tokens, hidden],
+ *              past_key_values.{i}.encoder.key / .value f32 [batch, heads, prefix + tokens, headDim]
+ * - `decoder`: input_ids i64 [batch, tokens], encoder_attention_mask i64 [batch, source],
+ *              past_key_values.{i}.decoder.key / .value f32 [batch, heads, past, headDim],
+ *              past_key_values.{i}.encoder.key / .value f32 [batch, heads, source, headDim]
+ *              -> logits f32 [batch, vocab] of the last position, present.{i}.decoder.key / .value
+ */
+const t5ManifestSchema = z.strictObject({
+  ...commonShape,
+  family: z.literal("t5"),
+  graphs: z.strictObject({
+    vision: graphSchema,
+    qformer: graphSchema,
+    encoder: graphSchema,
+    decoder: graphSchema,
+  }),
+  decoder: z.strictObject({
+    ...decoderShape,
+    /** Positions of the encoder, image tokens included, and again of the decoder. */
+    context: z.int(),
+  }),
+  tokens: z.strictObject({
+    ...tokenShape,
+    /** What the decoder is fed first. */
+    start: z.int(),
+  }),
+});
+
+export const manifestSchema = z.discriminatedUnion("family", [optManifestSchema, t5ManifestSchema]);
 export type Manifest = z.infer<typeof manifestSchema>;
+export type OptManifest = z.infer<typeof optManifestSchema>;
+export type T5Manifest = z.infer<typeof t5ManifestSchema>;
+
+/** The part of a manifest that the model's configuration decides. */
+type Described<M extends Manifest> = Pick<
+  M,
+  "family" | "graphs" | "image" | "vision" | "qformer" | "decoder" | "tokens"
+>;
+export type ModelDescription = Described<OptManifest> | Described<T5Manifest>;

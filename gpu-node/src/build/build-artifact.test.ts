@@ -7,6 +7,7 @@ import {
   float32Tensor,
   type StoredTensor,
   tinyConfig,
+  tinyT5Config,
   tinyTensors,
   writeTinyCheckpoint,
 } from "../../../test/support/tiny-checkpoint.ts";
@@ -168,6 +169,83 @@ describe("buildArtifact", () => {
       });
       expect(new Set([plain.digest, config.digest, tokenizer.digest]).size).toBe(3);
       expect(config.parts).toEqual(plain.parts);
+    });
+  });
+
+  describe("of a T5 checkpoint", () => {
+    const config = tinyT5Config;
+    const shared = "language_model.shared.weight";
+    const alias = (side: string) => `language_model.${side}.embed_tokens.weight`;
+    const head = "language_model.lm_head.weight";
+    const table = (fill: number) => float32Tensor([13, 12], new Float32Array(156).fill(fill));
+    const legacy = "language_model.decoder.block.0.layer.1.EncDecAttention.relative_attention_bias";
+    const buildWith = async (change: (tensors: Map<string, StoredTensor>) => void) => {
+      const folder = await mkdtemp(join(root, "t5-"));
+      const tensors = tinyTensors(config);
+      change(tensors);
+      await writeTinyCheckpoint(folder, { config, tensors });
+      const out = join(folder, "out");
+      return { out, manifest: (await build({ checkpoint: folder, out, name: "tiny" })).manifest };
+    };
+
+    test("has four parts, and a manifest of its family", async () => {
+      const { manifest, out } = await buildWith(() => undefined);
+      expect((await verifyArtifact(out)).manifest).toEqual(manifest);
+      expect(manifest).toMatchObject({
+        family: "t5",
+        graphs: { encoder: { file: "encoder.onnx" } },
+        decoder: { layers: 2, heads: 3, head_dim: 5, hidden: 12, vocab: 13, context: 24 },
+        tokens: { image: 11, bos: 1, pad: 0, eos: [1], start: 0 },
+        precision: { parts: { encoder: "fp32" } },
+      });
+      expect(Object.keys(manifest.source.parts)).toEqual([
+        "vision",
+        "qformer",
+        "encoder",
+        "decoder",
+      ]);
+    });
+
+    test("is the same under every name of its embedding, with a copy as head, with legacy keys", async () => {
+      const made = [
+        await buildWith(() => undefined),
+        await buildWith((tensors) => {
+          const embedding = tensors.get(shared);
+          if (embedding !== undefined) tensors.set(alias("decoder"), embedding);
+          tensors.delete(shared);
+        }),
+        await buildWith((tensors) => {
+          const embedding = tensors.get(shared);
+          for (const name of [alias("encoder"), alias("decoder"), head]) {
+            if (embedding !== undefined) tensors.set(name, embedding);
+          }
+          tensors.set(`${legacy}.weight`, float32Tensor([8, 3], new Float32Array(24)));
+        }),
+      ];
+      expect(new Set(made.map(({ manifest }) => JSON.stringify(manifest))).size).toBe(1);
+    });
+
+    test("has a head of its own when the file has another one", async () => {
+      const { out, manifest } = await buildWith((tensors) => tensors.set(head, table(0.5)));
+      expect(await readWeight(out, "decoder", head)).toEqual(new Float32Array(156).fill(0.5));
+      const tied = await buildWith(() => undefined);
+      expect(manifest.model_revision).not.toBe(tied.manifest.model_revision);
+    });
+
+    test("is refused when two embeddings differ, or tensors are missing", async () => {
+      await expect(buildWith((tensors) => tensors.set(alias("encoder"), table(1)))).rejects.toThrow(
+        /"language_model\.shared\.weight" and "language_model\.encoder\.embed_tokens\.weight" differ/,
+      );
+      await expect(buildWith((tensors) => tensors.delete(shared))).rejects.toThrow(
+        /missing tensors \(1\): "language_model\.shared\.weight"/,
+      );
+      const bias = "language_model.encoder.block.0.layer.0.SelfAttention.relative_attention_bias";
+      await expect(
+        buildWith((tensors) => {
+          tensors.delete(`${bias}.weight`);
+          tensors.set("language_model.encoder.block.0.layer.1.DenseReluDense.wi.weight", table(1));
+        }),
+      ).rejects.toThrow(/missing tensors \(1\): .*relative_attention_bias.*unknown tensors \(1\)/);
     });
   });
 

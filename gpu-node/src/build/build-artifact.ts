@@ -15,12 +15,13 @@ import {
 } from "../checkpoint/read-checkpoint-config.ts";
 import { externalBytes, layOutData } from "../onnx/external-data.ts";
 import { encodeGraph } from "../onnx/model.ts";
-import { partNames } from "../models/graphs.ts";
-import { digestTensors, sameTensor } from "./digest-tensors.ts";
+import { resolveAliases } from "./aliases.ts";
+import { digestTensors } from "./digest-tensors.ts";
 import { writeFolder } from "./draft-folder.ts";
+import { describeModel } from "./describe-model.ts";
 import { createProgress, formatBytes } from "./progress.ts";
 import { digestSource, modelRevision } from "./source-digest.ts";
-import { lmHead, type Plan, planTensors, tokenEmbedding } from "./tensor-plan.ts";
+import { type Plan, planTensors } from "./tensor-plan.ts";
 import { writeWeights } from "./write-weights.ts";
 
 export interface BuildOptions {
@@ -44,10 +45,10 @@ export interface BuildResult {
 }
 
 const questionTemplate = "Question: {} Answer:";
-const precision: Manifest["precision"] = {
+const fullPrecision = (plan: Plan): Manifest["precision"] => ({
   name: "fp32",
-  parts: Object.fromEntries(partNames.map((part) => [part, "fp32" as const])),
-};
+  parts: Object.fromEntries([...plan.keys()].map((part) => [part, "fp32" as const])),
+});
 
 const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex");
 
@@ -83,12 +84,9 @@ async function readSource(options: BuildOptions): Promise<Source> {
   const settings = await readCheckpointConfig(options.checkpoint, options.signal);
   const checkpoint = await openCheckpoint(options.checkpoint, options.signal);
   try {
-    const head = checkpoint.tensors.get(lmHead);
-    const embedding = checkpoint.tensors.get(tokenEmbedding);
-    const tied =
-      head === undefined ||
-      (embedding !== undefined && (await sameTensor(checkpoint, head, embedding, options.signal)));
-    const plan = planTensors(settings.config, checkpoint.tensors, tied);
+    const { config } = settings;
+    const tensors = await resolveAliases(checkpoint, config.family, options.signal);
+    const plan = planTensors(config, tensors);
     return { checkpoint, settings, plan };
   } catch (error) {
     await checkpoint.close();
@@ -110,7 +108,7 @@ async function findExisting(source: Source, options: BuildOptions): Promise<Mani
   options.log(`${options.out} exists: comparing it with the checkpoint`);
   const digests = await digestTensors(source.checkpoint, source.plan, options.signal);
   const { digest } = digestSource(source.plan, source.settings, digests);
-  if (manifest.model_revision !== modelRevision(digest, precision)) {
+  if (manifest.model_revision !== modelRevision(digest, fullPrecision(source.plan))) {
     throw new AppError(
       "usage",
       `${options.out} holds another revision, ${manifest.model_revision} (${manifest.name}). Remove it or give another folder.`,
@@ -120,8 +118,8 @@ async function findExisting(source: Source, options: BuildOptions): Promise<Mani
 }
 
 const dataBytes = (plan: Plan): number =>
-  partNames
-    .flatMap((part) => plan[part].weights)
+  [...plan.values()]
+    .flatMap((part) => part.weights)
     .reduce((sum, tensor) => sum + externalBytes(tensor), 0);
 
 async function writeArtifact(
@@ -139,12 +137,12 @@ async function writeArtifact(
   };
 
   const totalBytes = dataBytes(plan);
-  const count = partNames.reduce((sum, part) => sum + plan[part].weights.length, 0);
+  const count = [...plan.values()].reduce((sum, part) => sum + part.weights.length, 0);
   log(`building ${name}: ${count} tensors, ${formatBytes(totalBytes)} of float32`);
   const progress = createProgress(log, "writing weights", totalBytes);
   const digests = new Map<string, string>();
-  for (const part of partNames) {
-    const layout = layOutData(`${part}.data`, plan[part].weights);
+  for (const [part, { graph, weights }] of plan) {
+    const layout = layOutData(`${part}.data`, weights);
     const written = await writeWeights(checkpoint, layout, join(folder, layout.file), {
       signal,
       onBytes: progress.add,
@@ -153,7 +151,7 @@ async function writeArtifact(
     files[layout.file] = { sha256: written.sha256, bytes: written.bytes };
     for (const [tensor, digest] of written.sources) digests.set(tensor, digest);
     const placements = new Map(layout.tensors.map((item) => [item.tensor.name, item.placement]));
-    const model = encodeGraph(plan[part].graph, (tensor) => {
+    const model = encodeGraph(graph, (tensor) => {
       const placement = placements.get(tensor.name);
       if (placement === undefined) throw new Error(`${tensor.name} was not laid out`);
       return placement;
@@ -163,37 +161,15 @@ async function writeArtifact(
   await writeSmall(tokenizerFiles.tokenizer, settings.tokenizer.tokenizer);
   await writeSmall(tokenizerFiles.config, settings.tokenizer.config);
 
-  const { vision, qformer, text, tokens, image } = settings.config;
   const digested = digestSource(plan, settings, digests);
+  const precision = fullPrecision(plan);
   const manifest: Manifest = {
     format: builderFormatVersion,
     name,
     model_revision: modelRevision(digested.digest, precision),
-    family: "opt",
+    ...describeModel(settings.config),
     source: digested,
     precision,
-    graphs: {
-      vision: { file: "vision.onnx" },
-      qformer: { file: "qformer.onnx" },
-      decoder: { file: "decoder.onnx" },
-    },
-    image: {
-      size: image.size,
-      rescale_factor: image.rescaleFactor,
-      mean: [...image.mean],
-      std: [...image.std],
-    },
-    vision: { tokens: vision.tokens, hidden: vision.hidden },
-    qformer: { queries: qformer.queries, hidden: qformer.hidden },
-    decoder: {
-      layers: text.layers,
-      heads: text.heads,
-      head_dim: text.headDim,
-      hidden: text.hidden,
-      vocab: text.vocab,
-      context: text.context,
-    },
-    tokens: { ...tokens, eos: [...tokens.eos] },
     tokenizer: tokenizerFiles,
     question_template: questionTemplate,
     files,

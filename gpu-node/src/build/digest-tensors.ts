@@ -2,7 +2,6 @@
 import { createHash } from "node:crypto";
 import type { Checkpoint } from "../checkpoint/open-checkpoint.ts";
 import type { TensorEntry } from "../checkpoint/safetensors-header.ts";
-import { partNames } from "../models/graphs.ts";
 import type { Plan } from "./tensor-plan.ts";
 
 const chunkBytes = 4 * 1024 * 1024;
@@ -35,7 +34,7 @@ export async function digestTensors(
   signal: AbortSignal,
 ): Promise<Map<string, string>> {
   const digests = new Map<string, string>();
-  for (const { source } of partNames.flatMap((part) => plan[part].weights)) {
+  for (const { source } of [...plan.values()].flatMap((part) => part.weights)) {
     if (digests.has(source.name)) continue;
     digests.set(source.name, await digestTensor(checkpoint, source, signal));
   }

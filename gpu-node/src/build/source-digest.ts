@@ -3,7 +3,6 @@
 import { createHash } from "node:crypto";
 import { builderFormatVersion, type Manifest } from "../artifact/manifest.ts";
 import type { CheckpointConfig } from "../checkpoint/read-checkpoint-config.ts";
-import { type PartName, partNames } from "../models/graphs.ts";
 import type { Part, Plan } from "./tensor-plan.ts";
 
 const sha256 = (data: string | Uint8Array): string =>
@@ -39,12 +38,9 @@ export function digestSource(
   digests: ReadonlyMap<string, string>,
 ): Manifest["source"] {
   const parts = Object.fromEntries(
-    partNames.map((name) => [name, sha256(tensorLines([plan[name]], digests))]),
-  ) as Record<PartName, string>;
-  const all = tensorLines(
-    partNames.map((name) => plan[name]),
-    digests,
+    [...plan].map(([name, part]) => [name, sha256(tensorLines([part], digests))]),
   );
+  const all = tensorLines([...plan.values()], digests);
   const rest = [canonicalJson(config), sha256(tokenizer.tokenizer), sha256(tokenizer.config)];
   return { digest: sha256(`${all}${rest.join("\n")}\n`), parts };
 }

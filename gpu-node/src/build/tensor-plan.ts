@@ -5,8 +5,8 @@ import type { Blip2Config } from "../checkpoint/config.ts";
 import { quoteName, type TensorEntry } from "../checkpoint/safetensors-header.ts";
 import { type FloatDtype, isFloatDtype } from "../checkpoint/to-float32.ts";
 import type { ExternalTensor, Graph } from "../onnx/graph.ts";
-import { blip2Graphs, type PartName, partNames } from "../models/graphs.ts";
-import type { Weights } from "../models/weights.ts";
+import { blip2Graphs, type PartName } from "../models/graphs.ts";
+import { lmHead, type Weights } from "../models/weights.ts";
 
 /** An initializer and the stored tensor that it is made from. */
 export interface WeightTensor extends ExternalTensor {
@@ -21,7 +21,8 @@ export interface Part {
   /** In the order of the graph. */
   readonly weights: readonly WeightTensor[];
 }
-export type Plan = Readonly<Record<PartName, Part>>;
+/** In the order of a pass. */
+export type Plan = ReadonlyMap<PartName, Part>;
 
 /**
  * Keys of older files that no computation reads: buffers that transformers once saved. T5's is here
@@ -33,9 +34,6 @@ const legacyKeys = [
 ];
 const isLegacy = (name: string): boolean => legacyKeys.some((pattern) => pattern.test(name));
 
-export const lmHead = "language_model.lm_head.weight";
-export const tokenEmbedding = "language_model.model.decoder.embed_tokens.weight";
-
 const maxNamed = 100;
 function list(title: string, faults: readonly string[]): string[] {
   if (faults.length === 0) return [];
@@ -45,19 +43,15 @@ function list(title: string, faults: readonly string[]): string[] {
 }
 
 /**
- * Builds the graphs and ties every weight to its stored tensor. `tiedHead`: lm_head.weight is absent, or
- * the same bytes as the token embedding; it is then not read.
+ * Builds the graphs and ties every weight to its stored tensor. `tensors` are the checkpoint's with its
+ * aliases resolved (aliases.ts): a head that is not among them is the token embedding.
  * Errors: `checkpoint_invalid` that lists every fault.
  */
-export function planTensors(
-  config: Blip2Config,
-  tensors: ReadonlyMap<string, TensorEntry>,
-  tiedHead: boolean,
-): Plan {
+export function planTensors(config: Blip2Config, tensors: ReadonlyMap<string, TensorEntry>): Plan {
   const missing: string[] = [];
   const misshapen: string[] = [];
   const unusable: string[] = [];
-  const claimed = new Set<string>(tiedHead ? [lmHead] : []);
+  const claimed = new Set<string>();
   const weightsOf = new Map<PartName, Map<string, WeightTensor>>();
 
   const claim = (part: PartName): Weights => {
@@ -98,7 +92,7 @@ export function planTensors(
     };
   };
 
-  const graphs = blip2Graphs(config, claim, tiedHead);
+  const graphs = blip2Graphs(config, claim, !tensors.has(lmHead));
   const unknown = [...tensors.keys()].filter((name) => !claimed.has(name) && !isLegacy(name));
   const faults = [
     ...list("missing tensors", missing),
@@ -112,10 +106,10 @@ export function planTensors(
       `The tensors do not fit config.json: ${faults.join("; ")}.`,
     );
   }
-  const part = (name: PartName): Part => ({
-    graph: graphs[name],
-    weights: [...(weightsOf.get(name)?.values() ?? [])],
-  });
-  const [vision, qformer, decoder] = partNames.map(part) as [Part, Part, Part];
-  return { vision, qformer, decoder };
+  return new Map(
+    [...graphs].map(([part, graph]) => [
+      part,
+      { graph, weights: [...(weightsOf.get(part)?.values() ?? [])] },
+    ]),
+  );
 }

@@ -1,6 +1,6 @@
 // The one typed, frozen record of a checkpoint's shape. Everything later reads this and never config.json.
 // What the published files leave out takes the class defaults of transformers 5.18
-// (models/blip_2/configuration_blip_2.py, models/opt/configuration_opt.py).
+// (models/blip_2/configuration_blip_2.py, models/opt/configuration_opt.py, models/t5/configuration_t5.py).
 
 export interface VisionConfig {
   readonly hidden: number;
@@ -41,11 +41,40 @@ export interface OptConfig {
   readonly context: number;
 }
 
+export interface T5Config {
+  /** d_model: of the residual stream, not of the heads together. */
+  readonly hidden: number;
+  readonly ffn: number;
+  readonly encoderLayers: number;
+  readonly decoderLayers: number;
+  readonly heads: number;
+  /** d_kv; heads * headDim need not be `hidden`. */
+  readonly headDim: number;
+  readonly vocab: number;
+  readonly layerNormEps: number;
+  /** Of the relative positions. */
+  readonly buckets: number;
+  /** From this distance on every position is in the last bucket. */
+  readonly maxDistance: number;
+  readonly activation: "relu" | "gelu" | "gelu_new";
+  /** Two layers wide, multiplied, in place of one. */
+  readonly gated: boolean;
+  /** The last hidden state is multiplied by hidden^-0.5 before the head. */
+  readonly scaleOutputs: boolean;
+  /** Positions of the encoder, image tokens included, and again of the decoder. */
+  readonly context: number;
+}
+
 export interface TokenIds {
   readonly image: number;
   readonly bos: number;
   readonly pad: number;
   readonly eos: readonly number[];
+}
+
+export interface T5TokenIds extends TokenIds {
+  /** What the decoder is fed first. */
+  readonly start: number;
 }
 
 export interface ImageConfig {
@@ -55,11 +84,20 @@ export interface ImageConfig {
   readonly std: readonly [number, number, number];
 }
 
-export interface Blip2Config {
-  readonly family: "opt";
+interface CheckpointParts {
   readonly vision: VisionConfig;
   readonly qformer: QformerConfig;
-  readonly text: OptConfig;
-  readonly tokens: TokenIds;
   readonly image: ImageConfig;
 }
+export interface OptCheckpointConfig extends CheckpointParts {
+  readonly family: "opt";
+  readonly text: OptConfig;
+  readonly tokens: TokenIds;
+}
+export interface T5CheckpointConfig extends CheckpointParts {
+  readonly family: "t5";
+  readonly text: T5Config;
+  readonly tokens: T5TokenIds;
+}
+export type Blip2Config = OptCheckpointConfig | T5CheckpointConfig;
+export type Family = Blip2Config["family"];

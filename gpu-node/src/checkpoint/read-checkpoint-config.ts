@@ -65,8 +65,8 @@ export async function readCheckpointConfig(
   folder: string,
   signal?: AbortSignal,
 ): Promise<CheckpointConfig> {
-  const found = await stat(folder).catch(() => undefined);
-  if (found?.isDirectory() !== true) {
+  const entry = await stat(folder).catch(() => undefined);
+  if (entry?.isDirectory() !== true) {
     throw new AppError(
       "checkpoint_invalid",
       `${folder} is not a folder. Give the folder that holds config.json.`,
@@ -93,14 +93,9 @@ export async function readCheckpointConfig(
     config: await readTokenizerFile(folder, tokenizerFiles.config, signal),
   };
   const imageToken = model.tokens.image ?? findImageToken(await json(tokenizerFiles.tokenizer));
-  const { vision, qformer, text } = model;
-  const config: Blip2Config = {
-    family: "opt",
-    vision,
-    qformer,
-    text,
-    tokens: { ...model.tokens, image: imageToken },
-    image,
-  };
+  const config: Blip2Config =
+    model.family === "opt"
+      ? { ...model, tokens: { ...model.tokens, image: imageToken }, image }
+      : { ...model, tokens: { ...model.tokens, image: imageToken }, image };
   return { config: deepFreeze(config), tokenizer };
 }

@@ -57,6 +57,7 @@ describe("parseModelConfig", () => {
         vocab: 50304,
         context: 2048,
       },
+      family: "opt",
       tokens: { image: 50265, bos: 2, pad: 1, eos: [50118] },
     });
   });
@@ -91,7 +92,10 @@ describe("parseModelConfig", () => {
       { architectures: ["Blip2ForImageTextRetrieval"] },
       /architectures is \["Blip2ForImageTextRetrieval"\]; only/,
     ],
-    [text({ model_type: "t5" }), /text_config\.model_type is "t5"; only "opt"/],
+    [
+      text({ model_type: "llama" }),
+      /text_config\.model_type is "llama"; only "opt" and "t5" are supported/,
+    ],
     [
       text({ do_layer_norm_before: false }),
       /text_config\.do_layer_norm_before is false; only true/,
@@ -122,6 +126,106 @@ describe("parseModelConfig", () => {
     expect(parse).toThrow(/^config\.json: /);
   });
 
+  describe("of a T5 checkpoint", () => {
+    /** What the published blip2-flan-t5-xl says. */
+    const flan = {
+      ...published,
+      image_token_index: 32100,
+      text_config: {
+        model_type: "t5",
+        bos_token_id: 1,
+        d_ff: 5120,
+        d_model: 2048,
+        decoder_start_token_id: 0,
+        dense_act_fn: "gelu",
+        feed_forward_proj: "gated-gelu",
+        is_gated_act: true,
+        n_positions: 512,
+        num_decoder_layers: 24,
+        num_heads: 32,
+        num_layers: 24,
+        tie_word_embeddings: false,
+        task_specific_params: { summarization: { num_beams: 4 } },
+      },
+    };
+    const t5 = (fields: object) =>
+      parseModelConfig({ ...flan, text_config: { ...flan.text_config, ...fields } });
+    const parsed = (fields: object) => {
+      const model = t5(fields);
+      if (model.family !== "t5") throw new Error("not T5");
+      return model;
+    };
+
+    test("fields that the published files omit take the class defaults", () => {
+      expect(t5({})).toMatchObject({
+        family: "t5",
+        text: {
+          hidden: 2048,
+          ffn: 5120,
+          encoderLayers: 24,
+          decoderLayers: 24,
+          heads: 32,
+          headDim: 64,
+          vocab: 32128,
+          layerNormEps: 1e-6,
+          buckets: 32,
+          maxDistance: 128,
+          activation: "gelu",
+          gated: true,
+          scaleOutputs: false,
+          context: 512,
+        },
+        tokens: { image: 32100, bos: 1, pad: 0, eos: [1], start: 0 },
+      });
+      const bare = parseModelConfig({ model_type: "blip-2", text_config: { model_type: "t5" } });
+      expect(bare).toMatchObject({
+        text: { hidden: 512, encoderLayers: 6, decoderLayers: 6, gated: false, activation: "relu" },
+        tokens: { image: undefined, bos: 1, pad: 0, eos: [1], start: 0 },
+      });
+    });
+
+    test.each([
+      [{ dense_act_fn: "gelu" }, "gelu"],
+      [{ dense_act_fn: undefined }, "gelu_new"],
+      [{ dense_act_fn: null, feed_forward_proj: "gated-relu" }, "relu"],
+      [{ dense_act_fn: undefined, feed_forward_proj: "gelu" }, "gelu"],
+      [{ dense_act_fn: "relu", feed_forward_proj: "gelu" }, "relu"],
+    ])("the activation under %j is %s", (fields, activation) => {
+      expect(parsed(fields).text.activation).toBe(activation);
+    });
+
+    test.each([
+      [{}, false],
+      [{ tie_word_embeddings: true }, true],
+      [{ tie_word_embeddings: undefined }, true],
+      [{ tie_word_embeddings: true, scale_decoder_outputs: false }, false],
+      [{ tie_word_embeddings: false, scale_decoder_outputs: true }, true],
+    ])("outputs under %j are scaled: %s", (fields, scaled) => {
+      expect(parsed(fields).text.scaleOutputs).toBe(scaled);
+    });
+
+    test("a field that the file says outranks the one it is derived from", () => {
+      expect(parsed({ is_gated_act: false }).text.gated).toBe(false);
+      expect(parsed({ num_decoder_layers: 3 }).text).toMatchObject({
+        encoderLayers: 24,
+        decoderLayers: 3,
+      });
+      expect(parsed({ d_kv: 7 }).text).toMatchObject({ heads: 32, headDim: 7, hidden: 2048 });
+    });
+
+    test.each<[object, RegExp]>([
+      [{ dense_act_fn: "silu" }, /dense_act_fn, feed_forward_proj\) is "silu"; supported are relu/],
+      [{ feed_forward_proj: "gated-" }, /text_config\.feed_forward_proj/],
+      [{ relative_attention_num_buckets: 2 }, /relative_attention_num_buckets/],
+      [{ relative_attention_max_distance: 16 }, /max_distance 16 is not above half of .* 32/],
+      [{ n_positions: 32 }, /num_query_tokens 32 leaves no room in text_config\.n_positions 32/],
+      [{ decoder_start_token_id: 40000 }, /decoder_start_token_id 40000 is outside/],
+      [{ d_kv: 0 }, /text_config\.d_kv/],
+    ])("refuses %j by the field's name", (fields, message) => {
+      expect(() => t5(fields)).toThrow(message);
+    });
+  });
+
   test("all faults come in one message", () => {
     const config = { ...tinyConfig, ...text({ enable_bias: false }), num_query_tokens: 0 };
     expect(() => parseModelConfig(config)).toThrow(/enable_bias.*num_query_tokens/);
@@ -129,7 +233,7 @@ describe("parseModelConfig", () => {
 
   test("no JSON does anything but parse or be refused by name", () => {
     const value = fc.oneof(
-      fc.constantFrom(-1, 0, 1, 7, 1e9, null, "opt", true, {}),
+      fc.constantFrom(-1, 0, 1, 7, 1e9, null, "opt", "t5", true, {}),
       fc.jsonValue(),
     );
     const part = (known: object) =>

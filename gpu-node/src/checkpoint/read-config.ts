@@ -2,22 +2,15 @@
 // build refused by the field's name, all faults in one message.
 import { AppError } from "@blip2-edge/shared/problem";
 import { z } from "zod";
-import type { OptConfig, QformerConfig, TokenIds, VisionConfig } from "./config.ts";
-
-const maxSize = 1 << 20;
-const size = z.int().min(1).max(maxSize);
-const layers = z.int().min(1).max(512);
-const tokenId = z
-  .int()
-  .min(0)
-  .max(maxSize * 4);
-const epsilon = z.number().positive().max(1);
-/** One value that the graphs are built for, the class default too; another is named in the message. */
-const required = <T extends string | number | boolean>(value: T) =>
-  z.literal(value, {
-    error: ({ input }) => `is ${JSON.stringify(input)}; only ${JSON.stringify(value)} is supported`,
-  });
-const only = <T extends string | number | boolean>(value: T) => required(value).nullish();
+import type {
+  OptCheckpointConfig,
+  QformerConfig,
+  T5CheckpointConfig,
+  VisionConfig,
+} from "./config.ts";
+import { epsilon, layers, only, required, size, tokenId } from "./config-fields.ts";
+import { findOptFaults, optConfig, optSchema, optTokens, type RawOpt } from "./read-opt-config.ts";
+import { findT5Faults, type RawT5, t5Config, t5Schema, t5Tokens } from "./read-t5-config.ts";
 
 const visionSchema = z.object({
   hidden_size: size.default(1408),
@@ -44,28 +37,21 @@ const qformerSchema = z.object({
   use_qformer_text_input: only(false),
 });
 
-const textSchema = z.object({
-  model_type: only("opt"),
-  vocab_size: z
-    .int()
-    .min(1)
-    .max(maxSize * 4)
-    .default(50272),
-  hidden_size: size.default(768),
-  num_hidden_layers: layers.default(12),
-  ffn_dim: size.default(3072),
-  max_position_embeddings: size.default(2048),
-  num_attention_heads: size.default(12),
-  word_embed_proj_dim: size.nullish(),
-  do_layer_norm_before: only(true),
-  _remove_final_layer_norm: only(false),
-  activation_function: only("relu"),
-  enable_bias: only(true),
-  layer_norm_elementwise_affine: only(true),
-  bos_token_id: tokenId.default(2),
-  pad_token_id: tokenId.default(1),
-  eos_token_id: z.union([tokenId, z.array(tokenId).min(1).max(16)]).default(2),
-});
+/** A text_config that is absent, or does not say which model it is, is OPT's. */
+function withModelType(given: unknown): unknown {
+  const text = given ?? {};
+  if (typeof text !== "object" || Array.isArray(text)) return text;
+  return { ...text, model_type: ("model_type" in text ? text.model_type : undefined) ?? "opt" };
+}
+const textSchema = z.preprocess(
+  withModelType,
+  z.discriminatedUnion("model_type", [optSchema, t5Schema], {
+    error: ({ code, input }) =>
+      code === "invalid_union"
+        ? `is ${JSON.stringify((input as { model_type?: unknown }).model_type)}; only "opt" and "t5" are supported`
+        : undefined,
+  }),
+);
 
 const supportedArchitecture = "Blip2ForConditionalGeneration";
 
@@ -80,50 +66,49 @@ const configSchema = z.object({
     }),
   vision_config: visionSchema.nullish().transform((given) => given ?? visionSchema.parse({})),
   qformer_config: qformerSchema.nullish().transform((given) => given ?? qformerSchema.parse({})),
-  text_config: textSchema.nullish().transform((given) => given ?? textSchema.parse({})),
+  text_config: textSchema,
   num_query_tokens: z.int().min(1).max(1024).default(32),
   image_token_index: tokenId.nullish(),
   image_token_id: tokenId.nullish(),
 });
 type RawConfig = z.infer<typeof configSchema>;
 
-export interface ModelConfig {
+/** `image` is undefined when config.json does not say it. */
+type KnownTokens<T> = Omit<T, "image"> & { readonly image: number | undefined };
+type TextOf<C extends OptCheckpointConfig | T5CheckpointConfig> = Pick<C, "family" | "text"> & {
+  readonly tokens: KnownTokens<C["tokens"]>;
+};
+export type ModelConfig = {
   readonly vision: VisionConfig;
   readonly qformer: QformerConfig;
-  readonly text: OptConfig;
-  /** `image` is undefined when config.json does not say it. */
-  readonly tokens: Omit<TokenIds, "image"> & { readonly image: number | undefined };
-}
+} & (TextOf<OptCheckpointConfig> | TextOf<T5CheckpointConfig>);
+
+const contextOf = (text: RawOpt | RawT5) =>
+  text.model_type === "opt"
+    ? { field: "max_position_embeddings", positions: text.max_position_embeddings }
+    : { field: "n_positions", positions: text.n_positions };
 
 /** What single fields cannot say: sizes that must divide or agree. */
 function findContradictions(raw: RawConfig): string[] {
   const { vision_config: vision, qformer_config: qformer, text_config: text } = raw;
   const faults: string[] = [];
-  for (const [name, part] of Object.entries({
-    vision_config: vision,
-    qformer_config: qformer,
-    text_config: text,
-  })) {
+  for (const [name, part] of Object.entries({ vision_config: vision, qformer_config: qformer })) {
     if (part.hidden_size % part.num_attention_heads !== 0) {
       faults.push(
         `${name}.hidden_size ${part.hidden_size} is not a multiple of num_attention_heads ${part.num_attention_heads}`,
       );
     }
   }
+  faults.push(...(text.model_type === "opt" ? findOptFaults(text) : findT5Faults(text)));
   if (vision.patch_size > vision.image_size) {
     faults.push(
       `vision_config.patch_size ${vision.patch_size} is larger than image_size ${vision.image_size}`,
     );
   }
-  const wordDim = text.word_embed_proj_dim ?? text.hidden_size;
-  if (wordDim !== text.hidden_size) {
+  const context = contextOf(text);
+  if (raw.num_query_tokens >= context.positions) {
     faults.push(
-      `text_config.word_embed_proj_dim ${wordDim} differs from hidden_size ${text.hidden_size} (project_in and project_out are not supported)`,
-    );
-  }
-  if (raw.num_query_tokens >= text.max_position_embeddings) {
-    faults.push(
-      `num_query_tokens ${raw.num_query_tokens} leaves no room in text_config.max_position_embeddings ${text.max_position_embeddings}`,
+      `num_query_tokens ${raw.num_query_tokens} leaves no room in text_config.${context.field} ${context.positions}`,
     );
   }
   const { image_token_index: index, image_token_id: id } = raw;
@@ -144,7 +129,7 @@ function findContradictions(raw: RawConfig): string[] {
 
 /**
  * Errors: `checkpoint_invalid` with every fault.
- * Source: transformers 5.18 configuration_blip_2.py, configuration_opt.py.
+ * Source: transformers 5.18 configuration_blip_2.py.
  */
 export function parseModelConfig(json: unknown): ModelConfig {
   const parsed = configSchema.safeParse(json);
@@ -155,7 +140,7 @@ export function parseModelConfig(json: unknown): ModelConfig {
     throw new AppError("checkpoint_invalid", `config.json: ${faults.join("; ")}.`);
   }
   const { vision_config: vision, qformer_config: qformer, text_config: text } = parsed.data;
-  return {
+  const towers = {
     vision: {
       hidden: vision.hidden_size,
       intermediate: vision.intermediate_size,
@@ -178,20 +163,9 @@ export function parseModelConfig(json: unknown): ModelConfig {
       layerNormEps: qformer.layer_norm_eps,
       crossAttentionFrequency: qformer.cross_attention_frequency,
     },
-    text: {
-      hidden: text.hidden_size,
-      ffn: text.ffn_dim,
-      layers: text.num_hidden_layers,
-      heads: text.num_attention_heads,
-      headDim: text.hidden_size / text.num_attention_heads,
-      vocab: text.vocab_size,
-      context: text.max_position_embeddings,
-    },
-    tokens: {
-      image: parsed.data.image_token_index ?? parsed.data.image_token_id ?? undefined,
-      bos: text.bos_token_id,
-      pad: text.pad_token_id,
-      eos: typeof text.eos_token_id === "number" ? [text.eos_token_id] : text.eos_token_id,
-    },
   };
+  const image = parsed.data.image_token_index ?? parsed.data.image_token_id ?? undefined;
+  return text.model_type === "opt"
+    ? { ...towers, family: "opt", text: optConfig(text), tokens: { image, ...optTokens(text) } }
+    : { ...towers, family: "t5", text: t5Config(text), tokens: { image, ...t5Tokens(text) } };
 }

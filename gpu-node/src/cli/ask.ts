@@ -1,6 +1,12 @@
 // `blip2 ask IMAGE QUESTION... --model DIR`: questions about one picture, over one look at it.
 import { eachImage } from "./each-image.ts";
-import { generationFlags, generationUsage, parseGeneration } from "./generation-flags.ts";
+import {
+  generationFlags,
+  generationUsage,
+  parseGeneration,
+  spellOutFlags,
+  withNotes,
+} from "./generation-flags.ts";
 import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
 
@@ -9,7 +15,7 @@ export const askUsage = `blip2 ask IMAGE QUESTION... --model DIR [--template "Qu
 /** Exit status: 0 when every question is answered. Errors: AppError, for the entry to print. */
 export async function ask(args: readonly string[], io: CliIo): Promise<number> {
   const { values, positionals } = parseFlags(
-    args,
+    spellOutFlags(args),
     {
       model: { type: "string" },
       template: { type: "string" },
@@ -25,7 +31,8 @@ export async function ask(args: readonly string[], io: CliIo): Promise<number> {
   if (questions.some((question) => question.trim() === "")) {
     throw usageError("A question is empty", askUsage);
   }
-  const generation = parseGeneration(values, askUsage);
+  const { generation, notes } = parseGeneration(values, askUsage);
+  for (const note of notes) io.stderr(note);
   const { json } = values;
   if (values.template !== undefined && values.template.split("{}").length !== 2) {
     throw usageError("--template must contain {} exactly once, for the question", askUsage);
@@ -41,14 +48,18 @@ export async function ask(args: readonly string[], io: CliIo): Promise<number> {
         const [before = "", after = ""] = template.split("{}");
         const texts = questions.map((question) => `${before}${question}${after}`);
         const { results } = await model.generate(projected.data, texts, generation, io);
-        results.forEach(({ text: answer, ...result }, index) => {
+        results.forEach((found, index) => {
+          const { text: answer, ...result } = withNotes(found, notes);
           const question = questions[index];
           const { name, model_revision } = model.manifest;
           if (json) {
             const about = { image: path, image_id: imageId, question, answer, ...result };
             io.stdout(JSON.stringify({ ...about, model: name, model_revision }));
           } else {
-            io.stdout(questions.length === 1 ? answer : `${question} ${answer}`);
+            for (const note of found.notes ?? []) io.stderr(note);
+            for (const { text } of found.sequences ?? [found]) {
+              io.stdout(questions.length === 1 ? text : `${question} ${text}`);
+            }
           }
         });
       },

@@ -1,6 +1,12 @@
 // `blip2 caption IMAGE... --model DIR`: what is in these pictures?
 import { eachImage } from "./each-image.ts";
-import { generationFlags, generationUsage, parseGeneration } from "./generation-flags.ts";
+import {
+  generationFlags,
+  generationUsage,
+  parseGeneration,
+  spellOutFlags,
+  withNotes,
+} from "./generation-flags.ts";
 import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
 
@@ -9,7 +15,7 @@ export const captionUsage = `blip2 caption IMAGE... --model DIR [--prompt TEXT] 
 /** Exit status: 0 when every image has its caption. Errors: AppError, for the entry to print. */
 export async function caption(args: readonly string[], io: CliIo): Promise<number> {
   const { values, positionals } = parseFlags(
-    args,
+    spellOutFlags(args),
     {
       model: { type: "string" },
       prompt: { type: "string" },
@@ -21,7 +27,8 @@ export async function caption(args: readonly string[], io: CliIo): Promise<numbe
   if (positionals.length === 0 || values.model === undefined) {
     throw usageError("Give at least one image and --model", captionUsage);
   }
-  const generation = parseGeneration(values, captionUsage);
+  const { generation, notes } = parseGeneration(values, captionUsage);
+  for (const note of notes) io.stderr(note);
   const { prompt = null, json } = values;
   return eachImage(
     {
@@ -34,10 +41,13 @@ export async function caption(args: readonly string[], io: CliIo): Promise<numbe
         for (const result of results) {
           const { name, model_revision } = model.manifest;
           if (json) {
-            const about = { image: path, image_id: imageId, ...result };
+            const about = { image: path, image_id: imageId, ...withNotes(result, notes) };
             io.stdout(JSON.stringify({ ...about, model: name, model_revision }));
           } else {
-            io.stdout(positionals.length === 1 ? result.text : `${path}: ${result.text}`);
+            for (const note of result.notes ?? []) io.stderr(note);
+            for (const { text } of result.sequences ?? [result]) {
+              io.stdout(positionals.length === 1 ? text : `${path}: ${text}`);
+            }
           }
         }
       },

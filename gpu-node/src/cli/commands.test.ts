@@ -88,10 +88,44 @@ describe("caption", () => {
     const { out } = await run(caption, at("blue.png"), "--prompt", prompt);
     expect(out).toEqual(["blue background"]);
   });
+  test("beams: every text on its line, and in --json each with its log-probability", async () => {
+    const beams = ["--num-beams", "4", "--num-return-sequences", "3", "--length-penalty", "-1"];
+    const { out, err, status } = await run(caption, at("blue.png"), ...beams, "--top-k", "5");
+    expect(status).toBe(0);
+    expect(out).toHaveLength(3);
+    expect(new Set(out).size).toBe(3);
+    const note = "`top_k` changed nothing: it is for do_sample.";
+    expect(err).toContain(note);
+    const [result] = (
+      await run(caption, at("blue.png"), ...beams, "--top-k", "5", "--min-length", "9", "--json")
+    ).json() as {
+      sequences: { text: string; log_prob: number }[];
+      text: string;
+      notes: string[];
+    }[];
+    expect(result?.sequences.map(({ text }) => text)).toEqual(out);
+    expect(result?.text).toBe(out[0]);
+    expect(result?.notes).toEqual([
+      note,
+      expect.stringMatching(/`min_length` changed nothing.* 17 tokens/),
+    ]);
+  });
+  test("samples: a seed repeats them, wherever the flag stands", async () => {
+    const sample = ["--temperature", "3", "--min-new-tokens", "8"];
+    const first = await run(caption, at("blue.png"), "--do-sample", ...sample, "--seed", "5");
+    const again = await run(caption, "--seed", "5", "--do-sample", at("blue.png"), ...sample);
+    const other = await run(caption, at("blue.png"), "--do-sample", ...sample, "--seed", "6");
+    expect(first.out).toHaveLength(1);
+    expect(again.out).toEqual(first.out);
+    expect(other.out).not.toEqual(first.out);
+  });
   test("an unknown flag, a wrong number or no image is wrong usage that names it", async () => {
     await expect(run(caption, "x.png", "--beams", "2")).rejects.toThrow(/--beams/);
     await expect(run(caption, "x.png", "--max-new-tokens", "0")).rejects.toThrow(
       /--max-new-tokens: /,
+    );
+    await expect(run(caption, "x.png", "--num-return-sequences", "2")).rejects.toThrow(
+      /--num-return-sequences: must be 1 in greedy decoding/,
     );
     await expect(run(caption)).rejects.toMatchObject({ code: "usage" });
   });

@@ -1,3 +1,4 @@
+import { resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import { AppError } from "@blip2-edge/shared/problem";
 import { describe, expect, test } from "vitest";
 import { createDispatcher } from "./dispatcher.ts";
@@ -17,12 +18,7 @@ const job = (imageId: string): InferJob => ({
   partition: "p",
   imageId,
   texts: [null],
-  generation: {
-    max_new_tokens: 1,
-    min_new_tokens: 0,
-    repetition_penalty: 1,
-    no_repeat_ngram_size: 0,
-  },
+  generation: resolveGeneration({ max_new_tokens: 1 }),
 });
 const never = new AbortController().signal;
 

@@ -1,5 +1,6 @@
 // One job from pixels to texts, inside the engine process: features from the store or from one vision
 // pass, then generation. Knows nothing of queues, HTTP or processes.
+import { resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import { AppError } from "@blip2-edge/shared/problem";
 import type { CatalogModel } from "@blip2-edge/shared/wire/protocol";
 import type { Model } from "../runtime/load-model.ts";
@@ -21,12 +22,7 @@ export interface EngineRoom {
   ): Promise<InferOutcome>;
 }
 
-const warmUpGeneration = {
-  max_new_tokens: 2,
-  min_new_tokens: 2,
-  repetition_penalty: 1,
-  no_repeat_ngram_size: 0,
-} as const;
+const warmUpGeneration = resolveGeneration({ max_new_tokens: 2, min_new_tokens: 2 });
 
 export function createEngine(
   models: readonly EngineModel[],

@@ -1,3 +1,4 @@
+import { resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { EngineChild } from "./fork-engine.ts";
 import type { FromEngine, InferJob, InferOutcome, ToEngine } from "./messages.ts";
@@ -13,12 +14,7 @@ const job: InferJob = {
   partition: "p",
   imageId: "i",
   texts: [null],
-  generation: {
-    max_new_tokens: 1,
-    min_new_tokens: 0,
-    repetition_penalty: 1,
-    no_repeat_ngram_size: 0,
-  },
+  generation: resolveGeneration({ max_new_tokens: 1 }),
 };
 const outcome: InferOutcome = {
   results: [],

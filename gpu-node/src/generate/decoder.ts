@@ -1,5 +1,6 @@
 // What generation needs of a language model, and no more: a first pass over the prompts, one step per
-// token, and rows picked out of the state. The state is opaque: only the decoder reads it.
+// token, and rows picked out of the state. The state is opaque: only the decoder reads it. Where prompts
+// stand, before the generated ids or in an encoder, is the decoder's own business.
 
 /** One sequence as the first pass sees it. */
 export interface PromptRow {
@@ -17,8 +18,10 @@ export interface DecodeResult<State> {
 
 export interface Decoder<State> {
   readonly vocab: number;
-  /** Positions in all, prefix included. */
-  readonly context: number;
+  /** The ids before the first generated one as the logits processors see them. At least one. */
+  promptIds(row: PromptRow): readonly number[];
+  /** Errors: `prompt_too_long` when the prompt and so many new tokens do not fit the model. */
+  checkContext(row: PromptRow, maxNewTokens: number): void;
   /** Runs all prompts as one batch. */
   prefill(rows: readonly PromptRow[]): Promise<DecodeResult<State>>;
   /** Appends one id to each row. */

@@ -1,5 +1,6 @@
 import { resolveGeneration, type GenerationRequest } from "@blip2-edge/shared/contracts/generation";
 import { describe, expect, test } from "vitest";
+import { checkContext } from "./context-limit.ts";
 import type { Decoder, PromptRow } from "./decoder.ts";
 import { generate, type GenerationRow } from "./generate.ts";
 
@@ -27,7 +28,9 @@ function scriptedDecoder(script: Record<number, readonly number[]>) {
   };
   const decoder: Decoder<State> = {
     vocab,
-    context: 32,
+    promptIds: ({ textIds }) => [5, 5, ...textIds],
+    checkContext: ({ textIds }, maxNewTokens) =>
+      checkContext({ imageTokens: 2, textTokens: textIds.length, maxNewTokens, context: 32 }),
     prefill: (rows: readonly PromptRow[]) => {
       calls.prefills += 1;
       return Promise.resolve(answer(rows.map((row) => ({ text: row.textIds.at(-1)!, fed: [] }))));
@@ -46,8 +49,6 @@ function scriptedDecoder(script: Record<number, readonly number[]>) {
 
 const row = (textIds: readonly number[], generation: GenerationRequest = {}): GenerationRow => ({
   prefix: new Float32Array(2),
-  prefixTokens: 2,
-  placeholderId: 5,
   textIds,
   generation: resolveGeneration(generation),
 });
@@ -56,7 +57,7 @@ describe("generate", () => {
   test("goes on to the end token, keeps it, and says so", async () => {
     const { decoder, calls } = scriptedDecoder({ 1: [3, 4] });
     const { rows } = await generate(decoder, [row([1])], { endIds: [endId] });
-    expect(rows[0]).toMatchObject({ tokenIds: [3, 4, endId], finishReason: "stop" });
+    expect(rows[0]?.sequences[0]).toMatchObject({ tokenIds: [3, 4, endId], finishReason: "stop" });
     expect(calls.fed).toEqual([[3], [4]]);
   });
 
@@ -65,7 +66,7 @@ describe("generate", () => {
     const { rows } = await generate(decoder, [row([1], { max_new_tokens: 2 })], {
       endIds: [endId],
     });
-    expect(rows[0]).toMatchObject({ tokenIds: [3, 4], finishReason: "length" });
+    expect(rows[0]?.sequences[0]).toMatchObject({ tokenIds: [3, 4], finishReason: "length" });
     expect(calls.stepRows).toEqual([1]);
   });
 
@@ -74,7 +75,7 @@ describe("generate", () => {
     const { rows } = await generate(decoder, [row([1], { max_new_tokens: 2 })], {
       endIds: [endId],
     });
-    expect(rows[0]?.finishReason).toBe("stop");
+    expect(rows[0]?.sequences[0].finishReason).toBe("stop");
   });
 
   test("log_prob is the mean log-softmax of the raw logits, end token included", async () => {
@@ -83,7 +84,7 @@ describe("generate", () => {
       endIds: [endId],
     });
     const each = 4 - Math.log(Math.exp(4) + Math.exp(3) + 4);
-    expect(rows[0]?.logProb).toBeCloseTo(each, 12);
+    expect(rows[0]?.sequences[0].logProb).toBeCloseTo(each, 12);
   });
 
   test("several rows are one batch; each leaves it when it ends", async () => {
@@ -91,7 +92,7 @@ describe("generate", () => {
     const { rows } = await generate(decoder, [row([1]), row([1, 2]), row([4])], {
       endIds: [endId],
     });
-    expect(rows.map((each) => each.tokenIds)).toEqual([[3, 0], [3, 4, 3, 0], [0]]);
+    expect(rows.map((each) => each.sequences[0].tokenIds)).toEqual([[3, 0], [3, 4, 3, 0], [0]]);
     expect(calls).toMatchObject({ prefills: 1, stepRows: [2, 1, 1] });
   });
 
@@ -100,7 +101,7 @@ describe("generate", () => {
     const { rows } = await generate(decoder, [row([1], { max_new_tokens: 1 }), row([2])], {
       endIds: [endId],
     });
-    expect(rows.map((each) => each.tokenIds)).toEqual([[3], [3, 4, 3, 0]]);
+    expect(rows.map((each) => each.sequences[0].tokenIds)).toEqual([[3], [3, 4, 3, 0]]);
   });
 
   test("processors see the prompt with its image placeholders", async () => {
@@ -112,7 +113,7 @@ describe("generate", () => {
       { endIds: [endId] },
     );
     // 3; then 3, 5 and 1 are banned and 0 is the first of the highest that are left.
-    expect(rows[0]?.tokenIds).toEqual([3, 0]);
+    expect(rows[0]?.sequences[0].tokenIds).toEqual([3, 0]);
   });
 
   test("min_new_tokens holds the end token back", async () => {
@@ -120,7 +121,7 @@ describe("generate", () => {
     const { rows } = await generate(decoder, [row([1], { min_new_tokens: 2 })], {
       endIds: [endId],
     });
-    expect(rows[0]?.tokenIds).toEqual([5, 5, 0]);
+    expect(rows[0]?.sequences[0].tokenIds).toEqual([5, 5, 0]);
   });
 
   test("what does not fit the context is refused with its numbers before anything runs", async () => {

@@ -1,36 +1,34 @@
-// The decode loop: several sequences as one batch, each with its own settings, each leaving the batch
-// as it ends. Greedy today; a beam is more rows and a reordering selectRows, sampling another
-// Selection, continuous batching rows that join between two steps.
-import type { FinishReason, Generation } from "@blip2-edge/shared/contracts/generation";
-import { AppError } from "@blip2-edge/shared/problem";
-import { checkContext } from "./context-limit.ts";
-import type { DecodeResult, Decoder } from "./decoder.ts";
-import { argmax, logProbability, type Selection } from "./selection.ts";
-import { createSequence, type Sequence } from "./sequence.ts";
+// The decode loop: several requests as one batch, each with its own settings and its own way of choosing
+// (greedy, sampling, beams: see Search), each leaving the batch as it ends. A prompt is run once, however
+// many beams or samples go on from it. Continuous batching will be requests that join between two steps.
+import type { Generation } from "@blip2-edge/shared/contracts/generation";
+import { beamSearch } from "./beam-search.ts";
+import type { DecodeResult, Decoder, PromptRow } from "./decoder.ts";
+import { independentSearch } from "./independent-search.ts";
+import { type LengthLimits, limitLengths } from "./length-limits.ts";
+import { createLogitsProcessors } from "./logits-processors.ts";
+import { createRandom, entropySeed } from "./random.ts";
+import type { FoundSequence, Search } from "./search.ts";
+import { argmax, sampling } from "./selection.ts";
+import { createSequence } from "./sequence.ts";
 
-export interface GenerationRow {
-  /** Projected image features, f32 [prefixTokens, hidden] flat. */
-  readonly prefix: Float32Array;
-  readonly prefixTokens: number;
-  /** What the prefix counts as for the processors; `prefixTokens` times. */
-  readonly placeholderId: number;
-  readonly textIds: readonly number[];
+export interface GenerationRow extends PromptRow {
   readonly generation: Generation;
 }
 
 export interface GeneratedRow {
-  /** Generated ids, end token included. */
-  readonly tokenIds: readonly number[];
-  readonly finishReason: FinishReason;
-  /** Mean log-softmax of the raw logits at the chosen ids, end token included. */
-  readonly logProb: number;
+  /** num_return_sequences of them, best first; fewer only when the settings leave no more. */
+  readonly sequences: readonly [FoundSequence, ...FoundSequence[]];
+  /** Parameters that changed nothing for this prompt. */
+  readonly notes: readonly string[];
 }
 
 export interface GenerateOptions {
   readonly endIds: readonly number[];
   /** Looked at between steps; a step that runs is not interrupted. */
   readonly signal?: AbortSignal;
-  readonly select?: Selection;
+  /** Seeds what has none of its own: an unsigned 32-bit number. */
+  readonly entropy?: () => number;
   /** Milliseconds, monotonic. */
   readonly now?: () => number;
 }
@@ -43,74 +41,81 @@ export interface Generated {
 }
 
 /**
- * Generates for all rows. Errors: `prompt_too_long` before anything runs; the signal's reason.
+ * Generates for all rows. Errors: `prompt_too_long` and `invalid_request` before anything runs;
+ * `invalid_request` when settings ban every token; the signal's reason.
  */
 export async function generate<State>(
   decoder: Decoder<State>,
   rows: readonly GenerationRow[],
   options: GenerateOptions,
 ): Promise<Generated> {
-  const { endIds, signal, select = argmax, now = () => performance.now() } = options;
-  for (const row of rows) {
-    checkContext({
-      imageTokens: row.prefixTokens,
-      textTokens: row.textIds.length,
-      maxNewTokens: row.generation.max_new_tokens,
-      context: decoder.context,
-    });
-  }
-  signal?.throwIfAborted();
-  const sequences = rows.map((row) => {
-    const placeholders = Array.from({ length: row.prefixTokens }, () => row.placeholderId);
-    return createSequence([...placeholders, ...row.textIds], row.generation, endIds);
+  const { endIds, signal, entropy = entropySeed, now = () => performance.now() } = options;
+  const prompts = rows.map((row) => {
+    const ids = decoder.promptIds(row);
+    const limits = limitLengths(row.generation, ids.length);
+    decoder.checkContext(row, limits.generation.max_new_tokens);
+    return { ids, limits };
   });
+  signal?.throwIfAborted();
+  const searches = prompts.map(({ ids, limits }) => createSearch(ids, limits, endIds, entropy));
   const startedAt = now();
   let step: DecodeResult<State> = await decoder.prefill(rows);
   const prefilledAt = now();
 
-  // The sequences that are not done, in the order of the state's rows.
-  let batch: readonly Sequence[] = sequences;
+  // The searches that are not done, and how many of the state's rows belong to each, in their order.
+  let batch = searches.map((search) => ({ search, count: 1 }));
   for (;;) {
-    batch.forEach((sequence, at) => {
-      const logits = step.logits.subarray(at * decoder.vocab, (at + 1) * decoder.vocab);
-      const id = chooseNext(sequence, logits, select);
-      sequence.append(id, logProbability(logits, id));
-    });
-    const staying = [...batch.keys()].filter((at) => batch[at]?.finishReason === undefined);
-    if (staying.length === 0) break;
+    const going: typeof batch = [];
+    const parents: number[] = [];
+    const ids: number[] = [];
+    let first = 0;
+    for (const { search, count } of batch) {
+      const logits = Array.from({ length: count }, (_, at) =>
+        step.logits.subarray((first + at) * decoder.vocab, (first + at + 1) * decoder.vocab),
+      );
+      const continuations = search.advance(logits);
+      for (const { parent, id } of continuations) {
+        parents.push(first + parent);
+        ids.push(id);
+      }
+      if (continuations.length > 0) going.push({ search, count: continuations.length });
+      first += count;
+    }
+    if (going.length === 0) break;
     signal?.throwIfAborted();
-    const state =
-      staying.length === batch.length ? step.state : decoder.selectRows(step.state, staying);
-    batch = batch.filter((sequence) => sequence.finishReason === undefined);
-    step = await decoder.decodeStep(
-      state,
-      batch.map((sequence) => sequence.lastId),
-    );
+    const unchanged = parents.length === first && parents.every((parent, at) => parent === at);
+    const state = unchanged ? step.state : decoder.selectRows(step.state, parents);
+    batch = going;
+    step = await decoder.decodeStep(state, ids);
   }
   return {
-    rows: sequences.map((sequence) => ({
-      tokenIds: sequence.tokenIds(),
-      finishReason: sequence.finishReason ?? "length",
-      logProb: sequence.meanLogProbability(),
-    })),
+    rows: searches.map((search, at) => {
+      const [best, ...others] = search.results();
+      if (best === undefined) throw new Error("a search ended without a result");
+      return { sequences: [best, ...others], notes: prompts[at]?.limits.notes ?? [] };
+    }),
     prefillMs: prefilledAt - startedAt,
     decodeMs: now() - prefilledAt,
   };
 }
 
-function chooseNext(sequence: Sequence, logits: Float32Array, select: Selection): number {
-  let scores = logits;
-  if (sequence.processors.length > 0) {
-    scores = logits.slice();
-    for (const process of sequence.processors) process(sequence.ids, scores);
+function createSearch(
+  promptIds: readonly number[],
+  { generation }: LengthLimits,
+  endIds: readonly number[],
+  entropy: () => number,
+): Search {
+  const { num_beams: beams, do_sample: drawn, num_return_sequences: count } = generation;
+  const seed = drawn ? (generation.seed ?? entropy()) : 0;
+  if (beams > 1) {
+    const processors = createLogitsProcessors(generation, promptIds.length, endIds);
+    const random = drawn ? { random: createRandom(seed, 0) } : {};
+    return beamSearch({ promptIds, generation, processors, endIds, ...random });
   }
-  const id = select(scores);
-  if (id >= 0) return id;
-  if (argmax(logits) < 0) {
-    throw new AppError("internal", "", { internal: "the model's logits are not numbers" });
-  }
-  throw new AppError(
-    "invalid_request",
-    "No token is left to choose under these settings; lower no_repeat_ngram_size or min_new_tokens.",
+  return independentSearch(
+    Array.from({ length: count }, (_, stream) => ({
+      sequence: createSequence(promptIds, generation, endIds),
+      select: drawn ? sampling(createRandom(seed, stream)) : argmax,
+    })),
   );
 }

@@ -1,10 +1,9 @@
 // Changes to the scores before a token is chosen: Hugging Face's, in Hugging Face's order and with its
-// semantics. Each works in place on one row of float32 scores; the ids it sees are the whole sequence,
-// prompt and image placeholders included (for OPT the reference passes them all).
+// semantics. What they see of the ids is said in logits-processor.ts.
 // Source: transformers 5.18 generation/logits_process.py.
 import type { Generation } from "@blip2-edge/shared/contracts/generation";
-
-export type LogitsProcessor = (ids: readonly number[], scores: Float32Array) => void;
+import type { LogitsProcessor } from "./logits-processor.ts";
+import { temperature, topK, topP } from "./sampling-filters.ts";
 
 /** Scores of ids that occurred are divided by `penalty`, or multiplied when negative; each id once. */
 export function repetitionPenalty(penalty: number): LogitsProcessor {
@@ -60,6 +59,13 @@ export function createLogitsProcessors(
   }
   if (generation.min_new_tokens > 0) {
     processors.push(minNewTokens(generation.min_new_tokens, promptLength, endIds));
+  }
+  if (generation.do_sample) {
+    // A beam needs something to go on with besides its end tokens.
+    const minTokensToKeep = generation.num_beams > 1 ? endIds.length + 1 : 1;
+    if (generation.temperature !== 1) processors.push(temperature(generation.temperature));
+    if (generation.top_k > 0) processors.push(topK(generation.top_k, minTokensToKeep));
+    if (generation.top_p < 1) processors.push(topP(generation.top_p, minTokensToKeep));
   }
   return processors;
 }

@@ -1,6 +1,7 @@
 // One sequence while it is being written: its ids, its processors, its log-probability so far.
 import type { FinishReason, Generation } from "@blip2-edge/shared/contracts/generation";
-import { createLogitsProcessors, type LogitsProcessor } from "./logits-processors.ts";
+import type { LogitsProcessor } from "./logits-processor.ts";
+import { createLogitsProcessors } from "./logits-processors.ts";
 import { finishReason } from "./stopping.ts";
 
 export interface Sequence {

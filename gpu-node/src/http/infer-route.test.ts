@@ -1,3 +1,4 @@
+import { resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import { AppError } from "@blip2-edge/shared/problem";
 import { framedType, writeFrame } from "@blip2-edge/shared/wire/frame";
 import type { CatalogModel, InferRequest } from "@blip2-edge/shared/wire/protocol";
@@ -90,12 +91,7 @@ test("a job holds what the request said and nothing else", async () => {
       partition: request.partition,
       imageId: request.image.image_id,
       texts: [null, "a b"],
-      generation: {
-        max_new_tokens: 20,
-        min_new_tokens: 0,
-        repetition_penalty: 1,
-        no_repeat_ngram_size: 0,
-      },
+      generation: resolveGeneration({}),
     },
   ]);
 });

@@ -1,13 +1,19 @@
 // The graphs of an artifact with the inputs and outputs that artifact/manifest.ts fixes.
-import type { Blip2Config } from "../checkpoint/config.ts";
+import type {
+  Blip2Config,
+  OptCheckpointConfig,
+  T5CheckpointConfig,
+  T5Config,
+} from "../checkpoint/config.ts";
 import { createGraph, type Graph } from "../onnx/graph.ts";
+import type { Value } from "../onnx/value.ts";
 import { optDecoder } from "./opt.ts";
 import { languageProjection, qformerModel } from "./q-former.ts";
+import { t5CrossCache, t5Decoder, t5Encoder } from "./t5.ts";
 import { visionModel } from "./vision.ts";
 import type { Weights } from "./weights.ts";
 
-export const partNames = ["vision", "qformer", "decoder"] as const;
-export type PartName = (typeof partNames)[number];
+export type PartName = "vision" | "qformer" | "encoder" | "decoder";
 
 function visionGraph(config: Blip2Config, weights: Weights): Graph {
   const graph = createGraph("vision");
@@ -28,7 +34,7 @@ function qformerGraph(config: Blip2Config, weights: Weights): Graph {
   return graph;
 }
 
-function decoderGraph(config: Blip2Config, weights: Weights, tiedHead: boolean): Graph {
+function optDecoderGraph(config: OptCheckpointConfig, weights: Weights, tiedHead: boolean): Graph {
   const graph = createGraph("decoder");
   const { hidden, heads, headDim, layers } = config.text;
   const cache = ["batch", heads, "past", headDim];
@@ -51,13 +57,80 @@ function decoderGraph(config: Blip2Config, weights: Weights, tiedHead: boolean):
   return graph;
 }
 
-/** All graphs; asking `weights` for every tensor they need. */
-export const blip2Graphs = (
+/** Of the cross attention, in the names of a decoder that has two caches. */
+const crossName = (layer: number, which: "key" | "value"): string =>
+  `past_key_values.${layer}.encoder.${which}`;
+
+/** One cache per decoder block, as inputs; `name` gives each its name. */
+function cacheInputs(
+  graph: Graph,
+  { decoderLayers, heads, headDim }: T5Config,
+  length: string,
+  name: (layer: number, which: "key" | "value") => string,
+) {
+  const cache = ["batch", heads, length, headDim];
+  const input = (layer: number, which: "key" | "value"): Value =>
+    graph.input(name(layer, which), "float32", cache);
+  return Array.from({ length: decoderLayers }, (_, layer) => ({
+    key: input(layer, "key"),
+    value: input(layer, "value"),
+  }));
+}
+
+function t5EncoderGraph({ text }: T5CheckpointConfig, weights: Weights): Graph {
+  const graph = createGraph("encoder");
+  const hiddenStates = t5Encoder(graph, text, weights, {
+    inputIds: graph.input("input_ids", "int64", ["batch", "tokens"]),
+    prefixEmbeds: graph.input("prefix_embeds", "float32", ["batch", "prefix", text.hidden]),
+    attentionMask: graph.input("attention_mask", "int64", ["batch", "prefix + tokens"]),
+  });
+  const cross = t5CrossCache(graph, text, weights, hiddenStates);
+  graph.output("encoder_hidden_states", hiddenStates);
+  for (const [layer, { key, value }] of cross.entries()) {
+    graph.output(crossName(layer, "key"), key);
+    graph.output(crossName(layer, "value"), value);
+  }
+  return graph;
+}
+
+function t5DecoderGraph({ text }: T5CheckpointConfig, weights: Weights, tiedHead: boolean): Graph {
+  const graph = createGraph("decoder");
+  const inputs = {
+    inputIds: graph.input("input_ids", "int64", ["batch", "tokens"]),
+    encoderAttentionMask: graph.input("encoder_attention_mask", "int64", ["batch", "source"]),
+    past: cacheInputs(
+      graph,
+      text,
+      "past",
+      (layer, which) => `past_key_values.${layer}.decoder.${which}`,
+    ),
+    cross: cacheInputs(graph, text, "source", crossName),
+  };
+  const { logits, present } = t5Decoder(graph, text, weights, inputs, tiedHead);
+  graph.output("logits", logits);
+  for (const [layer, { key, value }] of present.entries()) {
+    graph.output(`present.${layer}.decoder.key`, key);
+    graph.output(`present.${layer}.decoder.value`, value);
+  }
+  return graph;
+}
+
+/** All graphs in the order of a pass; asking `weights` for every tensor they need. */
+export function blip2Graphs(
   config: Blip2Config,
   weights: (part: PartName) => Weights,
   tiedHead: boolean,
-): Record<PartName, Graph> => ({
-  vision: visionGraph(config, weights("vision")),
-  qformer: qformerGraph(config, weights("qformer")),
-  decoder: decoderGraph(config, weights("decoder"), tiedHead),
-});
+): ReadonlyMap<PartName, Graph> {
+  const graphs = new Map<PartName, Graph>([
+    ["vision", visionGraph(config, weights("vision"))],
+    ["qformer", qformerGraph(config, weights("qformer"))],
+  ]);
+  switch (config.family) {
+    case "opt":
+      return graphs.set("decoder", optDecoderGraph(config, weights("decoder"), tiedHead));
+    case "t5":
+      return graphs
+        .set("encoder", t5EncoderGraph(config, weights("encoder")))
+        .set("decoder", t5DecoderGraph(config, weights("decoder"), tiedHead));
+  }
+}

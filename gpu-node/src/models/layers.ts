@@ -32,3 +32,15 @@ export function layerNorm(
   const scale = graph.external(weights(`${name}.weight`, dims));
   return ops.layerNorm(graph, x, scale, graph.external(weights(`${name}.bias`, dims)), epsilon);
 }
+
+/** Over the last axis, no bias. Reads `{name}.weight`. */
+export function rmsNorm(
+  graph: Graph,
+  weights: Weights,
+  name: string,
+  x: Value,
+  epsilon: number,
+): Value {
+  const scale = graph.external(weights(`${name}.weight`, [fixedDim(x.shape, -1)]));
+  return ops.rmsNorm(graph, x, scale, epsilon);
+}

@@ -4,16 +4,14 @@ import type { OptConfig } from "../checkpoint/config.ts";
 import type { Graph } from "../onnx/graph.ts";
 import * as ops from "../onnx/ops.ts";
 import { dimAt, type Value } from "../onnx/value.ts";
-import { attention, splitHeads } from "./attention.ts";
+import { attention, maskedBias, noLater, placesOf, splitHeads, visibleKeys } from "./attention.ts";
 import { layerNorm, linear } from "./layers.ts";
-import type { Weights } from "./weights.ts";
+import { lmHead, type Weights } from "./weights.ts";
 
 /** torch.nn.LayerNorm's default; OPT's configuration has no field for it. */
 const layerNormEps = 1e-5;
 /** Row of `embed_positions` that position 0 uses. */
 const positionOffset = 2;
-/** Finite, so that a row that may look at nothing gives an average and not NaN. */
-const minFloat32 = -3.4028234663852886e38;
 
 export interface OptInputs {
   /** i64 [batch, tokens] */
@@ -35,21 +33,13 @@ export interface OptOutputs {
 
 /** 0 where a query may look at a key, a very low number elsewhere: f32 [batch, 1, new, all]. */
 function causalBias(graph: Graph, mask: Value, positionIds: Value): Value {
-  const all = dimAt(mask.shape, 1);
-  const fresh = dimAt(positionIds.shape, 1);
-  const keysCount = ops.sizeOf(graph, mask, 1);
-  const newCount = ops.sizeOf(graph, positionIds, 1);
-  const keys = ops.range(graph, ops.scalar(graph, keysCount), all);
-  const queries = ops.add(
-    graph,
-    ops.range(graph, ops.scalar(graph, newCount), fresh),
-    ops.sub(graph, keysCount, newCount),
-  );
-  const causal = ops.lessOrEqual(graph, keys, ops.unsqueeze(graph, queries, [1])); // [new, all]
-  const seen = ops.greater(graph, mask, graph.constant("int64", [0], [])); // [batch, all]
-  const allowed = ops.and(graph, ops.unsqueeze(graph, seen, [1, 2]), causal);
-  const [zero, low] = [0, minFloat32].map((value) => graph.constant("float32", [value], []));
-  return ops.where(graph, allowed, zero as Value, low as Value);
+  const counts = {
+    keys: ops.sizeOf(graph, mask, 1),
+    queries: ops.sizeOf(graph, positionIds, 1),
+  };
+  const names = { keys: dimAt(mask.shape, 1), queries: dimAt(positionIds.shape, 1) };
+  const causal = noLater(graph, placesOf(graph, counts, names)); // [new, all]
+  return maskedBias(graph, ops.and(graph, visibleKeys(graph, mask), causal));
 }
 
 function block(
@@ -124,8 +114,6 @@ export function optDecoder(
   });
   const last = ops.pick(graph, x, 1, -1); // [batch, hidden]: the norm and the head of one position only
   const normed = layerNorm(graph, weights, `${name}.final_layer_norm`, last, layerNormEps);
-  const head = tiedHead
-    ? embedTokens
-    : graph.external(weights("language_model.lm_head.weight", [vocab, hidden]));
+  const head = tiedHead ? embedTokens : graph.external(weights(lmHead, [vocab, hidden]));
   return { logits: ops.gemmTransposed(graph, normed, head), present };
 }

@@ -13,3 +13,6 @@ export type Weights = (
   dims: readonly number[],
   layout?: WeightLayout,
 ) => ExternalTensor;
+
+/** The language model's head in every family, where a checkpoint has one of its own. */
+export const lmHead = "language_model.lm_head.weight";

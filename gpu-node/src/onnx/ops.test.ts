@@ -39,6 +39,16 @@ describe("inference", () => {
     expect(() => ops.gemmTransposed(graph, value("b", 4), value(7, 5))).toThrow(/Gemm/);
   });
 
+  test("element by element", () => {
+    const { graph, value } = setUp();
+    const x = value("b", "t", 4);
+    expect(ops.gelu(graph, x, "tanh").shape).toEqual(["b", "t", 4]);
+    expect(ops.rmsNorm(graph, x, value(4), 1e-6).shape).toEqual(["b", "t", 4]);
+    expect(() => ops.rmsNorm(graph, x, value(5), 1e-6)).toThrow(/do not broadcast/);
+    const ids = graph.input("places", "int64", ["q", "k"]);
+    expect(ops.clip(graph, ids, -8, 8)).toMatchObject({ type: "int64", shape: ["q", "k"] });
+  });
+
   test("reshape copies named sizes in place, infers at most one that moved, checks the rest", () => {
     const { graph, value } = setUp();
     const target = (x: ReturnType<typeof value>, shape: Shape) => {

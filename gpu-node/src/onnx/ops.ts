@@ -38,15 +38,24 @@ const binary = (op: string, result?: ElementType) => (graph: Graph, a: Value, b:
 export const add = binary("Add");
 export const sub = binary("Sub");
 export const mul = binary("Mul");
+const div = binary("Div");
+const pow = binary("Pow");
 export const and = binary("And");
 export const lessOrEqual = binary("LessOrEqual", "bool");
 export const greater = binary("Greater", "bool");
 
 export const relu = (graph: Graph, x: Value): Value => single(graph, "Relu", [x], x.type, x.shape);
 
-/** The exact form, x / 2 * (1 + erf(x / sqrt 2)). */
-export const gelu = (graph: Graph, x: Value): Value =>
-  single(graph, "Gelu", [x], x.type, x.shape, { approximate: "none" });
+/** The exact form, x / 2 * (1 + erf(x / sqrt 2)), or its approximation by tanh. */
+export const gelu = (graph: Graph, x: Value, approximate: "none" | "tanh" = "none"): Value =>
+  single(graph, "Gelu", [x], x.type, x.shape, { approximate });
+
+/** Numbers below `low` become `low`, above `high` `high`. */
+export const clip = (graph: Graph, x: Value, low: number, high: number): Value => {
+  const type = x.type === "int64" ? "int64" : "float32";
+  const bounds = [low, high].map((bound) => graph.constant(type, [bound], []));
+  return single(graph, "Clip", [x, ...bounds], x.type, x.shape);
+};
 
 export const softmax = (graph: Graph, x: Value): Value =>
   single(graph, "Softmax", [x], x.type, x.shape, { axis: -1 });
@@ -92,6 +101,26 @@ export const layerNorm = (
     axis: -1,
     epsilon: { kind: "float", value: epsilon },
   });
+
+/**
+ * x / sqrt(mean(x^2) + epsilon) * weight over the last axis. Made of operators that ONNX Runtime fuses
+ * into one; opset 21 has none of its own.
+ */
+export function rmsNorm(graph: Graph, x: Value, weight: Value, epsilon: number): Value {
+  const number = (value: number) => graph.constant("float32", [value], []);
+  const squares = pow(graph, x, number(2));
+  const mean = single(
+    graph,
+    "ReduceMean",
+    [squares, graph.constant("int64", [-1])],
+    x.type,
+    [...x.shape.slice(0, -1), 1],
+    { keepdims: 1 },
+  );
+  const shifted = add(graph, mean, number(epsilon));
+  const root = single(graph, "Sqrt", [shifted], x.type, shifted.shape);
+  return mul(graph, div(graph, x, root), weight);
+}
 
 /** [batch, c, h, w] with [out, c, k, k], stride k, no padding -> [batch, out, h / k, w / k]. */
 export function patchConvolution(graph: Graph, x: Value, weight: Value, bias: Value): Value {

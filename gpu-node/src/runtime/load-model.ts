@@ -6,13 +6,16 @@ import type { InferResult } from "@blip2-edge/shared/wire/protocol";
 import { readFile } from "node:fs/promises";
 import type { Manifest } from "../artifact/manifest.ts";
 import { openArtifact } from "../artifact/open-artifact.ts";
-import type { DecodeResult, Decoder, PromptRow } from "../generate/decoder.ts";
-import { generate } from "../generate/generate.ts";
+import type { Decoder } from "../generate/decoder.ts";
+import { generate, type GeneratedRow } from "../generate/generate.ts";
+import type { FoundSequence } from "../generate/search.ts";
 import { createPixelValues } from "../tensor/pixel-values.ts";
 import { type FloatTensor, floatTensor } from "../tensor/tensor.ts";
 import { createTokenizer, type Tokenizer } from "../tokenizers/tokenizer.ts";
-import { createOptDecoder, type OptState } from "./opt-decoder.ts";
+import { output } from "./decoder-tensors.ts";
+import { createOptDecoder } from "./opt-decoder.ts";
 import { openSession, type Session } from "./ort.ts";
+import { createT5Decoder } from "./t5-decoder.ts";
 
 export interface LoadOptions {
   /** Threads of one operator; 0 (the default) takes the physical cores. */
@@ -34,8 +37,17 @@ export interface GenerateSettings {
   readonly signal?: AbortSignal;
 }
 
+/** One generation: what to look at, what stands before the answer, how to choose its tokens. */
+export interface GenerateInput {
+  /** f32 [queries, hidden] flat. */
+  readonly projected: Float32Array;
+  /** Null is the plain caption. */
+  readonly text: string | null;
+  readonly generation: Generation;
+}
+
 export interface ModelGeneration {
-  /** In the order of the texts. */
+  /** In the order of the inputs. */
   readonly results: readonly InferResult[];
   readonly prefillMs: number;
   readonly decodeMs: number;
@@ -58,12 +70,16 @@ export interface Model {
   lookAt(rgb: Uint8Array): Promise<Features>;
   /** Ids of a text after the image: null is the plain caption, the start token alone. */
   textIds(text: string | null): number[];
-  prefill(rows: readonly PromptRow[]): Promise<DecodeResult<OptState>>;
-  decodeStep(state: OptState, ids: readonly number[]): Promise<DecodeResult<OptState>>;
   /**
-   * Greedy generation of several texts over one image, as one batch. `projected`: f32 [queries, hidden]
-   * flat. Errors: `prompt_too_long`, `invalid_request`, the signal's reason between two steps.
+   * Generates for all inputs, whatever their images and parameters, as one batch or, when their beams and
+   * samples are too many for one, as several. A result never depends on its neighbours. Errors:
+   * `prompt_too_long`, `invalid_request`, the signal's reason between two steps.
    */
+  generateBatch(
+    inputs: readonly GenerateInput[],
+    settings?: GenerateSettings,
+  ): Promise<ModelGeneration>;
+  /** generateBatch of several texts over one image under the same parameters. */
   generate(
     projected: Float32Array,
     texts: readonly (string | null)[],
@@ -100,12 +116,9 @@ export async function loadModel(artifactDir: string, options: LoadOptions = {}):
   );
 
   const sessions: Session[] = [];
-  const open = async (graph: keyof Manifest["graphs"]): Promise<Session> => {
+  const open = async (graph: { readonly file: string }): Promise<Session> => {
     signal?.throwIfAborted();
-    const session = await openSession(artifact.path(manifest.graphs[graph].file), {
-      threads,
-      provider,
-    });
+    const session = await openSession(artifact.path(graph.file), { threads, provider });
     sessions.push(session);
     return session;
   };
@@ -113,41 +126,46 @@ export async function loadModel(artifactDir: string, options: LoadOptions = {}):
     await Promise.all(sessions.map((session) => session.release()));
   };
   try {
-    const graphs = {
-      vision: await open("vision"),
-      qformer: await open("qformer"),
-      decoder: await open("decoder"),
+    const towers = {
+      vision: await open(manifest.graphs.vision),
+      qformer: await open(manifest.graphs.qformer),
     };
-    return assemble(manifest, tokenizer, graphs, close);
+    const decoder = await openDecoder(manifest, open);
+    return assemble(manifest, tokenizer, towers, decoder, close);
   } catch (error) {
     await close();
     throw error;
   }
 }
 
+async function openDecoder(
+  manifest: Manifest,
+  open: (graph: { readonly file: string }) => Promise<Session>,
+): Promise<Decoder<unknown>> {
+  switch (manifest.family) {
+    case "opt":
+      return createOptDecoder(await open(manifest.graphs.decoder), manifest);
+    case "t5": {
+      const encoder = await open(manifest.graphs.encoder);
+      return createT5Decoder({ encoder, decoder: await open(manifest.graphs.decoder) }, manifest);
+    }
+  }
+}
+
 function assemble(
   manifest: Manifest,
   tokenizer: Tokenizer,
-  graphs: Readonly<Record<keyof Manifest["graphs"], Session>>,
+  towers: Readonly<Record<"vision" | "qformer", Session>>,
+  decoder: Decoder<unknown>,
   close: () => Promise<void>,
 ): Model {
   const { qformer, tokens } = manifest;
   const pixelValues = createPixelValues(manifest.image);
-  const decoder: Decoder<OptState> = createOptDecoder(graphs.decoder, {
-    layers: manifest.decoder.layers,
-    heads: manifest.decoder.heads,
-    headDim: manifest.decoder.head_dim,
-    hidden: manifest.decoder.hidden,
-    vocab: manifest.decoder.vocab,
-    context: manifest.decoder.context,
-    prefixTokens: qformer.queries,
-    padId: tokens.pad,
-  });
 
   const vision = async (input: FloatTensor): Promise<FloatTensor> =>
-    output(await graphs.vision.run({ pixel_values: input }), "image_embeds");
+    output(await towers.vision.run({ pixel_values: input }), "image_embeds");
   const features = async (imageEmbeds: FloatTensor): Promise<Features> => {
-    const outputs = await graphs.qformer.run({ image_embeds: imageEmbeds });
+    const outputs = await towers.qformer.run({ image_embeds: imageEmbeds });
     return {
       queryOutput: output(outputs, "query_output"),
       projected: output(outputs, "projected"),
@@ -155,6 +173,38 @@ function assemble(
   };
   const textIds = (text: string | null): number[] =>
     text === null ? [tokens.bos] : tokenizer.encode(text);
+
+  const generateTogether = async (
+    inputs: readonly GenerateInput[],
+    { signal }: GenerateSettings,
+  ): Promise<ModelGeneration> => {
+    const rows = inputs.map(({ projected, text, generation }) => ({
+      prefix: projected,
+      textIds: textIds(text),
+      generation,
+    }));
+    const generated = await generate(decoder, rows, {
+      endIds: tokens.eos,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    const results = generated.rows.map((row, index) =>
+      resultOf(tokenizer, row, {
+        image_tokens: qformer.queries,
+        prompt_tokens: rows[index]?.textIds.length ?? 0,
+        completion_tokens: row.sequences.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0),
+      }),
+    );
+    return { results, prefillMs: generated.prefillMs, decodeMs: generated.decodeMs };
+  };
+  const generateBatch: Model["generateBatch"] = async (inputs, settings = {}) => {
+    const parts: ModelGeneration[] = [];
+    for (const part of splitByRows(inputs)) parts.push(await generateTogether(part, settings));
+    return {
+      results: parts.flatMap(({ results }) => results),
+      prefillMs: parts.reduce((sum, { prefillMs }) => sum + prefillMs, 0),
+      decodeMs: parts.reduce((sum, { decodeMs }) => sum + decodeMs, 0),
+    };
+  };
 
   return {
     manifest,
@@ -164,36 +214,12 @@ function assemble(
     features,
     lookAt: async (rgb) => features(await vision(pixelValues(rgb))),
     textIds,
-    prefill: decoder.prefill,
-    decodeStep: decoder.decodeStep,
-    async generate(projected, texts, generation, { signal } = {}) {
-      const rows = texts.map((text) => ({
-        prefix: projected,
-        prefixTokens: qformer.queries,
-        placeholderId: tokens.image,
-        textIds: textIds(text),
-        generation,
-      }));
-      const generated = await generate(decoder, rows, {
-        endIds: tokens.eos,
-        ...(signal === undefined ? {} : { signal }),
-      });
-      return {
-        results: generated.rows.map((row, index) => ({
-          text: tokenizer.decode(row.tokenIds),
-          token_ids: [...row.tokenIds],
-          finish_reason: row.finishReason,
-          log_prob: row.logProb,
-          usage: {
-            image_tokens: qformer.queries,
-            prompt_tokens: rows[index]?.textIds.length ?? 0,
-            completion_tokens: row.tokenIds.length,
-          },
-        })),
-        prefillMs: generated.prefillMs,
-        decodeMs: generated.decodeMs,
-      };
-    },
+    generateBatch,
+    generate: (projected, texts, generation, settings) =>
+      generateBatch(
+        texts.map((text) => ({ projected, text, generation })),
+        settings,
+      ),
     async trace(rgb, text) {
       const pixel_values = pixelValues(rgb);
       const image_embeds = await vision(pixel_values);
@@ -213,10 +239,40 @@ function assemble(
   };
 }
 
-function output(outputs: Readonly<Record<string, FloatTensor>>, name: string): FloatTensor {
-  const tensor = outputs[name];
-  if (tensor === undefined) {
-    throw new AppError("artifact_invalid", `A graph of the artifact lacks the output ${name}.`);
+/** Rows of one decode batch at most: 64 sequences' keys and values are held at a time. */
+const maxDecodeRows = 64;
+
+/** Cuts the inputs, in their order, where their beams or samples would be more than a batch holds. */
+function splitByRows(inputs: readonly GenerateInput[]): GenerateInput[][] {
+  const parts: GenerateInput[][] = [[]];
+  let rows = 0;
+  for (const input of inputs) {
+    const width = Math.max(input.generation.num_beams, input.generation.num_return_sequences);
+    if (rows > 0 && rows + width > maxDecodeRows) {
+      parts.push([]);
+      rows = 0;
+    }
+    parts.at(-1)?.push(input);
+    rows += width;
   }
-  return tensor;
+  return parts;
+}
+
+function resultOf(
+  tokenizer: Tokenizer,
+  { sequences, notes }: GeneratedRow,
+  usage: InferResult["usage"],
+): InferResult {
+  const said = ({ tokenIds, finishReason, logProb }: FoundSequence) => ({
+    text: tokenizer.decode(tokenIds),
+    token_ids: [...tokenIds],
+    finish_reason: finishReason,
+    log_prob: logProb,
+  });
+  return {
+    ...said(sequences[0]),
+    usage,
+    ...(sequences.length === 1 ? {} : { sequences: sequences.map(said) }),
+    ...(notes.length === 0 ? {} : { notes: [...notes] }),
+  };
 }

@@ -1,42 +1,46 @@
 // The OPT decoder graph behind generate/decoder: batches prompts of unequal length by left padding, and
 // carries keys, values, mask and positions from step to step. The pads stand between the image block
 // and the text, as the reference's processor puts them; mask and positions make them harmless.
+import type { OptManifest } from "../artifact/manifest.ts";
+import { checkContext } from "../generate/context-limit.ts";
 import type { Decoder, PromptRow } from "../generate/decoder.ts";
-import { type FloatTensor, floatTensor, intTensor, selectRows } from "../tensor/tensor.ts";
+import {
+  type FloatTensor,
+  floatTensor,
+  idTensor,
+  intTensor,
+  selectItems,
+} from "../tensor/tensor.ts";
+import {
+  type Cache,
+  cacheNames,
+  emptyCache,
+  output,
+  prefixTensor,
+  presentName,
+  readCache,
+  selectCacheRows,
+} from "./decoder-tensors.ts";
 import type { Session } from "./ort.ts";
-
-export interface OptDecoderShape {
-  readonly layers: number;
-  readonly heads: number;
-  readonly headDim: number;
-  readonly hidden: number;
-  readonly vocab: number;
-  readonly context: number;
-  readonly prefixTokens: number;
-  readonly padId: number;
-}
 
 /** Everything between two steps; rows of all parts are in one order. */
 export interface OptState {
   /** Named as the graph's inputs; each f32 [rows, heads, past, headDim]. */
-  readonly past: Readonly<Record<string, FloatTensor>>;
+  readonly past: Cache;
   /** Per row: 1 where a real position stands, 0 at a pad. Length past. */
   readonly masks: readonly (readonly bigint[])[];
   /** Per row: real positions so far, which is the next position id. */
   readonly lengths: readonly number[];
 }
 
-const pastNames = (layers: number): string[] =>
-  Array.from({ length: layers }, (_, layer) => layer).flatMap((layer) => [
-    `past_key_values.${layer}.key`,
-    `past_key_values.${layer}.value`,
-  ]);
-
-/** past_key_values.0.key -> present.0.key */
-const presentName = (past: string): string => past.replace("past_key_values", "present");
+/** What of the manifest describes the decoder. */
+export type OptDecoderShape = Pick<OptManifest, "decoder" | "qformer" | "tokens">;
 
 export function createOptDecoder(session: Session, shape: OptDecoderShape): Decoder<OptState> {
-  const names = pastNames(shape.layers);
+  const { layers, heads, head_dim: headDim, hidden, vocab, context } = shape.decoder;
+  const { queries: prefixTokens } = shape.qformer;
+  const names = cacheNames(layers);
+  const placeholders = Array.from({ length: prefixTokens }, () => shape.tokens.image);
 
   const run = async (
     prefix: FloatTensor,
@@ -44,41 +48,36 @@ export function createOptDecoder(session: Session, shape: OptDecoderShape): Deco
     positions: readonly (readonly number[])[],
     state: OptState,
   ) => {
-    const rows = ids.length;
-    const tokens = ids[0]?.length ?? 0;
-    const steps = positions[0]?.length ?? 0;
     const total = state.masks[0]?.length ?? 0;
     const outputs = await session.run({
       ...state.past,
-      input_ids: intTensor(BigInt64Array.from(ids.flat(), BigInt), [rows, tokens]),
+      input_ids: idTensor(ids),
       prefix_embeds: prefix,
-      attention_mask: intTensor(BigInt64Array.from(state.masks.flat()), [rows, total]),
-      position_ids: intTensor(BigInt64Array.from(positions.flat(), BigInt), [rows, steps]),
+      attention_mask: intTensor(BigInt64Array.from(state.masks.flat()), [ids.length, total]),
+      position_ids: idTensor(positions),
     });
-    const output = (name: string): FloatTensor => {
-      const tensor = outputs[name];
-      if (tensor === undefined) throw new Error(`the decoder graph has no output ${name}`);
-      return tensor;
-    };
-    const past = Object.fromEntries(names.map((name) => [name, output(presentName(name))]));
     return {
-      logits: output("logits").data, // [rows, vocab]
-      state: { past, masks: state.masks, lengths: state.lengths },
+      logits: output(outputs, "logits").data, // [rows, vocab]
+      state: { ...state, past: readCache(outputs, names, presentName) },
     };
   };
 
   return {
-    vocab: shape.vocab,
-    context: shape.context,
+    vocab,
+    promptIds: (row) => [...placeholders, ...row.textIds],
+    checkContext: (row, maxNewTokens) =>
+      checkContext({
+        imageTokens: prefixTokens,
+        textTokens: row.textIds.length,
+        maxNewTokens,
+        context,
+      }),
 
     async prefill(rows: readonly PromptRow[]) {
-      const { prefixTokens, hidden } = shape;
       const textLength = Math.max(...rows.map((row) => row.textIds.length));
-      const prefix = new Float32Array(rows.length * prefixTokens * hidden);
-      rows.forEach((row, index) => prefix.set(row.prefix, index * prefixTokens * hidden));
       const pads = rows.map((row) => textLength - row.textIds.length);
       const ids = rows.map((row, index) => [
-        ...Array.from({ length: pads[index] ?? 0 }, () => shape.padId),
+        ...Array.from({ length: pads[index] ?? 0 }, () => shape.tokens.pad),
         ...row.textIds,
       ]);
       const masks = pads.map((pad) =>
@@ -92,9 +91,8 @@ export function createOptDecoder(session: Session, shape: OptDecoderShape): Deco
           at < prefixTokens ? at : Math.max(at - pad, 0),
         ),
       );
-      const empty = floatTensor(new Float32Array(0), [rows.length, shape.heads, 0, shape.headDim]);
-      return run(floatTensor(prefix, [rows.length, prefixTokens, hidden]), ids, positions, {
-        past: Object.fromEntries(names.map((name) => [name, empty])),
+      return run(prefixTensor(rows, prefixTokens, hidden), ids, positions, {
+        past: emptyCache(names, { rows: rows.length, heads, headDim }),
         masks,
         lengths: rows.map((row) => prefixTokens + row.textIds.length),
       });
@@ -102,7 +100,7 @@ export function createOptDecoder(session: Session, shape: OptDecoderShape): Deco
 
     decodeStep: (state, ids) =>
       run(
-        floatTensor(new Float32Array(0), [ids.length, 0, shape.hidden]),
+        floatTensor(new Float32Array(0), [ids.length, 0, hidden]),
         ids.map((id) => [id]),
         state.lengths.map((length) => [length]),
         {
@@ -112,20 +110,10 @@ export function createOptDecoder(session: Session, shape: OptDecoderShape): Deco
         },
       ),
 
-    selectRows(state, chosen) {
-      const pick = <T>(items: readonly T[]): T[] =>
-        chosen.map((row) => {
-          const item = items[row];
-          if (item === undefined) throw new RangeError(`row ${row} of ${items.length}`);
-          return item;
-        });
-      return {
-        past: Object.fromEntries(
-          Object.entries(state.past).map(([name, tensor]) => [name, selectRows(tensor, chosen)]),
-        ),
-        masks: pick(state.masks),
-        lengths: pick(state.lengths),
-      };
-    },
+    selectRows: (state, chosen) => ({
+      past: selectCacheRows(state.past, chosen),
+      masks: selectItems(state.masks, chosen),
+      lengths: selectItems(state.lengths, chosen),
+    }),
   };
 }

@@ -49,3 +49,15 @@ export function selectRows(tensor: FloatTensor, chosen: readonly number[]): Floa
   });
   return { type: "float32", dims: [chosen.length, ...rest], data };
 }
+
+/** As `selectRows`, for anything that is kept per row. */
+export const selectItems = <T>(items: readonly T[], chosen: readonly number[]): T[] =>
+  chosen.map((row) => {
+    const item = items[row];
+    if (item === undefined) throw new RangeError(`row ${row} of ${items.length}`);
+    return item;
+  });
+
+/** Rows of ids, all of one length, as int64 [rows, length]. */
+export const idTensor = (rows: readonly (readonly number[])[]): IntTensor =>
+  intTensor(BigInt64Array.from(rows.flat(), BigInt), [rows.length, rows[0]?.length ?? 0]);

@@ -1,6 +1,12 @@
 // POST /v1/caption and GET /v1/caption: what goes in and what comes out.
 import { z } from "zod";
-import { finishReasonSchema, generationFields, usageSchema } from "./generation.ts";
+import {
+  finishReasonSchema,
+  generationFields,
+  moreOfAnswer,
+  refuseCombinations,
+  usageSchema,
+} from "./generation.ts";
 import { imageIdSchema, imageInputSchema, imageUrlSchema } from "./image.ts";
 
 /** Prompts and questions are bounded here; whether they fit the model's context the node decides. */
@@ -12,30 +18,51 @@ export const modelNameSchema = z
     "must be the name of a model, such as blip2-opt-2.7b",
   );
 
-/** The request without its picture: the part `request` of a multipart body. */
-export const captionOptionsSchema = z.strictObject({
+const captionFields = {
   prompt: z.string().min(1).max(maxTextCharacters).optional(),
   model: modelNameSchema.optional(),
   ...generationFields,
-});
-export const captionRequestSchema = captionOptionsSchema.extend({ image: imageInputSchema });
+} as const;
+
+/** The request without its picture: the part `request` of a multipart body. */
+export const captionOptionsSchema = z.strictObject(captionFields).superRefine(refuseCombinations);
+export const captionRequestSchema = z
+  .strictObject({ ...captionFields, image: imageInputSchema })
+  .superRefine(refuseCombinations);
 export type CaptionOptions = z.infer<typeof captionOptionsSchema>;
 export type CaptionRequest = z.infer<typeof captionRequestSchema>;
 
-/** Numbers arrive as text in a query; what is not a plain number is left for the schema to refuse. */
-const asNumber = (value: unknown): unknown =>
-  typeof value === "string" && /^-?\d{1,15}(\.\d{1,15})?$/.test(value) ? Number(value) : value;
+/** All arrives as text in a query; what is neither a plain number nor a truth is left to be refused. */
+function asPlain(value: unknown): unknown {
+  if (value === "true" || value === "false") return value === "true";
+  return typeof value === "string" && /^-?\d{1,15}(\.\d{1,15})?$/.test(value)
+    ? Number(value)
+    : value;
+}
 
 /** GET /v1/caption: the fields as a query, the picture by its URL. */
-export const captionQuerySchema = z.strictObject({
-  url: imageUrlSchema,
-  prompt: captionOptionsSchema.shape.prompt,
-  model: captionOptionsSchema.shape.model,
-  max_new_tokens: z.preprocess(asNumber, generationFields.max_new_tokens),
-  min_new_tokens: z.preprocess(asNumber, generationFields.min_new_tokens),
-  repetition_penalty: z.preprocess(asNumber, generationFields.repetition_penalty),
-  no_repeat_ngram_size: z.preprocess(asNumber, generationFields.no_repeat_ngram_size),
-});
+export const captionQuerySchema = z
+  .strictObject({
+    url: imageUrlSchema,
+    prompt: captionFields.prompt,
+    model: captionFields.model,
+    max_new_tokens: z.preprocess(asPlain, generationFields.max_new_tokens),
+    min_new_tokens: z.preprocess(asPlain, generationFields.min_new_tokens),
+    max_length: z.preprocess(asPlain, generationFields.max_length),
+    min_length: z.preprocess(asPlain, generationFields.min_length),
+    num_beams: z.preprocess(asPlain, generationFields.num_beams),
+    length_penalty: z.preprocess(asPlain, generationFields.length_penalty),
+    early_stopping: z.preprocess(asPlain, generationFields.early_stopping),
+    repetition_penalty: z.preprocess(asPlain, generationFields.repetition_penalty),
+    no_repeat_ngram_size: z.preprocess(asPlain, generationFields.no_repeat_ngram_size),
+    do_sample: z.preprocess(asPlain, generationFields.do_sample),
+    temperature: z.preprocess(asPlain, generationFields.temperature),
+    top_k: z.preprocess(asPlain, generationFields.top_k),
+    top_p: z.preprocess(asPlain, generationFields.top_p),
+    num_return_sequences: z.preprocess(asPlain, generationFields.num_return_sequences),
+    seed: z.preprocess(asPlain, generationFields.seed),
+  })
+  .superRefine(refuseCombinations);
 export type CaptionQuery = z.infer<typeof captionQuerySchema>;
 
 /** Read leniently, as every answer is: a later Worker may say more. */
@@ -48,5 +75,6 @@ export const captionResponseSchema = z.object({
   log_prob: z.number(),
   finish_reason: finishReasonSchema,
   usage: usageSchema,
+  ...moreOfAnswer,
 });
 export type CaptionResponse = z.infer<typeof captionResponseSchema>;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { AppError } from "../problem.ts";
+import { generationFields } from "./generation.ts";
 import { captionQuerySchema, captionRequestSchema } from "./caption.ts";
 import { parseOrRefuse, queryFields } from "./refuse.ts";
 import { vqaOptionsSchema, vqaRequestSchema } from "./vqa.ts";
@@ -74,6 +75,18 @@ describe("faults in the caller's words", () => {
       captionRequestSchema,
       { image, repetition_penalty: 0 },
       "`repetition_penalty` must be more than 0.",
+    ],
+    [
+      "not one of three words",
+      captionRequestSchema,
+      { image, early_stopping: "soon" },
+      '`early_stopping` must be true, false or "never".',
+    ],
+    [
+      "several greedy texts",
+      vqaRequestSchema,
+      { image, question: "what?", num_return_sequences: 2 },
+      "`num_return_sequences` must be 1 in greedy decoding; set `num_beams` or `do_sample` for more.",
     ],
     [
       "no model name",
@@ -155,6 +168,23 @@ describe("a query", () => {
       max_new_tokens: 5,
       repetition_penalty: 1.5,
     });
+  });
+
+  test("has every generation field, truths as words", () => {
+    const query = {
+      ...{ max_length: "60", min_length: "40", num_beams: "3", length_penalty: "-0.5" },
+      ...{ early_stopping: "never", do_sample: "true", temperature: "0.7", top_k: "5" },
+      ...{ top_p: "0.9", num_return_sequences: "2", seed: "7", min_new_tokens: "1" },
+      ...{ no_repeat_ngram_size: "2", max_new_tokens: "9", repetition_penalty: "1.5" },
+    };
+    expect(Object.keys(query).toSorted()).toEqual(Object.keys(generationFields).toSorted());
+    const { url: _, ...read } = parse(`url=a&${new URLSearchParams(query).toString()}`);
+    expect(read).toEqual({
+      ...Object.fromEntries(Object.entries(query).map(([name, text]) => [name, Number(text)])),
+      early_stopping: "never",
+      do_sample: true,
+    });
+    expect(parse("url=a&early_stopping=false")).toEqual({ url: "a", early_stopping: false });
   });
 
   test("is refused when something in it is not right", () => {

@@ -1,7 +1,13 @@
 // POST /v1/vqa: one question or several about one picture.
 import { z } from "zod";
 import { maxTextCharacters, modelNameSchema } from "./caption.ts";
-import { finishReasonSchema, generationFields, usageSchema } from "./generation.ts";
+import {
+  finishReasonSchema,
+  generationFields,
+  moreOfAnswer,
+  refuseCombinations,
+  usageSchema,
+} from "./generation.ts";
 import { imageIdSchema, imageInputSchema } from "./image.ts";
 
 export const maxQuestions = 16;
@@ -31,10 +37,14 @@ const oneFormMessage = {
 };
 
 /** The request without its picture: the part `request` of a multipart body. */
-export const vqaOptionsSchema = z.strictObject(vqaFields).refine(oneForm, oneFormMessage);
+export const vqaOptionsSchema = z
+  .strictObject(vqaFields)
+  .refine(oneForm, oneFormMessage)
+  .superRefine(refuseCombinations);
 export const vqaRequestSchema = z
   .strictObject({ ...vqaFields, image: imageInputSchema })
-  .refine(oneForm, oneFormMessage);
+  .refine(oneForm, oneFormMessage)
+  .superRefine(refuseCombinations);
 export type VqaOptions = z.infer<typeof vqaOptionsSchema>;
 export type VqaRequest = z.infer<typeof vqaRequestSchema>;
 
@@ -44,6 +54,7 @@ export const answerSchema = z.object({
   log_prob: z.number(),
   finish_reason: finishReasonSchema,
   usage: usageSchema,
+  ...moreOfAnswer,
 });
 export type Answer = z.infer<typeof answerSchema>;
 

@@ -26,6 +26,13 @@ describe("version 1 still reads", () => {
     expect(catalogSchema.parse(golden.catalog)).toEqual(golden.catalog);
   });
 
+  test("a catalogue of another family", () => {
+    const models = golden.catalog.models.map((model) => ({ ...model, family: "t5" }));
+    expect(catalogSchema.parse({ models })).toEqual({ models });
+    const unknown = models.map((model) => ({ ...model, family: "t6" }));
+    expect(catalogSchema.safeParse({ models: unknown }).success).toBe(false);
+  });
+
   test("a request's unknown field is refused, an answer's is passed over", () => {
     const surprised = (message: object) => ({ ...message, surprise: 1 });
     expect(inferRequestSchema.safeParse(surprised(golden.infer_request)).success).toBe(false);

@@ -2,7 +2,13 @@
 // version must still read them. Images travel as canonical pixels only, never as files.
 // Requests are strict; answers are read leniently, so that a newer node may say more.
 import { z } from "zod";
-import { finishReasonSchema, generationSchema, usageSchema } from "../contracts/generation.ts";
+import {
+  finishReasonSchema,
+  generationSchema,
+  moreOfAnswer,
+  returnedSequenceSchema,
+  usageSchema,
+} from "../contracts/generation.ts";
 import { imageIdSchema } from "../contracts/image.ts";
 
 /** Sent by both sides as the header `Blip2-Protocol`. */
@@ -41,6 +47,9 @@ export const inferResultSchema = z.object({
   finish_reason: finishReasonSchema,
   log_prob: z.number(),
   usage: usageSchema,
+  /** All sequences, best first, of which the fields above are the first; absent when one was asked for. */
+  sequences: z.array(returnedSequenceSchema.extend({ token_ids: z.array(z.int()) })).optional(),
+  notes: moreOfAnswer.notes,
 });
 export type InferResult = z.infer<typeof inferResultSchema>;
 
@@ -58,7 +67,7 @@ export type InferResponse = z.infer<typeof inferResponseSchema>;
 export const catalogModelSchema = z.object({
   model: z.string(),
   model_revision: modelRevisionSchema,
-  family: z.enum(["opt"]),
+  family: z.enum(["opt", "t5"]),
   /** Side of the model's square input in pixels. */
   image_size: z.int(),
   abilities: z.array(z.enum(["caption", "vqa"])),
