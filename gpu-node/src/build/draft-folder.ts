@@ -1,29 +1,11 @@
 // A folder that appears under its name complete or not at all: written beside it, renamed at the end,
-// removed when anything fails. Says in the user's words why a disk refuses.
+// removed when anything fails.
 import { randomBytes } from "node:crypto";
 import { mkdir, rename, rm, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AppError } from "@blip2-edge/shared/problem";
+import { explainDiskError } from "../disk/explain-disk-error.ts";
 import { formatBytes } from "./progress.ts";
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOSPC: "the disk is full",
-  EDQUOT: "the disk quota is used up",
-  EACCES: "permission denied",
-  EPERM: "permission denied",
-  EROFS: "the file system is read-only",
-  ENOTDIR: "a part of the path is a file",
-  EEXIST: "something else was written there meanwhile",
-  ENOTEMPTY: "something else was written there meanwhile",
-};
-
-/** System errors about the target become `usage`; all others stay as they are. */
-function explain(error: unknown, out: string): unknown {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const reason = Object.hasOwn(reasons, code) ? reasons[code] : undefined;
-  if (error instanceof AppError || reason === undefined) return error;
-  return new AppError("usage", `${out} cannot be written: ${reason}.`, { cause: error });
-}
 
 async function checkSpace(folder: string, neededBytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
@@ -57,6 +39,6 @@ export async function writeFolder<T>(
     return result;
   } catch (error) {
     await rm(draft, { recursive: true, force: true });
-    throw explain(error, out);
+    throw explainDiskError(error, out);
   }
 }

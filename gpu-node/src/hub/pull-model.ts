@@ -3,6 +3,7 @@
 import { mkdir, readFile, statfs } from "node:fs/promises";
 import { setTimeout } from "node:timers/promises";
 import { AppError } from "@blip2-edge/shared/problem";
+import { explainDiskError } from "../disk/explain-disk-error.ts";
 import { type CacheLayout, openCacheLayout, type Snapshot } from "./cache-layout.ts";
 import { downloadBlob } from "./download-blob.ts";
 import { askFileFacts, type FileFacts, type HubAccess } from "./file-facts.ts";
@@ -56,28 +57,6 @@ async function mapBounded<T, R>(items: readonly T[], work: (item: T) => Promise<
     results.push(...(await Promise.all(items.slice(at, at + maxAtOnce).map(work))));
   }
   return results;
-}
-
-const diskReasons: Readonly<Record<string, string>> = {
-  ENOSPC: "the disk is full",
-  EDQUOT: "the disk quota is used up",
-  EACCES: "permission denied",
-  EPERM: "permission denied",
-  EROFS: "the file system is read-only",
-  ENOTDIR: "a part of the path is a file",
-};
-
-function explainDisk(error: unknown, folder: string): unknown {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const reason = Object.hasOwn(diskReasons, code) ? diskReasons[code] : undefined;
-  if (error instanceof AppError || reason === undefined) return error;
-  return new AppError(
-    "usage",
-    `${folder} cannot be written: ${reason}. HF_HUB_CACHE names another.`,
-    {
-      cause: error,
-    },
-  );
 }
 
 /** The run of one pull: what it asks, where it writes, how far it is. */
@@ -266,6 +245,6 @@ export async function pullModel(options: PullOptions): Promise<Snapshot> {
     }
     return await pullWhole(options, layout, config);
   } catch (error) {
-    throw explainDisk(error, layout.folder);
+    throw explainDiskError(error, layout.folder, "HF_HUB_CACHE names another.");
   }
 }
