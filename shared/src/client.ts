@@ -5,6 +5,7 @@ import type { CaptionOptions, CaptionQuery, CaptionResponse } from "./contracts/
 import type { ImageInput } from "./contracts/image.ts";
 import type { ModelList } from "./contracts/models.ts";
 import type { VqaOptions, VqaResponse } from "./contracts/vqa.ts";
+import { readBounded } from "./read-bounded.ts";
 import { AppError, fromProblem } from "./problem.ts";
 import { type Route, type RouteId, type RouteResponse, routes } from "./routes.ts";
 
@@ -104,22 +105,9 @@ function bodyOf({ image, ...fields }: { readonly image: ClientImage }): Body {
 }
 
 async function readText(response: Response, maxBytes: number): Promise<string> {
-  const reader = response.body?.getReader();
-  if (reader === undefined) return "";
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    bytes += value.length;
-    if (bytes > maxBytes) {
-      await reader.cancel();
-      throw new AppError("api_unexpected", `The API's answer is longer than ${maxBytes} bytes.`);
-    }
-    text += decoder.decode(value, { stream: true });
-  }
-  return text + decoder.decode();
+  const read = await readBounded(response.body, maxBytes);
+  if (read.ok) return new TextDecoder().decode(read.bytes);
+  throw new AppError("api_unexpected", `The API's answer is longer than ${maxBytes} bytes.`);
 }
 
 function readAnswer(status: number, text: string, schema: z.ZodType): unknown {

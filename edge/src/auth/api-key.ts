@@ -2,6 +2,7 @@
 // The prefix and the checksum let a scanner recognise a leaked key and let the Worker drop a typing
 // error before any lookup. Only SHA-256 of the whole key is ever stored: the secret carries 190 bits,
 // so there is nothing that a slow hash would protect.
+import { sha256Hex } from "@blip2-edge/shared/hex";
 
 const apiKeyPrefix = "b2e";
 const idLength = 12;
@@ -53,13 +54,8 @@ function checksum(text: string): string {
   return digits;
 }
 
-const hex = (bytes: ArrayBuffer): string =>
-  Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
-
 /** SHA-256 over the whole key, hex: what the table holds. */
-export async function hashApiKey(key: string): Promise<string> {
-  return hex(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key)));
-}
+export const hashApiKey = (key: string): Promise<string> => sha256Hex(key);
 
 export async function createApiKey(randomBytes: RandomBytes = cryptoRandom): Promise<NewApiKey> {
   const id = randomDigits(idLength, randomBytes);
@@ -84,13 +80,4 @@ export async function keyIdOf(key: string): Promise<{ id: string; prefix: string
   if (parsed !== undefined) return { id: parsed.id, prefix: `${apiKeyPrefix}_${parsed.id}` };
   const id = `x${(await hashApiKey(`id:${key}`)).slice(0, 16)}`;
   return { id, prefix: id };
-}
-
-/** Compares two hex digests of equal length without an early end. */
-export function equalDigests(a: string, b: string): boolean {
-  let difference = a.length ^ b.length;
-  for (let index = 0; index < Math.min(a.length, b.length); index++) {
-    difference |= a.charCodeAt(index) ^ b.charCodeAt(index);
-  }
-  return difference === 0;
 }

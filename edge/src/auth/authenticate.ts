@@ -1,7 +1,8 @@
 // From the Authorization header to a caller. Outside there is one vague refusal; the log learns which.
 // An unknown id costs the same work as a wrong secret: a hash and a comparison.
+import { equalTexts } from "@blip2-edge/shared/equal-texts";
 import { AppError } from "@blip2-edge/shared/problem";
-import { equalDigests, hashApiKey, keyIdOf, maxKeyCharacters, parseApiKey } from "./api-key.ts";
+import { hashApiKey, keyIdOf, maxKeyCharacters, parseApiKey } from "./api-key.ts";
 import type { FindKey } from "./key-store.ts";
 
 export interface Caller {
@@ -38,7 +39,7 @@ export function authenticator(options: AuthenticatorOptions): Authenticate {
 
     const { id } = await keyIdOf(key);
     const [record, hash] = [await findKey(id), await hashApiKey(key)];
-    const matches = equalDigests(hash, record?.secret_hash ?? nobodysHash);
+    const matches = equalTexts(hash, record?.secret_hash ?? nobodysHash);
     if (record === undefined) throw wrongKey("unknown id");
     if (!matches) throw wrongKey(`wrong secret for ${id}`);
     if (record.revoked_at !== null) throw wrongKey(`revoked: ${id}`);

@@ -1,5 +1,5 @@
 // What an answer says about itself: a strong ETag over its body, and where it came from (RFC 9211).
-import { sha256Hex } from "./canonical-json.ts";
+import { sha256Hex } from "@blip2-edge/shared/hex";
 
 /** `bypass`: what is drawn anew each time is neither looked for nor kept. */
 export type CacheOutcome = "hit" | "miss" | "partial" | "bypass";

@@ -3,10 +3,11 @@
 // miss, never a failure of the request.
 import { moreOfAnswer } from "@blip2-edge/shared/contracts/generation";
 import type { ImageId } from "@blip2-edge/shared/contracts/image";
+import { sha256Hex } from "@blip2-edge/shared/hex";
 import { inferResultSchema } from "@blip2-edge/shared/wire/protocol";
 import type { z } from "zod";
 import type { Partition } from "../partition.ts";
-import { canonicalJson, sha256Hex } from "./canonical-json.ts";
+import { canonicalJson } from "./canonical-json.ts";
 
 /** What is kept of an inference: all that an answer needs, nothing about who asked. */
 export const storedResultSchema = inferResultSchema

@@ -2,7 +2,7 @@
 // judged anew; bytes and time are bounded while streaming. What the file is, its bytes tell later:
 // Content-Type is not believed. The caller learns little, the log learns why.
 import { AppError } from "@blip2-edge/shared/problem";
-import { readBounded } from "../read-bounded.ts";
+import { readBounded } from "@blip2-edge/shared/read-bounded";
 import { checkUrl, type UrlPolicy } from "./url-guard.ts";
 
 /** `fetch`, or the `fetch` of a service binding. */

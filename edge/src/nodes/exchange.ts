@@ -2,7 +2,7 @@
 // AppError that the public may see. What a node says about itself stays in the log.
 import { AppError, fromProblem, type ProblemCode } from "@blip2-edge/shared/problem";
 import { protocolHeader, protocolVersion } from "@blip2-edge/shared/wire/protocol";
-import { readBounded } from "../read-bounded.ts";
+import { readBounded } from "@blip2-edge/shared/read-bounded";
 
 /** `fetch`, or the `fetch` of a service binding. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;

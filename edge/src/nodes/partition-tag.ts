@@ -1,4 +1,5 @@
 // What a node learns of a partition: a tag that groups features and names nobody.
+import { toHex } from "@blip2-edge/shared/hex";
 import type { Partition } from "../partition.ts";
 
 export type PartitionTag = (partition: Partition) => Promise<string>;
@@ -19,8 +20,6 @@ export function partitionTag(secret: string): PartitionTag {
       key,
       text.encode(`blip2-edge/partition/v1\0${partition}`),
     );
-    return Array.from(new Uint8Array(mac, 0, 16), (byte) =>
-      byte.toString(16).padStart(2, "0"),
-    ).join("");
+    return toHex(new Uint8Array(mac, 0, 16));
   };
 }

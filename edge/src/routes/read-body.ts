@@ -2,7 +2,7 @@
 // it into fields: a JSON object, or multipart/form-data with the file `image` and the JSON `request`.
 import { invalidRequest } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
-import { readBounded } from "../read-bounded.ts";
+import { readBounded } from "@blip2-edge/shared/read-bounded";
 
 export interface BodyLimits {
   readonly maxBytes: number;

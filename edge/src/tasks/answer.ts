@@ -1,14 +1,11 @@
 // Answers: one question or several about one picture. Each question is cached by itself, and a node is
 // asked only for those that are missing.
+import { applyTemplate } from "@blip2-edge/shared/contracts/question-template";
 import type { Answer, VqaOptions, VqaResponse } from "@blip2-edge/shared/contracts/vqa";
 import type { AuthenticatedContext } from "../context.ts";
 import type { Answered } from "./caption.ts";
 import { generate, moreOf, type Rooms } from "./generate.ts";
 import type { PictureSource } from "./open-picture.ts";
-
-/** Puts the question where the template has `{}`. No pattern: `$&` in a question stays `$&`. */
-const applyTemplate = (template: string, question: string): string =>
-  template.split("{}").join(question);
 
 export async function answer(
   rooms: Rooms,

@@ -1,4 +1,5 @@
 // `blip2 ask IMAGE QUESTION... --model DIR`: questions about one picture, over one look at it.
+import { applyTemplate, isQuestionTemplate } from "@blip2-edge/shared/contracts/question-template";
 import { eachImage } from "./each-image.ts";
 import {
   generationFlags,
@@ -34,7 +35,7 @@ export async function ask(args: readonly string[], io: CliIo): Promise<number> {
   const { generation, notes } = parseGeneration(values, askUsage);
   for (const note of notes) io.stderr(note);
   const { json } = values;
-  if (values.template !== undefined && values.template.split("{}").length !== 2) {
+  if (values.template !== undefined && !isQuestionTemplate(values.template)) {
     throw usageError("--template must contain {} exactly once, for the question", askUsage);
   }
   return eachImage(
@@ -45,8 +46,7 @@ export async function ask(args: readonly string[], io: CliIo): Promise<number> {
       async work(model, path, { imageId, pixels }) {
         const { projected } = await model.lookAt(pixels);
         const template = values.template ?? model.manifest.question_template;
-        const [before = "", after = ""] = template.split("{}");
-        const texts = questions.map((question) => `${before}${question}${after}`);
+        const texts = questions.map((question) => applyTemplate(template, question));
         const { results } = await model.generate(projected.data, texts, generation, io);
         results.forEach((found, index) => {
           const { text: answer, ...result } = withNotes(found, notes);

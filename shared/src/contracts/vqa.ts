@@ -8,6 +8,7 @@ import {
   refuseCombinations,
   usageSchema,
 } from "./generation.ts";
+import { isQuestionTemplate } from "./question-template.ts";
 import { imageIdSchema, imageInputSchema } from "./image.ts";
 
 export const maxQuestions = 16;
@@ -23,7 +24,7 @@ const vqaFields = {
   template: z
     .string()
     .max(500)
-    .refine((text) => text.split("{}").length === 2, "must contain {} exactly once")
+    .refine(isQuestionTemplate, "must contain {} exactly once")
     .optional(),
   model: modelNameSchema.optional(),
   ...generationFields,

@@ -5,6 +5,7 @@
 //   "blip2-edge/image/v1" in ASCII (19 bytes), one byte 0,
 //   width and height as unsigned 32-bit big-endian (8 bytes; both 224),
 //   224 * 224 * 3 bytes: RGB, row by row from the top left.
+import { sha256Hex } from "../hex.ts";
 import type { ImageId } from "../contracts/image.ts";
 import type { Decoder } from "./decode.ts";
 import type { ImageType } from "./header.ts";
@@ -41,8 +42,7 @@ export async function imageIdOf(rgb: Uint8Array, size: number = canonicalSize): 
   view.setUint32(domain.length, size);
   view.setUint32(domain.length + 4, size);
   message.set(rgb, domain.length + 8);
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", message));
-  return `img_${Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  return `img_${await sha256Hex(message)}`;
 }
 
 /**

@@ -1,4 +1,5 @@
 // Content-Digest (RFC 9530) with sha-256: binds the body's bytes to the signed headers.
+import { equalTexts } from "../equal-texts.ts";
 
 export const digestHeader = "content-digest";
 
@@ -14,11 +15,5 @@ export async function contentDigest(body: Uint8Array): Promise<string> {
 
 /** Whether the header is exactly the one digest we write; a list of several is not ours. */
 export async function digestMatches(header: string, body: Uint8Array): Promise<boolean> {
-  const expected = await contentDigest(body);
-  let difference = expected.length ^ header.length;
-  for (let index = 0; index < expected.length; index++) {
-    difference |=
-      expected.charCodeAt(index) ^ header.charCodeAt(index % Math.max(header.length, 1));
-  }
-  return difference === 0;
+  return equalTexts(await contentDigest(body), header);
 }

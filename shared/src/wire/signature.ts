@@ -2,6 +2,7 @@
 // query, content digest, content type and protocol version. Nothing here reads a request's meaning.
 // Invariant: whatever is wrong, the other side learns only that the signature is not valid.
 import { createSignature, verifySignature } from "http-message-sig";
+import { toHex } from "../hex.ts";
 import { AppError } from "../problem.ts";
 import { contentDigest, digestHeader, digestMatches } from "./digest.ts";
 import { createNonceMemory } from "./nonces.ts";
@@ -118,10 +119,7 @@ const importKey = (secret: Uint8Array) =>
     ["sign", "verify"],
   );
 
-function randomNonce(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+const randomNonce = (): string => toHex(crypto.getRandomValues(new Uint8Array(16)));
 
 /** Signs with the first key. Throws AppError usage for keys that cannot be used. */
 export function createSigner(options: SignerOptions): Signer {

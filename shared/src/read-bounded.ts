@@ -9,7 +9,7 @@ export type BoundedRead =
 export async function readBounded(
   stream: ReadableStream<Uint8Array> | null,
   maxBytes: number,
-  signal: AbortSignal,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<BoundedRead> {
   if (stream === null) return { ok: true, bytes: new Uint8Array(0) };
   signal.throwIfAborted();
