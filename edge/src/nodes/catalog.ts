@@ -2,7 +2,12 @@
 // kept as a stale copy, so that cached answers are served while the node is down.
 import { invalidRequest } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
-import { catalogSchema, type Catalog, type CatalogModel } from "@blip2-edge/shared/wire/protocol";
+import {
+  type Ability,
+  catalogSchema,
+  type Catalog,
+  type CatalogModel,
+} from "@blip2-edge/shared/wire/protocol";
 import { describeError } from "../log.ts";
 import { unavailable, type Exchange } from "./exchange.ts";
 
@@ -27,7 +32,6 @@ export interface CatalogOptions {
   readonly now?: () => number;
 }
 
-type Ability = CatalogModel["abilities"][number];
 type Resolve = (
   name: string | undefined,
   ability: Ability,

@@ -1,6 +1,9 @@
 // Answers: one question or several about one picture. Each question is cached by itself, and a node is
 // asked only for those that are missing.
-import { applyTemplate } from "@blip2-edge/shared/contracts/question-template";
+import {
+  applyTemplate,
+  defaultQuestionTemplate,
+} from "@blip2-edge/shared/contracts/question-template";
 import type { Answer, VqaOptions, VqaResponse } from "@blip2-edge/shared/contracts/vqa";
 import type { AuthenticatedContext } from "../context.ts";
 import type { Answered } from "./caption.ts";
@@ -22,7 +25,7 @@ export async function answer(
       ability: "vqa",
       generation,
       textsFor: ({ question_template: own }) =>
-        asked.map((text) => applyTemplate(template ?? own, text)),
+        asked.map((text) => applyTemplate(template ?? own ?? defaultQuestionTemplate, text)),
     },
     context,
   );

@@ -10,7 +10,7 @@ import {
 } from "@blip2-edge/shared/contracts/generation";
 import type { ImageId } from "@blip2-edge/shared/contracts/image";
 import { AppError } from "@blip2-edge/shared/problem";
-import type { CatalogModel, InferResult } from "@blip2-edge/shared/wire/protocol";
+import type { Ability, CatalogModel, InferResult } from "@blip2-edge/shared/wire/protocol";
 import type { CacheOutcome } from "../cache/answer-headers.ts";
 import type { ResultCache, ResultKey, StoredResult } from "../cache/results.ts";
 import type { AuthenticatedContext } from "../context.ts";
@@ -39,7 +39,7 @@ export interface Rooms extends PictureRooms {
 export interface GenerateTask {
   readonly picture: PictureSource;
   readonly model: string | undefined;
-  readonly ability: CatalogModel["abilities"][number];
+  readonly ability: Ability;
   readonly generation: GenerationRequest;
   /** The texts for the model, once it is known whose template applies. */
   readonly textsFor: (model: CatalogModel) => readonly (string | null)[];

@@ -5,13 +5,13 @@ import type { Random } from "./random.ts";
 import type { Scene, SceneGroup } from "./scene.ts";
 import { thingNamed } from "./vocabulary.ts";
 
-type Relation = "to the left of" | "to the right of" | "above" | "below";
+export type Relation = "to the left of" | "to the right of" | "above" | "below";
 
 const groupName = (group: SceneGroup): string =>
   countedName(thingNamed(group.noun), group.colour, group.objects.length);
 
 /** Where the first stands from the second, along the axis on which they differ more; null when it is not plain. */
-function relationOf(scene: Scene): Relation | null {
+export function relationOf(scene: Pick<Scene, "groups">): Relation | null {
   const [one, other] = scene.groups;
   if (scene.groups.length !== 2 || one?.objects.length !== 1 || other?.objects.length !== 1)
     return null;

@@ -15,6 +15,7 @@ import { streamScenes } from "./stream.ts";
 import { things } from "./vocabulary.ts";
 
 const usage = `usage: main.ts stream|sheet|samples|nouns|plurals [--seed N] [--from N] [--count N] [--size PIXELS] [--questions N]
+         [--falses N]          statements for the retrieval model: two true ones and N false ones a scene (stream)
          [--sprites FILE]...   more styles than the shipped ones (repeatable)
          [--only]              none of the shipped ones
          [--mix training]      extra helpings of hard scenes (stream)
@@ -29,6 +30,7 @@ const { values, positionals } = parseArgs({
     count: { type: "string", default: "1000000000" },
     size: { type: "string", default: "112" },
     questions: { type: "string", default: "4" },
+    falses: { type: "string", default: "0" },
     sprites: { type: "string", multiple: true, default: [] },
     only: { type: "boolean", default: false },
     mix: { type: "string", default: "mixed" },
@@ -66,6 +68,7 @@ async function main(): Promise<void> {
           from: Number(values.from),
           count: Number(values.count),
           questions: Number(values.questions),
+          falses: Number(values.falses),
           styles,
           mixes:
             values.mix === "training"

@@ -13,6 +13,8 @@ import type { Question } from "./questions.ts";
 import { askQuestions } from "./questions.ts";
 import { createRandom } from "./random.ts";
 import type { Scene } from "./scene.ts";
+import type { Statements } from "./statements.ts";
+import { stateScene } from "./statements.ts";
 import { colours, thingIndex } from "./vocabulary.ts";
 
 export interface StreamOptions {
@@ -22,6 +24,8 @@ export interface StreamOptions {
   readonly count: number;
   readonly side: number;
   readonly questions: number;
+  /** False statements per scene; zero sends no statements at all. */
+  readonly falses: number;
   readonly styles: StyleWeights;
   readonly mixes: Readonly<Partial<Record<Mix, number>>>;
 }
@@ -39,8 +43,9 @@ export async function streamScenes(
     const scene = composeScene(random, options.styles, mix);
     const caption = pickCaption(scene, random);
     const questions = askQuestions(scene, options.questions, random);
+    const statements = options.falses > 0 ? stateScene(scene, options.falses, random) : null;
     const { data } = await drawScene(scene, options.side, drawings);
-    const json = Buffer.from(JSON.stringify(labelsOf(scene, caption, questions)));
+    const json = Buffer.from(JSON.stringify(labelsOf(scene, caption, questions, statements)));
     const head = Buffer.alloc(4);
     head.writeUInt32LE(json.length);
     if (!out.write(Buffer.concat([head, json, data]))) await once(out, "drain");
@@ -48,7 +53,12 @@ export async function streamScenes(
 }
 
 /** Short names, since this is read a million times; `labels.py` spells them out. */
-function labelsOf(scene: Scene, caption: string, questions: readonly Question[]) {
+function labelsOf(
+  scene: Scene,
+  caption: string,
+  questions: readonly Question[],
+  statements: Statements | null,
+) {
   const texts = [
     { kind: "caption", prompt: "", answer: caption },
     ...questions.map(({ kind, question, answer }) => ({
@@ -75,6 +85,23 @@ function labelsOf(scene: Scene, caption: string, questions: readonly Question[])
       answer,
       mentionsIn(prompt + answer).map(({ end, thing }) => [end, thing]),
     ]),
+    ...(statements === null
+      ? {}
+      : {
+          statements: [statements.whole, statements.partial, ...statements.falses].map(
+            ({ kind, text, claims }) => [
+              kind,
+              text,
+              mentionsIn(text).map(({ end, thing }) => [end, thing]),
+              claims.groups.map(({ noun, colour, count }) => [
+                thingIndex.get(noun) ?? -1,
+                colour === null ? -1 : colours.indexOf(colour),
+                count ?? -1,
+              ]),
+              claims.background === null ? -1 : colours.indexOf(claims.background),
+            ],
+          ),
+        }),
   };
 }
 

@@ -140,6 +140,28 @@ def matching(seen, batch, slot_noun):
     return mean(first, present & plain), mean(first, ~present & plain), mean(second, ~plain) * 0.2
 
 
+def slot_losses(heads, slots, own, t, nouns):
+    """What each of the 16 slots [B, 16, 192] must know of its cell; `own`: self-attention of the last layer."""
+    out = {}
+    occupied = (t["slot_noun"] < nouns).sum()
+    per_object = lambda head, labels: (
+        F.cross_entropy(head(slots).float().flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum")
+        / occupied
+    )
+    out["slot noun"] = per_object(heads.slot_noun, t["slot_noun"])
+    out["slot colour"] = per_object(heads.slot_colour, t["slot_colour"])
+    out["slot count"] = per_object(heads.slot_count, t["slot_count"])
+    out["slot order"] = per_object(heads.slot_order, t["slot_order"])
+
+    held = t["slot_noun"]
+    missed = (heads.slot_offset(slots).float() - t["slot_offset"]).abs().sum(-1)
+    out["slot offset"] = missed[held < nouns].mean()
+    same = ((held[:, :, None] == held[:, None, :]) & (held < nouns)[:, :, None]).float()
+    rows = same.any(-1)
+    out["same noun"] = spread(own[:, 0], same)[rows].mean()
+    return out
+
+
 def losses(model, heads, seen, batch, nouns, colours):
     """-> {name: loss}, unweighted"""
     t = targets_of(batch, nouns, colours)
@@ -163,21 +185,6 @@ def losses(model, heads, seen, batch, nouns, colours):
     patch_in_cell = cell_of_patch().float()
     out["look at cell"] = sum(log_share(c[:, :2, :, 1:], patch_in_cell).mean() for c in seen.cross) / len(seen.cross)
 
-    slots = seen.slots.flatten(0, 1)
-    occupied = (t["slot_noun"] < nouns).sum()
-    per_object = lambda head, labels: (
-        F.cross_entropy(head(slots).float(), labels.flatten(), ignore_index=-100, reduction="sum") / occupied
-    )
-    out["slot noun"] = per_object(heads.slot_noun, t["slot_noun"])
-    out["slot colour"] = per_object(heads.slot_colour, t["slot_colour"])
-    out["slot count"] = per_object(heads.slot_count, t["slot_count"])
-    out["slot order"] = per_object(heads.slot_order, t["slot_order"])
-
-    held = t["slot_noun"]
-    missed = (heads.slot_offset(seen.slots).float() - t["slot_offset"]).abs().sum(-1)
-    out["slot offset"] = missed[held < nouns].mean()
-    same = ((held[:, :, None] == held[:, None, :]) & (held < nouns)[:, :, None]).float()
-    rows = same.any(-1)
-    out["same noun"] = spread(seen.own[3][:, 0], same)[rows].mean()
-    out["match present"], out["match absent"], out["match words"] = matching(seen, batch, held)
+    out |= slot_losses(heads, seen.slots, seen.own[3], t, nouns)
+    out["match present"], out["match absent"], out["match words"] = matching(seen, batch, t["slot_noun"])
     return out

@@ -144,12 +144,21 @@ class Heads(nn.Module):
             nn.init.zeros_(module.bias)
 
 
-def export(model, folder, tokenizer_folder, shard="11MB"):
-    """save_pretrained in half precision, in shards, with the tokenizer and the processor's files beside it."""
+def export(model, folder, tokenizer_folder):
     out = copy.deepcopy(model)
     embedding = out.vision_model.embeddings.patch_embedding
     embedding.weight = nn.Parameter(unfold_kernel(embedding.weight.data).contiguous())
-    out.cpu().half().save_pretrained(folder, max_shard_size=shard)
+    save(out, folder, tokenizer_folder)
+
+
+def load_exact(folder):
+    """The generation checkpoint as it lies on disk."""
+    return Blip2ForConditionalGeneration.from_pretrained(folder, dtype=torch.float16)
+
+
+def save(model, folder, tokenizer_folder, shard="11MB"):
+    """save_pretrained in half precision, in shards, with the tokenizer and the processor's files beside it."""
+    model.cpu().half().save_pretrained(folder, max_shard_size=shard)
     for name in ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json"):
         shutil.copyfile(Path(tokenizer_folder) / name, Path(folder) / name)
     for file in Path(folder).iterdir():  # safetensors are written for the owner's eyes only

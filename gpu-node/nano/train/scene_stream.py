@@ -120,6 +120,48 @@ class Batcher:
         }
 
 
+class StatementBatcher:
+    """Batches for the retrieval model: every picture with S statements, the first two of which are true of it."""
+
+    def __init__(self, tokenizer_path, side):
+        self.tokenizer = Tokenizer.from_file(str(Path(tokenizer_path)))
+        self.side = side
+
+    def batch(self, frames):
+        images = len(frames)
+        rgb = np.frombuffer(b"".join(f[1] for f in frames), np.uint8).reshape(images, self.side, self.side, 3)
+        objects = np.full((images, MAX_OBJECTS, 6), -1, np.float32)
+        statements = [s for labels, _ in frames for s in labels["statements"]]
+        encodings = [self.tokenizer.encode(s[1]) for s in statements]
+        longest = -(-max(len(e.ids) for e in encodings) // 4) * 4
+        ids = np.full((len(statements), longest), PAD, np.int64)
+        mentions = []
+        for i, (e, s) in enumerate(zip(encodings, statements)):
+            ids[i, : len(e.ids)] = e.ids
+            ends = {end: at for at, (_, end) in enumerate(e.offsets) if at > 0}
+            mentions += [(i, ends[end], noun) for end, noun in s[2]]
+        true = np.zeros((images, len(statements)), bool)
+        for i, (labels, _) in enumerate(frames):
+            objects[i, : len(labels["objects"])] = labels["objects"]
+            held = {}
+            for noun, colour, *_ in labels["objects"]:
+                held[noun] = (colour, held.get(noun, (0, 0))[1] + 1)
+            for j, s in enumerate(statements):
+                true[i, j] = s[4] in (-1, labels["background"]) and all(
+                    noun in held and colour in (-1, held[noun][0]) and count in (-1, held[noun][1])
+                    for noun, colour, count in s[3]
+                )
+        return {
+            "rgb": torch.from_numpy(rgb.copy()),
+            "objects": torch.from_numpy(objects),
+            "background": torch.tensor([labels["background"] for labels, _ in frames]),
+            "ids": torch.from_numpy(ids),
+            "mentions": torch.tensor(mentions),
+            "true": torch.from_numpy(true),  # of words alone: a wrong relation counts as true here
+            "kinds": [s[0] for s in statements],
+        }
+
+
 def batches(frames, batcher, images, ahead=3):
     """Batches made by a thread, at most `ahead` of them waiting."""
     waiting = queue.Queue(maxsize=ahead)

@@ -1,204 +1,36 @@
-"""Trains nano on an endless stream of fresh scenes. See README.md beside the folder for how to call it.
+"""Trains nano, the generation model, on an endless stream of fresh scenes. See README.md beside the folder."""
 
-Two (or more) single-thread processes share the weights in memory: each computes gradients on scenes of its own,
-then each updates its share of all weights. The learning rate follows a cosine over WALL TIME, so that a run on a
-busy machine ends when it was meant to, at zero. A run stopped at any time goes on from its last checkpoint.
-"""
-
-import argparse
-import json
-import math
-import os
-import time
 from pathlib import Path
-
-import torch
-import torch.multiprocessing as mp
 
 import losses as L
 import model as M
-from scene_stream import Batcher, Vocabulary, batches, read_frames
-
-HERE = Path(__file__).resolve().parent
-
-
-def arguments():
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("--start", required=True, help="checkpoint folder to go on from")
-    p.add_argument("--out", required=True, help="folder for checkpoints, log and export")
-    p.add_argument("--minutes", type=float, default=90, help="length of the whole cosine, resumed parts counted")
-    p.add_argument("--lr", type=float, default=1e-3)
-    p.add_argument("--warmup", type=int, default=80, help="steps")
-    p.add_argument("--images", type=int, default=28, help="pictures per process and step")
-    p.add_argument("--questions", type=int, default=4)
-    p.add_argument("--workers", type=int, default=2)
-    p.add_argument("--seed", type=int, default=1000)
-    p.add_argument("--sprites", action="append", default=[], help="more styles than the shipped ones")
-    p.add_argument("--node", default="node")
-    p.add_argument("--save-every", type=float, default=5, help="minutes")
-    p.add_argument("--device", default="cpu", help="cuda: one process, --workers is 1")
-    p.add_argument("--compile", action="store_true")
-    args = p.parse_args()
-    if args.device != "cpu":
-        args.workers = 1
-    return args
+import parallel
+from scene_stream import Batcher, Vocabulary
 
 
-class Shared:
-    """All weights, gradients and moments as flat vectors in memory that every process sees."""
+class Captions:
+    """Captions and questions: the task that `parallel.train` works on."""
 
-    def __init__(self, modules, workers, device="cpu"):
-        named = [(n, p) for m in modules for n, p in m.named_parameters()]
-        self.size = sum(p.numel() for _, p in named)
-        zeros = lambda: torch.zeros(self.size, device=device).share_memory_()
-        self.weights = torch.cat([p.data.flatten().float() for _, p in named]).share_memory_()
-        self.gradients = [zeros() for _ in range(workers)]
-        self.first, self.second, self.decays = zeros(), zeros(), zeros()
-        self.norms = torch.zeros(workers, device=device).share_memory_()
-        self.clock = torch.zeros(1).share_memory_()  # progress of the run, 0..1
-        at = 0
-        for name, p in named:
-            matrix = p.dim() > 1 and "position" not in name and "tokens" not in name
-            self.decays[at : at + p.numel()] = float(matrix)
-            at += p.numel()
+    loss_weights = L.WEIGHTS
+    stream_options = ()
 
-    def attach(self, modules, worker):
-        at = 0
-        for p in (p for m in modules for p in m.parameters()):
-            n = p.numel()
-            p.data = self.weights[at : at + n].view_as(p)
-            p.grad = self.gradients[worker][at : at + n].view_as(p)
-            at += n
+    def __init__(self, start, nouns):
+        self.start = start
+        self.vocabulary = Vocabulary(nouns)
+        self.modules = (M.load(start), M.Heads(len(nouns), self.vocabulary.colours))
 
+    def batcher(self, side):
+        return Batcher(Path(self.start) / "tokenizer.json", self.vocabulary.shared, side)
 
-def adam(shared, worker, barrier, lr, step, decay=0.05, betas=(0.9, 0.98), clip=1.0):
-    """One AdamW step on this process's share of the weights, with the gradients of all."""
-    workers = len(shared.gradients)
-    low, high = shared.size * worker // workers, shared.size * (worker + 1) // workers
-    barrier.wait()
-    g = torch.stack([g[low:high] for g in shared.gradients]).mean(0) if workers > 1 else shared.gradients[0][low:high]
-    shared.norms[worker] = g.square().sum()
-    barrier.wait()
-    g = g * (clip / (shared.norms.sum().sqrt() + 1e-6)).clamp(max=1)
-    m, v, w = shared.first[low:high], shared.second[low:high], shared.weights[low:high]
-    m.lerp_(g, 1 - betas[0])
-    v.mul_(betas[1]).addcmul_(g, g, value=1 - betas[1])
-    w.addcmul_(w, shared.decays[low:high], value=-lr * decay)
-    root = (v / (1 - betas[1] ** step)).sqrt_().add_(1e-8)
-    w.addcdiv_(m, root, value=-lr / (1 - betas[0] ** step))
-    shared.gradients[worker].zero_()
-    barrier.wait()
+    def losses(self, modules, batch):
+        model, heads = modules
+        seen = M.forward(model, batch)
+        return L.losses(model, heads, seen, batch, len(self.vocabulary.nouns), self.vocabulary.colours)
 
-
-def keep(args, shared, model, step, images, seconds, runs):
-    """The checkpoint to go on from, replaced in one stroke, and the export to use."""
-    path = Path(args.out) / "checkpoint.pt"
-    held = {"step": step, "images": images, "seconds": seconds, "runs": runs}
-    for name in ("weights", "first", "second"):
-        held[name] = getattr(shared, name)
-    torch.save(held, f"{path}.new")
-    os.replace(f"{path}.new", path)
-    M.export(model, Path(args.out) / "export", args.start)
-
-
-def work(worker, args, shared, modules, state, vocabulary, barrier):
-    torch.set_num_threads(1)
-    torch.set_default_device(args.device)
-    model, heads = modules
-    shared.attach(modules, worker)
-    nouns, colours = len(vocabulary.nouns), vocabulary.colours
-    side = model.config.vision_config.image_size // 2
-    # A resumed run and every process draw scenes that no other has drawn.
-    seed = args.seed + worker + 100 * state["runs"]
-    sprites = [x for s in args.sprites for x in ("--sprites", s)]
-    options = ["--seed", str(seed), "--size", str(side), "--questions", str(args.questions)]
-    options += ["--mix", "training", *sprites]
-    frames = read_frames(args.node, HERE.parent / "scenes" / "main.ts", options)
-    batcher = Batcher(Path(args.start) / "tokenizer.json", vocabulary.shared, side)
-    model.train()
-    if args.compile:
-        M.see = torch.compile(M.see)
-        M.look = torch.compile(M.look)
-
-    step, images, before = state["step"], state["images"], state["seconds"]
-    begun = saved = told = time.time()
-    sums, count = {}, 0
-    told_images = images
-    for batch in batches(frames, batcher, args.images):
-        seconds = before + time.time() - begun
-        progress = torch.tensor(min(1.0, seconds / (args.minutes * 60)))
-        if worker == 0:  # its clock rules, or the processes would part at the end
-            shared.clock[0] = progress
-        barrier.wait()
-        progress = shared.clock[0].item()
-        if progress >= 1:
-            break
-        step += 1
-        lr = args.lr * 0.5 * (1 + math.cos(math.pi * progress)) * min(1, (step - state["step"]) / args.warmup)
-        batch = {name: tensor.to(args.device) for name, tensor in batch.items()}
-        with torch.autocast(args.device, torch.bfloat16):
-            seen = M.forward(model, batch)
-            each = L.losses(model, heads, seen, batch, nouns, colours)
-        total = sum(L.WEIGHTS[name] * loss for name, loss in each.items())
-        if torch.isfinite(total):
-            total.backward()
-        else:
-            print(f"step {step}: a loss is not finite, skipped", flush=True)
-        adam(shared, worker, barrier, lr, step)
-        images += args.images * args.workers
-        if worker > 0:
-            continue
-        for name, loss in each.items():
-            sums[name] = sums.get(name, 0.0) + loss.item()
-        count += 1
-        now = time.time()
-        if now - told > 30:
-            line = {
-                "minutes": round(seconds / 60, 1),
-                "images": images,
-                "per second": round((images - told_images) / (now - told), 1),
-                "lr": round(lr, 6),
-                **{k: round(v / count, 3) for k, v in sums.items()},
-            }
-            print(json.dumps(line), flush=True)
-            with open(Path(args.out) / "log.jsonl", "a") as log:
-                log.write(json.dumps(line) + "\n")
-            told, told_images, sums, count = now, images, {}, 0
-        if now - saved > args.save_every * 60:
-            saved = now
-            keep(args, shared, model, step, images, seconds, state["runs"])
-    if worker == 0:
-        seconds = before + time.time() - begun
-        keep(args, shared, model, step, images, seconds, state["runs"])
-        print(f"done: {images} images in {seconds / 60:.1f} minutes", flush=True)
-
-
-def main():
-    args = arguments()
-    Path(args.out).mkdir(parents=True, exist_ok=True)
-    nouns = json.loads(os.popen(f"{args.node} {HERE.parent / 'scenes' / 'main.ts'} nouns").read())
-    vocabulary = Vocabulary(nouns)
-    model = M.load(args.start)
-    heads = M.Heads(len(nouns), vocabulary.colours)
-    modules = (model.to(args.device), heads.to(args.device))
-    shared = Shared(modules, args.workers, args.device)
-    state = {"step": 0, "images": 0, "seconds": 0.0, "runs": 0}
-    checkpoint = Path(args.out) / "checkpoint.pt"
-    if checkpoint.exists():
-        held = torch.load(checkpoint, map_location=args.device)
-        for name in ("weights", "first", "second"):
-            # A reader that the checkpoint does not know yet stands at the end and keeps its fresh weights.
-            getattr(shared, name)[: len(held[name])] = held[name]
-        state = {name: held[name] for name in state}
-        state["runs"] += 1
-        print(f"goes on after {state['images']} images, {state['seconds'] / 60:.1f} minutes", flush=True)
-    barrier = mp.get_context("spawn").Barrier(args.workers)
-    rest = (args, shared, modules, state, vocabulary, barrier)
-    if args.workers == 1:
-        work(0, *rest)
-    else:
-        mp.spawn(work, rest, nprocs=args.workers)
+    def export(self, model, folder):
+        M.export(model, folder, self.start)
 
 
 if __name__ == "__main__":
-    main()
+    args = parallel.parser(__doc__, questions=4).parse_args()
+    parallel.train(args, Captions(args.start, parallel.nouns(args.node)))

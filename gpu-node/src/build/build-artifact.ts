@@ -5,6 +5,7 @@ import { readdir, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { AppError } from "@blip2-edge/shared/problem";
 import { modelNameSchema } from "@blip2-edge/shared/contracts/caption";
+import { defaultQuestionTemplate } from "@blip2-edge/shared/contracts/question-template";
 import { builderFormatVersion, type Manifest, manifestFile } from "../artifact/manifest.ts";
 import { openArtifact } from "../artifact/open-artifact.ts";
 import { type Checkpoint, openCheckpoint } from "../checkpoint/open-checkpoint.ts";
@@ -44,7 +45,6 @@ export interface BuildResult {
   readonly built: boolean;
 }
 
-const questionTemplate = "Question: {} Answer:";
 const fullPrecision = (plan: Plan): Manifest["precision"] => ({
   name: "fp32",
   parts: Object.fromEntries([...plan.keys()].map((part) => [part, "fp32" as const])),
@@ -171,7 +171,7 @@ async function writeArtifact(
     source: digested,
     precision,
     tokenizer: tokenizerFiles,
-    question_template: questionTemplate,
+    question_template: defaultQuestionTemplate,
     files,
   };
   await writeFile(join(folder, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`, { signal });

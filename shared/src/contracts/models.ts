@@ -10,7 +10,7 @@ export const modelSchema = z.object({
   created: z.int(),
   owned_by: z.string(),
   model_revision: modelRevisionSchema,
-  abilities: z.array(z.enum(["caption", "vqa"])),
+  abilities: z.array(z.string()),
 });
 export type Model = z.infer<typeof modelSchema>;
 

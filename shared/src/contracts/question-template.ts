@@ -5,3 +5,6 @@ export const isQuestionTemplate = (template: string): boolean => template.split(
 /** No pattern is involved: `$&` in a question stays `$&`. */
 export const applyTemplate = (template: string, question: string): string =>
   template.split("{}").join(question);
+
+/** That of the published checkpoints. */
+export const defaultQuestionTemplate = "Question: {} Answer:";

@@ -21,6 +21,17 @@ export const modelRevisionSchema = z.string().regex(/^[0-9a-f]{16}$/);
 /** Tells a node which cached features belong together without telling it whose they are (HMAC, hex). */
 export const partitionTagSchema = z.string().regex(/^[0-9a-f]{32}$/);
 
+export const imageReferenceSchema = z.strictObject({
+  image_id: imageIdSchema,
+  size: z.int().min(14).max(1024),
+});
+
+/** How long the edge will wait from now, in milliseconds. */
+export const deadlineMsSchema = z.int().min(1).max(600_000);
+
+/** Texts compared with one image in one request. */
+export const maxMatchTexts = 64;
+
 /**
  * The JSON of POST /v1/infer. Sent alone (`application/json`) when the node is believed to hold the
  * image, else as the first part of `multipart/related`, the second being size*size*3 bytes of RGB.
@@ -31,11 +42,10 @@ export const inferRequestSchema = z.strictObject({
   model: z.string().min(1).max(100),
   model_revision: modelRevisionSchema,
   partition: partitionTagSchema,
-  image: z.strictObject({ image_id: imageIdSchema, size: z.int().min(14).max(1024) }),
+  image: imageReferenceSchema,
   texts: z.array(z.string().max(8192).nullable()).min(1).max(16),
   generation: generationSchema,
-  /** How long the edge will wait from now, in milliseconds. */
-  deadline_ms: z.int().min(1).max(600_000),
+  deadline_ms: deadlineMsSchema,
 });
 export type InferRequest = z.infer<typeof inferRequestSchema>;
 
@@ -64,15 +74,92 @@ export const inferResponseSchema = z.object({
 });
 export type InferResponse = z.infer<typeof inferResponseSchema>;
 
+/** Of a retrieval model: how well texts fit one image. Framed as POST /v1/infer is. */
+export const matchRequestSchema = z.strictObject({
+  model: z.string().min(1).max(100),
+  model_revision: modelRevisionSchema,
+  partition: partitionTagSchema,
+  image: imageReferenceSchema,
+  texts: z.array(z.string().min(1).max(8192)).min(1).max(maxMatchTexts),
+  /** ITC costs one pass over the texts alone, ITM one pass over each text with the image. */
+  scores: z
+    .array(z.enum(["itm", "itc"]))
+    .min(1)
+    .max(2),
+  deadline_ms: deadlineMsSchema,
+});
+export type MatchRequest = z.infer<typeof matchRequestSchema>;
+
+/** The answer of POST /v1/match. */
+export const matchResponseSchema = z.object({
+  model: z.string(),
+  model_revision: modelRevisionSchema,
+  image_id: imageIdSchema,
+  /** In the order of `texts`; the scores that were asked for. */
+  matches: z.array(
+    z.object({
+      /** Image-text matching: the probability that the text describes the image. */
+      itm: z.number().optional(),
+      /** Image-text contrastive: the best cosine of a query vector with the text's vector. */
+      itc: z.number().optional(),
+    }),
+  ),
+  vision_passes: z.int(),
+});
+export type MatchResponse = z.infer<typeof matchResponseSchema>;
+
+const embedFields = {
+  model: z.string().min(1).max(100),
+  model_revision: modelRevisionSchema,
+  /** projected: the normalised vectors that ITC compares; query: the Q-Former's raw output. */
+  features: z.enum(["projected", "query"]),
+  deadline_ms: deadlineMsSchema,
+} as const;
+/** POST /v1/embed: one image (framed as POST /v1/infer is) or several texts. */
+export const embedRequestSchema = z.union([
+  z.strictObject({
+    ...embedFields,
+    partition: partitionTagSchema,
+    image: imageReferenceSchema,
+  }),
+  z.strictObject({
+    ...embedFields,
+    texts: z.array(z.string().min(1).max(8192)).min(1).max(maxMatchTexts),
+  }),
+]);
+export type EmbedRequest = z.infer<typeof embedRequestSchema>;
+
+/** The answer of POST /v1/embed. */
+export const embedResponseSchema = z.object({
+  model: z.string(),
+  model_revision: modelRevisionSchema,
+  /** One for the image, or one per text in their order. */
+  embeddings: z.array(
+    z.object({
+      /** image: [queries, dim]; text: [dim] projected, [tokens, hidden] query. */
+      dims: z.array(z.int()).min(1).max(2),
+      /** float32, little endian, in base64. */
+      data: z.base64(),
+    }),
+  ),
+  vision_passes: z.int(),
+});
+export type EmbedResponse = z.infer<typeof embedResponseSchema>;
+
+/** What a model may be asked for. A node may name more, which an older edge does not know. */
+export const abilities = ["caption", "vqa", "match", "embed"] as const;
+export type Ability = (typeof abilities)[number];
+
 export const catalogModelSchema = z.object({
   model: z.string(),
   model_revision: modelRevisionSchema,
-  family: z.enum(["opt", "t5"]),
+  /** opt, t5, retrieval, or what a newer node has. */
+  family: z.string(),
   /** Side of the model's square input in pixels. */
   image_size: z.int(),
-  abilities: z.array(z.enum(["caption", "vqa"])),
-  /** Where `{}` stands for the question. */
-  question_template: z.string(),
+  abilities: z.array(z.string()),
+  /** Where `{}` stands for the question; absent where nothing is asked. */
+  question_template: z.string().optional(),
 });
 export type CatalogModel = z.infer<typeof catalogModelSchema>;
 
