@@ -2,7 +2,7 @@
 // the IPC channel only and ends when the channel closes, however the door ended, so no orphan stays.
 import process from "node:process";
 import { AppError } from "@blip2-edge/shared/problem";
-import { loadModel } from "../runtime/load-model.ts";
+import { loadGenerationModel } from "../runtime/load-model.ts";
 import { createEngine, type EngineRoom } from "./engine.ts";
 import { createFeatureStore } from "./feature-store.ts";
 import {
@@ -24,7 +24,9 @@ async function start(settings: EngineSettings): Promise<void> {
   try {
     const models = [];
     for (const dir of settings.modelDirs) {
-      models.push(await loadModel(dir, { threads: settings.threads, provider: settings.provider }));
+      models.push(
+        await loadGenerationModel(dir, { threads: settings.threads, provider: settings.provider }),
+      );
     }
     engine = createEngine(models, createFeatureStore(settings.featureStoreMaxBytes));
     await engine.warmUp();

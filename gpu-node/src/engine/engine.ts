@@ -3,12 +3,12 @@
 import { resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import { AppError } from "@blip2-edge/shared/problem";
 import type { CatalogModel } from "@blip2-edge/shared/wire/protocol";
-import type { Model } from "../runtime/load-model.ts";
+import type { GenerationModel } from "../runtime/generation-model.ts";
 import type { FeatureStore } from "./feature-store.ts";
 import { featureKey, type InferJob, type InferOutcome, type StoreChange } from "./messages.ts";
 
 /** What the engine needs of a model. */
-export type EngineModel = Pick<Model, "manifest" | "lookAt" | "generate">;
+export type EngineModel = Pick<GenerationModel, "manifest" | "lookAt" | "generate">;
 
 export interface EngineRoom {
   readonly models: readonly CatalogModel[];
