@@ -16,21 +16,21 @@ export interface TypeScore extends Estimate {
 }
 
 export interface AnswerScores {
-  /** By the rules of VQA v2's own evaluation. */
-  readonly accuracy: Estimate;
   /** By LAVIS's rules, with which the paper's figures were made. */
-  readonly accuracyLavis: Estimate;
-  /** Official rules; most frequent type first. */
+  readonly accuracy: Estimate;
+  /** By the rules of VQA v2's own evaluation, which leave "two" and "2" apart where all people agree. */
+  readonly accuracyOfficial: Estimate;
+  /** LAVIS's rules; most frequent type first. */
   readonly byAnswerType: readonly TypeScore[];
   readonly byQuestionType: readonly TypeScore[];
   /** In the order of the answers. */
-  readonly each: readonly { readonly accuracy: number; readonly accuracyLavis: number }[];
+  readonly each: readonly { readonly accuracy: number; readonly accuracyOfficial: number }[];
 }
 
 export function scoreAnswers(answers: readonly AnswerToScore[]): AnswerScores {
   const each = answers.map(({ answer, people }) => ({
-    accuracy: vqaAccuracy(answer, people, "official"),
-    accuracyLavis: vqaAccuracy(answer, people, "lavis"),
+    accuracy: vqaAccuracy(answer, people, "lavis"),
+    accuracyOfficial: vqaAccuracy(answer, people, "official"),
   }));
   const byType = (typeOf: (answer: AnswerToScore) => string): TypeScore[] => {
     const groups = Map.groupBy(answers.keys(), (at) => typeOf(answers[at]!));
@@ -44,7 +44,7 @@ export function scoreAnswers(answers: readonly AnswerToScore[]): AnswerScores {
   };
   return {
     accuracy: meanOf(each.map(({ accuracy }) => accuracy)),
-    accuracyLavis: meanOf(each.map(({ accuracyLavis }) => accuracyLavis)),
+    accuracyOfficial: meanOf(each.map(({ accuracyOfficial }) => accuracyOfficial)),
     byAnswerType: byType(({ answerType }) => answerType),
     byQuestionType: byType(({ questionType }) => questionType),
     each,
