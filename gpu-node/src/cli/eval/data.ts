@@ -4,6 +4,7 @@ import { access, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError } from "@blip2-edge/shared/problem";
 import { type DataFile, listed } from "../../evaluate/data-file.ts";
+import { createImageReader } from "../read-image.ts";
 
 export interface ReadFile extends DataFile {
   readonly sha256: string;
@@ -20,7 +21,7 @@ export async function readData(path: string, signal: AbortSignal): Promise<ReadF
     };
   } catch (cause) {
     signal.throwIfAborted();
-    const why = cause instanceof TypeError ? "it is not UTF-8" : String((cause as Error).message);
+    const why = cause instanceof TypeError ? "it is not UTF-8" : (cause as Error).message;
     throw new AppError("dataset_invalid", `${path} cannot be read: ${why}.`, { cause });
   }
 }
@@ -52,4 +53,19 @@ export async function findPictures(
     );
   }
   return paths;
+}
+
+/** u8 [size, size, 3] of the picture at `path`. Errors: those of the image reader, with the path. */
+export type PixelReader = (path: string, size: number) => Promise<Uint8Array>;
+
+export function createPixelReader(): PixelReader {
+  const readImage = createImageReader();
+  return async (path, size) => {
+    try {
+      return (await readImage(path, size)).pixels;
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      throw new AppError(error.code, `${path}: ${error.detail}`, { cause: error });
+    }
+  };
 }

@@ -28,7 +28,7 @@ export async function openPartialResults<Finding>(
   report: string | undefined,
   head: Readonly<Record<string, unknown>>,
 ): Promise<PartialResults<Finding>> {
-  if (report === undefined) return nothingKept as PartialResults<Finding>;
+  if (report === undefined) return nothingKept;
   const path = `${report}.partial`;
   const headLine = JSON.stringify(head);
   const before = await readFile(path, "utf8").catch(() => "");

@@ -7,9 +7,8 @@ import { lavisCaption } from "../../evaluate/lavis-text.ts";
 import { type Recalls, recallDepths } from "../../evaluate/recall.ts";
 import { loadRetrievalModel } from "../../runtime/load-model.ts";
 import type { CliIo } from "../io.ts";
-import { createImageReader } from "../read-image.ts";
 import { usageError } from "../parse-flags.ts";
-import { findPictures, readData } from "./data.ts";
+import { createPixelReader, findPictures, readData } from "./data.ts";
 import { openPartialResults } from "./partial-results.ts";
 import { createProgress } from "./progress.ts";
 import { type Finished, inReport, inWords } from "./report.ts";
@@ -57,14 +56,14 @@ export async function evaluateRetrieval(
   });
   try {
     if (kept.found.length > 0) io.stderr(`going on after ${kept.found.length} of ${items.length}`);
-    const readImage = createImageReader();
+    const readPixels = createPixelReader();
     const options = {
       signal: io.signal,
       ...(maxTextTokens === null ? {} : { maxTokens: maxTextTokens }),
     };
     const pixelsOf = async (picture: number): Promise<Uint8Array> => {
       io.signal.throwIfAborted();
-      return (await readImage(paths[picture] ?? "", manifest.image.size)).pixels;
+      return readPixels(paths[picture] ?? "", manifest.image.size);
     };
     const textsOf = (places: readonly number[]): string[] =>
       places.map((place) => texts[place] ?? "");

@@ -6,8 +6,7 @@ import type { Manifest } from "../../artifact/manifest.ts";
 import { type PredictionKind, readPredictions } from "../../evaluate/prediction-file.ts";
 import { loadGenerationModel } from "../../runtime/load-model.ts";
 import type { CliIo } from "../io.ts";
-import { createImageReader } from "../read-image.ts";
-import { findPictures, readData } from "./data.ts";
+import { createPixelReader, findPictures, readData } from "./data.ts";
 import { openPartialResults } from "./partial-results.ts";
 import { createProgress } from "./progress.ts";
 import type { Report } from "./report.ts";
@@ -98,7 +97,7 @@ export async function sourceTexts<Item extends SourceItem>(
         {
           generation,
           batch: settings.batch,
-          readImage: createImageReader(),
+          readPixels: createPixelReader(),
           kept,
           signal: io.signal,
           onProgress: (done, of) => progress(request.kind, done, of),

@@ -2,7 +2,7 @@
 // for all its items, and forgotten. What an earlier run has written is not written again.
 import type { Generation } from "@blip2-edge/shared/contracts/generation";
 import type { GenerationModel } from "../../runtime/generation-model.ts";
-import type { ImageReader } from "../read-image.ts";
+import type { PixelReader } from "./data.ts";
 import type { PartialResults } from "./partial-results.ts";
 
 export interface Item {
@@ -22,7 +22,7 @@ export interface Written {
 export interface WriteTextsOptions {
   readonly generation: Generation;
   readonly batch: number;
-  readonly readImage: ImageReader;
+  readonly readPixels: PixelReader;
   readonly kept: PartialResults<Written>;
   readonly signal: AbortSignal;
   readonly onProgress: (done: number, of: number) => void;
@@ -34,7 +34,7 @@ export async function writeTexts(
   items: readonly Item[],
   options: WriteTextsOptions,
 ): Promise<readonly string[]> {
-  const { generation, batch, readImage, kept, signal, onProgress } = options;
+  const { generation, batch, readPixels, kept, signal, onProgress } = options;
   const texts = new Map(kept.found.map(({ id, text }) => [String(id), text]));
   const left = items.filter(({ id }) => !texts.has(String(id)));
   const pictures = [...Map.groupBy(left, ({ path }) => path)];
@@ -42,7 +42,7 @@ export async function writeTexts(
     signal.throwIfAborted();
     const inputs: { id: Item["id"]; projected: Float32Array; text: string | null }[] = [];
     for (const [path, own] of pictures.slice(from, from + batch)) {
-      const { pixels } = await readImage(path, model.manifest.image.size);
+      const pixels = await readPixels(path, model.manifest.image.size);
       const { projected } = await model.lookAt(pixels);
       for (const { id, text } of own) inputs.push({ id, projected: projected.data, text });
     }
