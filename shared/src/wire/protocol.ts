@@ -132,19 +132,21 @@ export const embedRequestSchema = z.union([
 ]);
 export type EmbedRequest = z.infer<typeof embedRequestSchema>;
 
+/** Written and read by wire/embedding.ts. */
+export const embeddingSchema = z.object({
+  /** image: [queries, dim]; text: [dim] projected, [tokens, hidden] query. */
+  dims: z.array(z.int()).min(1).max(2),
+  /** float32, little endian, in base64. */
+  data: z.base64(),
+});
+export type Embedding = z.infer<typeof embeddingSchema>;
+
 /** The answer of POST /v1/embed. */
 export const embedResponseSchema = z.object({
   model: z.string(),
   model_revision: modelRevisionSchema,
   /** One for the image, or one per text in their order. */
-  embeddings: z.array(
-    z.object({
-      /** image: [queries, dim]; text: [dim] projected, [tokens, hidden] query. */
-      dims: z.array(z.int()).min(1).max(2),
-      /** float32, little endian, in base64. */
-      data: z.base64(),
-    }),
-  ),
+  embeddings: z.array(embeddingSchema),
   vision_passes: z.int(),
 });
 export type EmbedResponse = z.infer<typeof embedResponseSchema>;
