@@ -64,7 +64,7 @@ export const scoreKey = ({
   schema: scoreSchema,
 });
 
-/** As the node gave it, float32 in base64: exact, and a third of the same numbers as JSON. */
+/** As the node gave it, float32 in base64: exact, and less than a third as long as JSON. */
 const wholeEmbeddingSchema = embeddingSchema.refine(
   (embedding) => readEmbedding(embedding) !== undefined,
 );
