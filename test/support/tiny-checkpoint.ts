@@ -4,7 +4,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseModelConfig } from "../../gpu-node/src/checkpoint/read-config.ts";
 import { blip2Graphs } from "../../gpu-node/src/models/graphs.ts";
-import type { Weights } from "../../gpu-node/src/models/weights.ts";
+import type { StoredWeight, WeightUse } from "../../gpu-node/src/models/weights.ts";
+import type { ExternalTensor } from "../../gpu-node/src/onnx/graph.ts";
 
 export interface StoredTensor {
   readonly dtype: string;
@@ -106,12 +107,20 @@ export function tensorShapes(config: unknown): Map<string, readonly number[]> {
     std: [1, 1, 1] as const,
   };
   const imageToken = { image: 11 };
-  const record: Weights = (name, dims, layout) => {
+  function record(name: string, dims: readonly number[]): ExternalTensor;
+  function record(name: string, dims: readonly number[], use: WeightUse): StoredWeight;
+  function record(
+    name: string,
+    dims: readonly number[],
+    use?: WeightUse,
+  ): ExternalTensor | StoredWeight {
     shapes.set(name, dims);
-    return layout === "transposed"
-      ? { name: `${name}.transposed`, type: "float32", dims: dims.toReversed() }
-      : { name, type: "float32", dims };
-  };
+    const plain = { name, type: "float32", dims } as const;
+    if (use === undefined) return plain;
+    if (use !== "matrix") return { kind: "float", tensor: plain };
+    const tensor = { ...plain, name: `${name}.transposed`, dims: dims.toReversed() };
+    return { kind: "float", tensor };
+  }
   const full =
     model.family === "opt"
       ? { ...model, tokens: { ...model.tokens, ...imageToken }, image }

@@ -8,6 +8,7 @@ import { modelNameSchema } from "@blip2-edge/shared/contracts/caption";
 import { defaultQuestionTemplate } from "@blip2-edge/shared/contracts/question-template";
 import { builderFormatVersion, type Manifest, manifestFile } from "../artifact/manifest.ts";
 import { openArtifact } from "../artifact/open-artifact.ts";
+import type { Precision } from "../artifact/precision.ts";
 import { type Checkpoint, openCheckpoint } from "../checkpoint/open-checkpoint.ts";
 import {
   type CheckpointConfig,
@@ -15,14 +16,16 @@ import {
   tokenizerFiles,
 } from "../checkpoint/read-checkpoint-config.ts";
 import { externalBytes, layOutData } from "../onnx/external-data.ts";
-import { encodeGraph } from "../onnx/model.ts";
+import type { ExternalTensor } from "../onnx/graph.ts";
+import { encodeGraph, parametersKey } from "../onnx/model.ts";
+import { builtInRecipe, precisionOf, type Recipe } from "../quantize/recipe.ts";
 import { resolveAliases } from "./aliases.ts";
 import { digestTensors } from "./digest-tensors.ts";
 import { writeFolder } from "./draft-folder.ts";
 import { describeModel } from "./describe-model.ts";
 import { createProgress, formatBytes } from "./progress.ts";
 import { digestSource, modelRevision } from "./source-digest.ts";
-import { type Plan, planTensors } from "./tensor-plan.ts";
+import { parametersOf, type Plan, planTensors } from "./tensor-plan.ts";
 import { writeWeights } from "./write-weights.ts";
 
 export interface BuildOptions {
@@ -32,6 +35,8 @@ export interface BuildOptions {
   readonly out: string;
   /** The model's name; the folder name of `out` by default. */
   readonly name?: string;
+  /** How every part is stored; float32 by default. */
+  readonly recipe?: Recipe;
   readonly signal: AbortSignal;
   /** Progress lines. */
   readonly log: (line: string) => void;
@@ -44,11 +49,6 @@ export interface BuildResult {
   /** False when `out` already held this very revision. */
   readonly built: boolean;
 }
-
-const fullPrecision = (plan: Plan): Manifest["precision"] => ({
-  name: "fp32",
-  parts: Object.fromEntries([...plan.keys()].map((part) => [part, "fp32" as const])),
-});
 
 const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex");
 
@@ -78,6 +78,7 @@ interface Source {
   readonly checkpoint: Checkpoint;
   readonly settings: CheckpointConfig;
   readonly plan: Plan;
+  readonly precision: Precision;
 }
 
 async function readSource(options: BuildOptions): Promise<Source> {
@@ -86,8 +87,9 @@ async function readSource(options: BuildOptions): Promise<Source> {
   try {
     const { config } = settings;
     const tensors = await resolveAliases(checkpoint, config.family, options.signal);
-    const plan = planTensors(config, tensors);
-    return { checkpoint, settings, plan };
+    const { recipe = builtInRecipe("fp32") } = options;
+    const plan = planTensors(config, tensors, recipe);
+    return { checkpoint, settings, plan, precision: precisionOf(recipe, plan.keys()) };
   } catch (error) {
     await checkpoint.close();
     throw error;
@@ -108,7 +110,7 @@ async function findExisting(source: Source, options: BuildOptions): Promise<Mani
   options.log(`${options.out} exists: comparing it with the checkpoint`);
   const digests = await digestTensors(source.checkpoint, source.plan, options.signal);
   const { digest } = digestSource(source.plan, source.settings, digests);
-  if (manifest.model_revision !== modelRevision(digest, fullPrecision(source.plan))) {
+  if (manifest.model_revision !== modelRevision(digest, source.precision)) {
     throw new AppError(
       "usage",
       `${options.out} holds another revision, ${manifest.model_revision} (${manifest.name}). Remove it or give another folder.`,
@@ -120,6 +122,7 @@ async function findExisting(source: Source, options: BuildOptions): Promise<Mani
 const dataBytes = (plan: Plan): number =>
   [...plan.values()]
     .flatMap((part) => part.weights)
+    .flatMap(({ tensors }) => tensors)
     .reduce((sum, tensor) => sum + externalBytes(tensor), 0);
 
 async function writeArtifact(
@@ -128,7 +131,7 @@ async function writeArtifact(
   name: string,
   options: BuildOptions,
 ): Promise<Manifest> {
-  const { checkpoint, settings, plan } = source;
+  const { checkpoint, settings, plan, precision } = source;
   const { signal, log, panelBytes } = options;
   const files: Record<string, { sha256: string; bytes: number }> = {};
   const writeSmall = async (file: string, bytes: Uint8Array) => {
@@ -138,23 +141,29 @@ async function writeArtifact(
 
   const totalBytes = dataBytes(plan);
   const count = [...plan.values()].reduce((sum, part) => sum + part.weights.length, 0);
-  log(`building ${name}: ${count} tensors, ${formatBytes(totalBytes)} of float32`);
+  log(`building ${name}: ${count} tensors, ${formatBytes(totalBytes)} as ${precision.name}`);
   const progress = createProgress(log, "writing weights", totalBytes);
   const digests = new Map<string, string>();
-  for (const [part, { graph, weights }] of plan) {
-    const layout = layOutData(`${part}.data`, weights);
-    const written = await writeWeights(checkpoint, layout, join(folder, layout.file), {
+  for (const [part, planned] of plan) {
+    const { graph, weights } = planned;
+    const layout = layOutData(
+      `${part}.data`,
+      weights.flatMap(({ tensors }) => tensors),
+    );
+    const written = await writeWeights(checkpoint, weights, layout, join(folder, layout.file), {
       signal,
       onBytes: progress.add,
       ...(panelBytes === undefined ? {} : { panelBytes }),
     });
     files[layout.file] = { sha256: written.sha256, bytes: written.bytes };
     for (const [tensor, digest] of written.sources) digests.set(tensor, digest);
-    const placements = new Map(layout.tensors.map((item) => [item.tensor.name, item.placement]));
-    const model = encodeGraph(graph, (tensor) => {
-      const placement = placements.get(tensor.name);
-      if (placement === undefined) throw new Error(`${tensor.name} was not laid out`);
+    const place = ({ name: tensor, bytesOf = tensor }: ExternalTensor) => {
+      const placement = layout.placements.get(bytesOf);
+      if (placement === undefined) throw new Error(`${bytesOf} was not laid out`);
       return placement;
+    };
+    const model = encodeGraph(graph, place, {
+      [parametersKey]: String(parametersOf(planned)),
     });
     await writeSmall(`${part}.onnx`, model);
   }
@@ -162,7 +171,6 @@ async function writeArtifact(
   await writeSmall(tokenizerFiles.config, settings.tokenizer.config);
 
   const digested = digestSource(plan, settings, digests);
-  const precision = fullPrecision(plan);
   const manifest: Manifest = {
     format: builderFormatVersion,
     name,

@@ -2,6 +2,8 @@
 // weight is read.
 import { readFile } from "node:fs/promises";
 import type { Artifact } from "../artifact/open-artifact.ts";
+import type { Precision } from "../artifact/precision.ts";
+import { parametersKey } from "../onnx/model.ts";
 import { decodeModel } from "../onnx/model-proto.ts";
 
 export interface PartDescription {
@@ -9,7 +11,9 @@ export interface PartDescription {
   readonly parameters: number;
   /** The model file and the data files that it reads. */
   readonly bytes: number;
-  readonly precision: string;
+  readonly precision: Precision["parts"][string];
+  /** Of its weights, scales and zero points counted. */
+  readonly bits_per_weight: number;
   /** Digest of the part's tensors in the source checkpoint. */
   readonly source_digest: string;
   readonly files: readonly string[];
@@ -32,18 +36,33 @@ export interface ArtifactDescription {
   readonly files: Readonly<Record<string, { readonly sha256: string; readonly bytes: number }>>;
 }
 
-/** Parameters of the weights outside the model file, and the files they stand in. */
+/** What the graph says of its weights: their number, the files they stand in, the bytes they take there. */
 async function readGraph(path: string, signal: AbortSignal) {
-  const { graph } = decodeModel(await readFile(path, { signal }));
+  const { graph, metadataProps = [] } = decodeModel(await readFile(path, { signal }));
   const weights = graph.initializer.filter(({ dataLocation }) => dataLocation === 1);
-  const parameters = weights.reduce(
-    (sum, { dims }) => sum + dims.reduce((product, dim) => product * Number(dim), 1),
-    0,
-  );
+  const stated = metadataProps.find(({ key }) => key === parametersKey)?.value;
+  // A graph that does not say it was built before any were coded: its weights are its numbers.
+  const parameters =
+    stated === undefined
+      ? weights.reduce(
+          (sum, { dims }) => sum + dims.reduce((product, dim) => product * Number(dim), 1),
+          0,
+        )
+      : Number(stated);
   const locations = weights.flatMap(({ externalData = [] }) =>
     externalData.filter(({ key }) => key === "location").map(({ value }) => value),
   );
-  return { parameters, files: [...new Set(locations)] };
+  // Two initializers may read the same bytes.
+  const spans = new Map(
+    weights.map(({ externalData = [] }) => {
+      const { location, offset, length } = Object.fromEntries(
+        externalData.map(({ key, value }) => [key, value]),
+      );
+      return [`${location}:${offset}`, Number(length)];
+    }),
+  );
+  const weightBytes = [...spans.values()].reduce((sum, bytes) => sum + bytes, 0);
+  return { parameters, weightBytes, files: [...new Set(locations)] };
 }
 
 export async function describeArtifact(
@@ -60,7 +79,8 @@ export async function describeArtifact(
     parts[part] = {
       parameters: graph.parameters,
       bytes: sizeOf(files),
-      precision: manifest.precision.parts[part] ?? manifest.precision.name,
+      precision: manifest.precision.parts[part] ?? "fp32",
+      bits_per_weight: Math.round((800 * graph.weightBytes) / graph.parameters) / 100,
       source_digest: manifest.source.parts[part] ?? "",
       files,
     };
