@@ -132,8 +132,8 @@ export function floatWeights(
   return weights;
 }
 
-/** Names and shapes of every tensor of `config`, head tied. */
-export function tensorShapes(config: unknown): Map<string, readonly number[]> {
+/** Names and shapes of every tensor of `config`. */
+export function tensorShapes(config: unknown, tiedHead = true): Map<string, readonly number[]> {
   const model = parseModelConfig(config);
   const { vision } = model;
   const shapes = new Map<string, readonly number[]>();
@@ -151,7 +151,7 @@ export function tensorShapes(config: unknown): Map<string, readonly number[]> {
       : model.family === "opt"
         ? { ...model, tokens: { ...model.tokens, ...imageToken }, image }
         : { ...model, tokens: { ...model.tokens, ...imageToken }, image };
-  blip2Graphs(full, () => record, true);
+  blip2Graphs(full, () => record, tiedHead);
   return shapes;
 }
 

@@ -1,0 +1,38 @@
+// Runs a command to its end and says how long it took and how much memory it held at most.
+import { spawn } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+
+export interface Measured {
+  readonly seconds: number;
+  /** High-water mark of resident memory; mapped files count as far as they were touched. */
+  readonly peakRssBytes: number;
+  readonly stdout: string;
+}
+
+/** Errors: one that ends with the command's own words when it fails. Linux only: it reads /proc. */
+export async function measureProcess(command: string, args: readonly string[]): Promise<Measured> {
+  const startedAt = performance.now();
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (text) => (stdout += String(text)));
+  child.stderr.on("data", (text) => (stderr = (stderr + String(text)).slice(-2000)));
+  let peakRssBytes = 0;
+  let code: number | null | undefined;
+  child.on("exit", (exitCode) => (code = exitCode));
+  const closed = new Promise<void>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", () => resolve());
+  });
+  while (code === undefined) {
+    const status = await readFile(`/proc/${child.pid}/status`, "utf8").catch(() => "");
+    const kilobytes = Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0);
+    peakRssBytes = Math.max(peakRssBytes, kilobytes * 1024);
+    await sleep(50);
+  }
+  await closed;
+  const seconds = (performance.now() - startedAt) / 1000;
+  if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}: ${stderr}`);
+  return { seconds, peakRssBytes, stdout };
+}
