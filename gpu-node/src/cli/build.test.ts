@@ -27,12 +27,19 @@ test("build then inspect, for people and as JSON", async () => {
   const args = [join(root, "checkpoint"), "--out", artifact, "--json"];
   expect(await build(args, io)).toBe(0);
   const built = JSON.parse(out[0] ?? "") as Record<string, unknown>;
-  expect(built).toMatchObject({ artifact, name: "tiny", built: true });
+  expect(built).toMatchObject({
+    artifact,
+    name: "tiny",
+    built: true,
+    parity: { passed: true, short: [] },
+  });
   expect(out).toHaveLength(1);
   expect(err.join("\n")).toMatch(/building tiny: \d+ tensors/);
 
   expect(await build(args, io)).toBe(0);
-  expect(JSON.parse(out[1] ?? "")).toEqual({ ...built, built: false });
+  // What parity.json proves is not measured again.
+  const { parity: _, ...unchanged } = built;
+  expect(JSON.parse(out[1] ?? "")).toEqual({ ...unchanged, built: false });
 
   out = [];
   expect(await inspect([artifact, "--json", "--verify"], io)).toBe(0);
