@@ -1,6 +1,6 @@
 // Proof that an artifact is its checkpoint: refuses a pair that does not belong together, measures the blocks
 // and, where the model is small enough, the whole, and writes parity.json beside the manifest.
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openArtifact, type Artifact } from "../artifact/open-artifact.ts";
@@ -31,6 +31,8 @@ export interface VerifyParityOptions {
   readonly wholeMaxBytes: number;
   /** The artifact was made from the checkpoint a moment ago: nothing is digested again. */
   readonly fresh?: boolean;
+  /** A folder for one block's float32 weights, and the whole checkpoint's if that is compared; made if need be. */
+  readonly temporaryRoot?: string;
   readonly signal: AbortSignal;
   /** Progress lines. */
   readonly log: (line: string) => void;
@@ -69,7 +71,7 @@ const floatBytes = (plan: Plan): number =>
  * together or a disk that refuses. Leaves nothing behind but parity.json, and that only when it is done.
  */
 export async function verifyParity(options: VerifyParityOptions): Promise<Parity> {
-  const { signal, log } = options;
+  const { signal, log, temporaryRoot = tmpdir() } = options;
   const artifact = await openArtifact(options.artifact);
   const { manifest } = artifact;
   const settings = await readCheckpointConfig(options.checkpoint, signal);
@@ -85,7 +87,8 @@ export async function verifyParity(options: VerifyParityOptions): Promise<Parity
       await checkSource(manifest, checkpoint, plan, settings, signal);
     }
     const pass = await readPass(artifact);
-    folder = await mkdtemp(join(tmpdir(), "blip2-verify-"));
+    await mkdir(temporaryRoot, { recursive: true });
+    folder = await mkdtemp(join(temporaryRoot, "blip2-verify-"));
     const blocks: BlockRecord[] = [];
     await verifyBlocks({
       artifact,
@@ -134,7 +137,7 @@ export async function verifyParity(options: VerifyParityOptions): Promise<Parity
     await writeParity(options.artifact, parity, signal);
     return parity;
   } catch (error) {
-    throw explainDiskError(error, folder ?? tmpdir());
+    throw explainDiskError(error, folder ?? temporaryRoot);
   } finally {
     await checkpoint.close();
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
