@@ -85,15 +85,18 @@ function runtimeTensors(
   feeds: Readonly<Record<string, InnerTensor>>,
 ): Readonly<Record<string, ort.Tensor>> {
   return Object.fromEntries(
-    Object.entries(feeds).map(([name, { type, data, dims }]) => {
-      // The binding's types know float16 as its bits only.
-      const values =
-        data instanceof Float16Array
-          ? new Uint16Array(data.buffer, data.byteOffset, data.length)
-          : data;
-      return [name, new ort.Tensor(type, values, dims)];
-    }),
+    Object.entries(feeds).map(([name, tensor]) => [name, runtimeTensor(tensor)]),
   );
+}
+
+function runtimeTensor(tensor: InnerTensor): ort.Tensor {
+  const { type, dims } = tensor;
+  if (type !== "float16") return new ort.Tensor(type, tensor.data, dims);
+  const { buffer, byteOffset, length } = tensor.data;
+  const bits = new Uint16Array(buffer, byteOffset, length);
+  const made = new ort.Tensor(type, bits, dims);
+  // The binding, which reads `data`, believes a Float16Array to be empty: microsoft/onnxruntime pull 32323.
+  return Object.defineProperty(made, "data", { value: bits });
 }
 
 function innerTensor(name: string, tensor: ort.Tensor | undefined): InnerTensor {
