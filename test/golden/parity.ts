@@ -8,7 +8,8 @@ import { type GenerationRequest, resolveGeneration } from "@blip2-edge/shared/co
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildArtifact } from "../../gpu-node/src/build/build-artifact.ts";
 import { createImageReader } from "../../gpu-node/src/cli/read-image.ts";
-import { loadModel, type Model } from "../../gpu-node/src/runtime/load-model.ts";
+import type { GenerationModel } from "../../gpu-node/src/runtime/generation-model.ts";
+import { loadGenerationModel } from "../../gpu-node/src/runtime/load-model.ts";
 import { type GoldenTensor, readGolden } from "./safetensors.ts";
 
 /** golden.json as make.py writes it. */
@@ -40,7 +41,7 @@ export function relativeError(actual: Float32Array, golden: GoldenTensor): numbe
 interface Opened {
   /** The artifact's. */
   readonly folder: string;
-  readonly model: Model;
+  readonly model: GenerationModel;
   readonly pixels: Uint8Array;
   readonly golden: Golden;
   readonly tensors: ReadonlyMap<string, GoldenTensor>;
@@ -55,7 +56,7 @@ async function openCase(folder: string, out: string): Promise<Opened> {
     signal,
     log: () => undefined,
   });
-  const model = await loadModel(out, { threads: 1 });
+  const model = await loadGenerationModel(out, { threads: 1 });
   const read = createImageReader();
   const picture = join(import.meta.dirname, "picture.png");
   const { pixels } = await read(picture, model.manifest.image.size);
@@ -73,7 +74,7 @@ export function testParity(folder: string, name: string, more?: (opened: () => O
   describe(`the ${name} checkpoint`, () => {
     let root: string;
     let opened: Opened;
-    let model: Model;
+    let model: GenerationModel;
     let pixels: Uint8Array;
     let golden: Golden;
     const tensor = (key: string): GoldenTensor => {

@@ -2,6 +2,7 @@
 // folder of the smallest BLIP-2 that the builder takes.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Blip2Config } from "../../gpu-node/src/checkpoint/config.ts";
 import { parseModelConfig } from "../../gpu-node/src/checkpoint/read-config.ts";
 import { blip2Graphs } from "../../gpu-node/src/models/graphs.ts";
 import type { Weights } from "../../gpu-node/src/models/weights.ts";
@@ -92,6 +93,21 @@ export const tinyT5Config = {
   },
 };
 
+/** The same towers with a text side of the Q-Former's own in place of a language model. */
+export const tinyRetrievalConfig = {
+  ...tinyConfig,
+  architectures: ["Blip2ForImageTextRetrieval"],
+  image_token_index: null,
+  image_text_hidden_size: 7,
+  qformer_config: {
+    ...tinyConfig.qformer_config,
+    vocab_size: 13,
+    max_position_embeddings: 8,
+    use_qformer_text_input: true,
+  },
+  text_config: { model_type: "opt" },
+};
+
 /** Knows ten letters and drops the others. */
 const tokenizerJson = {
   added_tokens: [{ id: 11, content: "<image>", special: true }],
@@ -124,10 +140,12 @@ export function tensorShapes(config: unknown): Map<string, readonly number[]> {
       ? { name: `${name}.transposed`, type: "float32", dims: dims.toReversed() }
       : { name, type: "float32", dims };
   };
-  const full =
-    model.family === "opt"
-      ? { ...model, tokens: { ...model.tokens, ...imageToken }, image }
-      : { ...model, tokens: { ...model.tokens, ...imageToken }, image };
+  const full: Blip2Config =
+    model.family === "retrieval"
+      ? { ...model, image }
+      : model.family === "opt"
+        ? { ...model, tokens: { ...model.tokens, ...imageToken }, image }
+        : { ...model, tokens: { ...model.tokens, ...imageToken }, image };
   blip2Graphs(full, () => record, true);
   return shapes;
 }

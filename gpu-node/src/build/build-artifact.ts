@@ -5,7 +5,6 @@ import { readdir, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { AppError } from "@blip2-edge/shared/problem";
 import { modelNameSchema } from "@blip2-edge/shared/contracts/caption";
-import { defaultQuestionTemplate } from "@blip2-edge/shared/contracts/question-template";
 import { builderFormatVersion, type Manifest, manifestFile } from "../artifact/manifest.ts";
 import { openArtifact } from "../artifact/open-artifact.ts";
 import { type Checkpoint, openCheckpoint } from "../checkpoint/open-checkpoint.ts";
@@ -15,8 +14,10 @@ import {
   tokenizerFiles,
 } from "../checkpoint/read-checkpoint-config.ts";
 import { externalBytes, layOutData } from "../onnx/external-data.ts";
+import type { ExternalTensor } from "../onnx/graph.ts";
 import { encodeGraph } from "../onnx/model.ts";
 import { resolveAliases } from "./aliases.ts";
+import { dataFiles } from "./data-files.ts";
 import { digestTensors } from "./digest-tensors.ts";
 import { writeFolder } from "./draft-folder.ts";
 import { describeModel } from "./describe-model.ts";
@@ -118,8 +119,8 @@ async function findExisting(source: Source, options: BuildOptions): Promise<Mani
 }
 
 const dataBytes = (plan: Plan): number =>
-  [...plan.values()]
-    .flatMap((part) => part.weights)
+  dataFiles(plan)
+    .flatMap(({ weights }) => weights)
     .reduce((sum, tensor) => sum + externalBytes(tensor), 0);
 
 async function writeArtifact(
@@ -137,12 +138,12 @@ async function writeArtifact(
   };
 
   const totalBytes = dataBytes(plan);
-  const count = [...plan.values()].reduce((sum, part) => sum + part.weights.length, 0);
+  const count = dataFiles(plan).reduce((sum, { weights }) => sum + weights.length, 0);
   log(`building ${name}: ${count} tensors, ${formatBytes(totalBytes)} of float32`);
   const progress = createProgress(log, "writing weights", totalBytes);
   const digests = new Map<string, string>();
-  for (const [part, { graph, weights }] of plan) {
-    const layout = layOutData(`${part}.data`, weights);
+  for (const { file, parts, weights } of dataFiles(plan)) {
+    const layout = layOutData(file, weights);
     const written = await writeWeights(checkpoint, layout, join(folder, layout.file), {
       signal,
       onBytes: progress.add,
@@ -151,12 +152,15 @@ async function writeArtifact(
     files[layout.file] = { sha256: written.sha256, bytes: written.bytes };
     for (const [tensor, digest] of written.sources) digests.set(tensor, digest);
     const placements = new Map(layout.tensors.map((item) => [item.tensor.name, item.placement]));
-    const model = encodeGraph(graph, (tensor) => {
+    const place = (tensor: ExternalTensor) => {
       const placement = placements.get(tensor.name);
       if (placement === undefined) throw new Error(`${tensor.name} was not laid out`);
       return placement;
-    });
-    await writeSmall(`${part}.onnx`, model);
+    };
+    for (const part of parts) {
+      const graph = plan.get(part)?.graph;
+      if (graph !== undefined) await writeSmall(`${part}.onnx`, encodeGraph(graph, place));
+    }
   }
   await writeSmall(tokenizerFiles.tokenizer, settings.tokenizer.tokenizer);
   await writeSmall(tokenizerFiles.config, settings.tokenizer.config);
@@ -171,7 +175,6 @@ async function writeArtifact(
     source: digested,
     precision,
     tokenizer: tokenizerFiles,
-    question_template: defaultQuestionTemplate,
     files,
   };
   await writeFile(join(folder, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`, { signal });

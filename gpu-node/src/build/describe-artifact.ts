@@ -24,27 +24,38 @@ export interface ArtifactDescription {
   readonly precision: string;
   readonly image_size: number;
   readonly queries: number;
+  /** Positions of a text; image tokens count where they stand before it. */
   readonly context: number;
   readonly vocab: number;
+  /** Of a retrieval model: of the space in which pictures and texts are compared. */
+  readonly dim?: number;
+  /** Numbers in all weights; those that several parts read count once. */
+  readonly parameters: number;
   readonly bytes: number;
   readonly source_digest: string;
   readonly parts: Readonly<Record<string, PartDescription>>;
   readonly files: Readonly<Record<string, { readonly sha256: string; readonly bytes: number }>>;
 }
 
-/** Parameters of the weights outside the model file, and the files they stand in. */
+/** Parameters of the weights outside the model file, by where they stand. */
 async function readGraph(path: string, signal: AbortSignal) {
   const { graph } = decodeModel(await readFile(path, { signal }));
   const weights = graph.initializer.filter(({ dataLocation }) => dataLocation === 1);
-  const parameters = weights.reduce(
-    (sum, { dims }) => sum + dims.reduce((product, dim) => product * Number(dim), 1),
-    0,
-  );
-  const locations = weights.flatMap(({ externalData = [] }) =>
-    externalData.filter(({ key }) => key === "location").map(({ value }) => value),
-  );
-  return { parameters, files: [...new Set(locations)] };
+  const files = new Set<string>();
+  const parameters = new Map<string, number>();
+  for (const { dims, externalData = [] } of weights) {
+    const { location = "", offset = "" } = Object.fromEntries(
+      externalData.map(({ key, value }) => [key, value]),
+    );
+    files.add(location);
+    const count = dims.reduce((product, dim) => product * Number(dim), 1);
+    parameters.set(`${location}@${offset}`, count);
+  }
+  return { parameters, files: [...files] };
 }
+
+const total = (counts: ReadonlyMap<string, number>): number =>
+  [...counts.values()].reduce((sum, count) => sum + count, 0);
 
 export async function describeArtifact(
   artifact: Artifact,
@@ -54,11 +65,13 @@ export async function describeArtifact(
   const sizeOf = (files: readonly string[]): number =>
     files.reduce((sum, file) => sum + (manifest.files[file]?.bytes ?? 0), 0);
   const parts: Record<string, PartDescription> = {};
+  const all = new Map<string, number>();
   for (const [part, { file }] of Object.entries(manifest.graphs)) {
     const graph = await readGraph(artifact.path(file), signal);
     const files = [file, ...graph.files];
+    for (const [place, count] of graph.parameters) all.set(place, count);
     parts[part] = {
-      parameters: graph.parameters,
+      parameters: total(graph.parameters),
       bytes: sizeOf(files),
       precision: manifest.precision.parts[part] ?? manifest.precision.name,
       source_digest: manifest.source.parts[part] ?? "",
@@ -74,8 +87,10 @@ export async function describeArtifact(
     precision: manifest.precision.name,
     image_size: manifest.image.size,
     queries: manifest.qformer.queries,
-    context: manifest.decoder.context,
-    vocab: manifest.decoder.vocab,
+    ...(manifest.family === "retrieval"
+      ? manifest.text
+      : { context: manifest.decoder.context, vocab: manifest.decoder.vocab }),
+    parameters: total(all),
     bytes: sizeOf(Object.keys(manifest.files)),
     source_digest: manifest.source.digest,
     parts,

@@ -58,6 +58,20 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: ask, help: askUsage };
     },
   },
+  match: {
+    summary: "say how well texts fit a picture",
+    load: async () => {
+      const { match, matchHelp, matchUsage } = await import("./match.ts");
+      return { run: match, help: `${matchUsage}\n\n${matchHelp}` };
+    },
+  },
+  embed: {
+    summary: "give the vectors of a picture or a text",
+    load: async () => {
+      const { embed, embedHelp, embedUsage } = await import("./embed.ts");
+      return { run: embed, help: `${embedUsage}\n\n${embedHelp}` };
+    },
+  },
   trace: {
     summary: "write the tensors of one pass",
     load: async () => {

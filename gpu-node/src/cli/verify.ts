@@ -62,22 +62,29 @@ function tableRow(record: BlockRecord): string {
   ].join("  ");
 }
 
+function describeWhole(whole: Parity["whole"]): string {
+  if ("skipped" in whole) return `whole: not compared, ${whole.skipped}`;
+  const { greedy, itm } = whole;
+  const cosines = Object.entries(whole.cosine).map(
+    ([name, cosine]) => `${name} ${cosine.toFixed(8)}`,
+  );
+  const ends = [
+    ...(greedy === undefined
+      ? []
+      : [
+          `${greedy.identical_generations} of ${greedy.generations} greedy generations identical (${(100 * greedy.identical_ids).toFixed(1)}% of the ids)`,
+        ]),
+    ...(itm === undefined ? [] : [`ITM differs by ${itm.max_difference.toExponential(1)} at most`]),
+  ];
+  return `whole: ${[...ends, `cosine ${cosines.join(", ")}`].join("; ")}`;
+}
+
 /** Lines below the table. */
 function verdict({ whole, short, blocks, passed }: Parity): string[] {
-  const compared =
-    "skipped" in whole
-      ? `whole: not compared, ${whole.skipped}`
-      : [
-          `whole: ${whole.identical_generations} of ${whole.generations} greedy generations identical`,
-          `(${(100 * whole.identical_ids).toFixed(1)}% of the ids); cosine`,
-          Object.entries(whole.cosine)
-            .map(([name, cosine]) => `${name} ${cosine.toFixed(8)}`)
-            .join(", "),
-        ].join(" ");
   const conclusion = passed
     ? `parity: all ${blocks.length} blocks reach their floors`
     : `parity: ${short.length} of ${blocks.length} blocks fall short: ${short.join(", ")}`;
-  return ["", compared, conclusion];
+  return ["", describeWhole(whole), conclusion];
 }
 
 /** Exit status: 0 when every block reaches its floor. Errors: AppError, for the entry to print. */

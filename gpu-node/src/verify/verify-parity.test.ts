@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   tinyConfig,
+  tinyRetrievalConfig,
   tinyT5Config,
   tinyTensors,
   writeTinyCheckpoint,
@@ -96,7 +97,7 @@ describe.each(["opt/published", "t5/published"])("the %s checkpoint", (name) => 
       expect(record).toMatchObject({ precision: "fp32", passed: true });
       expect(record.cosine).toBeGreaterThan(0.999999);
     }
-    expect(parity.whole).toMatchObject({ identical_ids: 1, generations: 8 });
+    expect(parity.whole).toMatchObject({ greedy: { identical_ids: 1, generations: 8 } });
     const names = records.map(({ part, block }) => `${part} ${block}`);
     const language = name.startsWith("opt")
       ? ["decoder embed", "decoder layers.2", "decoder final_layer_norm + embed_tokens"]
@@ -179,6 +180,54 @@ describe("one wrong weight", () => {
     });
     if ("skipped" in parity.whole) throw new Error("the whole was skipped");
     expect(parity.whole.cosine.projected).toBeLessThan(0.9);
+  });
+});
+
+describe("a retrieval checkpoint", () => {
+  let checkpoint: string;
+  beforeEach(async () => {
+    checkpoint = join(root, "checkpoint");
+    await writeTinyCheckpoint(checkpoint, { config: tinyRetrievalConfig });
+    await build(checkpoint);
+  });
+
+  test("is compared in every mode of its Q-Former, and as a whole by its scores", async () => {
+    const { parity, records } = await verify(checkpoint, { wholeMaxBytes: 10_000_000 });
+    expect(parity).toMatchObject({ passed: true, short: [] });
+    expect(records.map(({ part, block }) => `${part} ${block}`)).toEqual([
+      "vision embeddings",
+      "vision layers.0",
+      "vision post_layernorm",
+      "qformer query_tokens + layernorm",
+      "qformer layer.0",
+      "qformer layer.1",
+      "qformer vision_projection",
+      "text embed",
+      "text layer.0",
+      "text layer.1",
+      "text text_projection",
+      "itm embed",
+      "itm layer.0",
+      "itm layer.1",
+      "itm itm_head",
+    ]);
+    expect(parity.whole).toMatchObject({
+      itm: { max_difference: 0 },
+      cosine: {
+        text_projected: expect.closeTo(1) as number,
+        itm_logits: expect.closeTo(1) as number,
+      },
+    });
+    expect(parity.whole).not.toHaveProperty("greedy");
+  });
+
+  test("a weight that two modes share is found in both", async () => {
+    await corrupt("text", "qformer.encoder.layer.1.intermediate.dense.weight.transposed", 3);
+    const { parity } = await verify(checkpoint);
+    expect(parity.short).toEqual(["text layer.1"]); // the last layer of ITM reads queries alone
+    await corrupt("itm", "qformer.encoder.layer.0.intermediate.dense.weight.transposed", 3);
+    const { parity: both } = await verify(checkpoint);
+    expect(both.short).toEqual(["text layer.0", "text layer.1", "itm layer.0"]);
   });
 });
 

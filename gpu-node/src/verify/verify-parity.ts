@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { openArtifact, type Artifact } from "../artifact/open-artifact.ts";
 import { verifyArtifact } from "../artifact/verify-artifact.ts";
 import { resolveAliases } from "../build/aliases.ts";
+import { dataFiles } from "../build/data-files.ts";
 import { formatBytes } from "../build/progress.ts";
 import { type Plan, planTensors } from "../build/tensor-plan.ts";
 import { openCheckpoint } from "../checkpoint/open-checkpoint.ts";
@@ -53,7 +54,11 @@ async function readPass({ manifest, path }: Artifact): Promise<Pass> {
     },
     manifest.tokens.image,
   );
-  const room = manifest.decoder.context - manifest.qformer.queries;
+  // Queries take places of the language model's, but none of a text side of the Q-Former's own.
+  const room =
+    manifest.family === "retrieval"
+      ? manifest.text.context
+      : manifest.decoder.context - manifest.qformer.queries;
   return {
     rgb: drawPicture(manifest.image.size, 0),
     promptIds: tokenizer.encode(prompt).slice(0, room),
@@ -61,7 +66,7 @@ async function readPass({ manifest, path }: Artifact): Promise<Pass> {
 }
 
 const floatBytes = (plan: Plan): number =>
-  [...plan.values()]
+  dataFiles(plan)
     .flatMap(({ weights }) => weights)
     .reduce((sum, tensor) => sum + externalBytes(tensor), 0);
 
