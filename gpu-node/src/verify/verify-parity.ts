@@ -142,7 +142,7 @@ export async function verifyParity(options: VerifyParityOptions): Promise<Parity
     await writeParity(options.artifact, parity, signal);
     return parity;
   } catch (error) {
-    throw explainDiskError(error, folder ?? temporaryRoot);
+    throw explainDiskError(error, folder ?? temporaryRoot, "TMPDIR names another place.");
   } finally {
     await checkpoint.close();
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
