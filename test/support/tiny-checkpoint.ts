@@ -170,19 +170,27 @@ export interface TinyCheckpoint {
   readonly tensors?: StoredTensors;
   /** File names of shards; one file without an index by default. */
   readonly shards?: readonly string[];
+  /** tokenizer.json; by default one that can be copied but not run. */
+  readonly tokenizer?: unknown;
 }
 
 /** Writes a checkpoint in Hugging Face's layout to `folder`, which is made. */
 export async function writeTinyCheckpoint(
   folder: string,
-  { config = tinyConfig, tensors = tinyTensors(config), shards }: TinyCheckpoint = {},
+  {
+    config = tinyConfig,
+    tensors = tinyTensors(config),
+    shards,
+    tokenizer = tokenizerJson,
+  }: TinyCheckpoint = {},
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   const put = (name: string, value: unknown) =>
     writeFile(join(folder, name), JSON.stringify(value));
   await put("config.json", config);
-  await put("preprocessor_config.json", { size: { height: 8, width: 8 } });
-  await put("tokenizer.json", tokenizerJson);
+  const { image_size: side } = (config as typeof tinyConfig).vision_config;
+  await put("preprocessor_config.json", { size: { height: side, width: side } });
+  await put("tokenizer.json", tokenizer);
   await put("tokenizer_config.json", { bos_token: "</s>" });
   if (shards === undefined) {
     await writeFile(join(folder, "model.safetensors"), encodeShard(tensors));
