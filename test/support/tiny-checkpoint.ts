@@ -5,7 +5,8 @@ import { join } from "node:path";
 import type { Blip2Config } from "../../gpu-node/src/checkpoint/config.ts";
 import { parseModelConfig } from "../../gpu-node/src/checkpoint/read-config.ts";
 import { blip2Graphs } from "../../gpu-node/src/models/graphs.ts";
-import type { Weights } from "../../gpu-node/src/models/weights.ts";
+import type { StoredWeight, Weights, WeightUse } from "../../gpu-node/src/models/weights.ts";
+import type { ExternalTensor } from "../../gpu-node/src/onnx/graph.ts";
 
 export interface StoredTensor {
   readonly dtype: string;
@@ -122,6 +123,27 @@ const tokenizerJson = {
   },
 };
 
+/** Every weight in float32, whatever its use; `onAsked` hears of each. */
+export function floatWeights(
+  onAsked: (name: string, dims: readonly number[]) => void = () => undefined,
+): Weights {
+  function weights(name: string, dims: readonly number[]): ExternalTensor;
+  function weights(name: string, dims: readonly number[], use: WeightUse): StoredWeight;
+  function weights(
+    name: string,
+    dims: readonly number[],
+    use?: WeightUse,
+  ): ExternalTensor | StoredWeight {
+    onAsked(name, dims);
+    const plain = { name, type: "float32", dims } as const;
+    if (use === undefined) return plain;
+    if (use !== "matrix") return { kind: "float", tensor: plain };
+    const tensor = { ...plain, name: `${name}.transposed`, dims: dims.toReversed() };
+    return { kind: "float", tensor };
+  }
+  return weights;
+}
+
 /** Names and shapes of every tensor of `config`, head tied. */
 export function tensorShapes(config: unknown): Map<string, readonly number[]> {
   const model = parseModelConfig(config);
@@ -134,19 +156,13 @@ export function tensorShapes(config: unknown): Map<string, readonly number[]> {
     std: [1, 1, 1] as const,
   };
   const imageToken = { image: 11 };
-  const record: Weights = (name, dims, layout) => {
-    shapes.set(name, dims);
-    return layout === "transposed"
-      ? { name: `${name}.transposed`, type: "float32", dims: dims.toReversed() }
-      : { name, type: "float32", dims };
-  };
   const full: Blip2Config =
     model.family === "retrieval"
       ? { ...model, image }
       : model.family === "opt"
         ? { ...model, tokens: { ...model.tokens, ...imageToken }, image }
         : { ...model, tokens: { ...model.tokens, ...imageToken }, image };
-  blip2Graphs(full, () => record, true);
+  blip2Graphs(full, () => floatWeights((name, dims) => shapes.set(name, dims)), true);
   return shapes;
 }
 

@@ -1,12 +1,11 @@
 // What the matching graph computes once and what once per text, read from the graph itself.
 import { describe, expect, test } from "vitest";
-import { tinyRetrievalConfig } from "../../../test/support/tiny-checkpoint.ts";
+import { floatWeights, tinyRetrievalConfig } from "../../../test/support/tiny-checkpoint.ts";
 import { parseModelConfig } from "../checkpoint/read-config.ts";
 import { createGraph } from "../onnx/graph.ts";
 import type { NodeProto } from "../onnx/model-proto.ts";
 import { blip2Graphs } from "./graphs.ts";
 import { matchingModel } from "./retrieval.ts";
-import type { Weights } from "./weights.ts";
 
 const config = parseModelConfig({
   ...tinyRetrievalConfig,
@@ -14,10 +13,7 @@ const config = parseModelConfig({
 });
 if (config.family !== "retrieval") throw new Error("not retrieval");
 
-const weights: Weights = (name, dims, layout) =>
-  layout === "transposed"
-    ? { name: `${name}.transposed`, type: "float32", dims: dims.toReversed() }
-    : { name, type: "float32", dims };
+const weights = floatWeights();
 
 function itmGraph() {
   const graph = createGraph("itm");
@@ -85,13 +81,12 @@ test("all graphs together ask for the published checkpoint's 809 tensors and 1,1
   });
   if (published.family !== "retrieval") throw new Error("not retrieval");
   const counts = new Map<string, number>();
-  const count: Weights = (name, dims, layout) => {
+  const count = floatWeights((name, dims) =>
     counts.set(
       name,
       dims.reduce((product, dim) => product * dim, 1),
-    );
-    return weights(name, dims, layout);
-  };
+    ),
+  );
   const image = { size: 224, rescaleFactor: 1, mean: [0, 0, 0], std: [1, 1, 1] } as const;
   blip2Graphs({ ...published, image }, () => count, true);
   expect(counts.size).toBe(809);

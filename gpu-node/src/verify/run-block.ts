@@ -47,17 +47,19 @@ export async function runFloatBlock(
   signal: AbortSignal,
 ): Promise<BlockTensors> {
   const names = new Set(block.weights.map(({ name }) => name));
+  const weights = source.part.weights.filter(({ tensors }) =>
+    tensors.some(({ name }) => names.has(name)),
+  );
   const layout = layOutData(
     "block.data",
-    source.part.weights.filter(({ name }) => names.has(name)),
+    weights.flatMap(({ tensors }) => tensors),
   );
-  const places = new Map(layout.tensors.map((item) => [item.tensor.name, item.placement]));
   const place = (weight: TensorProto): TensorProto => {
-    const placement = places.get(weight.name);
+    const { name, dims, dataType } = weight;
+    const placement = layout.placements.get(name);
     if (placement === undefined) return weight; // a constant inside the model
     const { file, offset, bytes } = placement;
     const entries = { location: file, offset: String(offset), length: String(bytes) };
-    const { name, dims, dataType } = weight;
     return {
       name,
       dims,
@@ -68,7 +70,7 @@ export async function runFloatBlock(
   };
   const path = join(folder, layout.file);
   try {
-    await writeWeights(source.checkpoint, layout, path, { signal });
+    await writeWeights(source.checkpoint, weights, layout, path, { signal });
     return await runPiece(cutModel(source.model, block, inputs, place), folder, inputs);
   } finally {
     await rm(path, { force: true });

@@ -13,6 +13,7 @@ import { openCheckpoint } from "../checkpoint/open-checkpoint.ts";
 import { readCheckpointConfig } from "../checkpoint/read-checkpoint-config.ts";
 import { explainDiskError } from "../disk/explain-disk-error.ts";
 import { externalBytes } from "../onnx/external-data.ts";
+import { builtInRecipe } from "../quantize/recipe.ts";
 import { createTokenizer } from "../tokenizers/tokenizer.ts";
 import { checkArchitecture, checkSource } from "./check-source.ts";
 import type { BlockChoice } from "./choose-blocks.ts";
@@ -68,6 +69,7 @@ async function readPass({ manifest, path }: Artifact): Promise<Pass> {
 const floatBytes = (plan: Plan): number =>
   dataFiles(plan)
     .flatMap(({ weights }) => weights)
+    .flatMap((weight) => weight.tensors)
     .reduce((sum, tensor) => sum + externalBytes(tensor), 0);
 
 /**
@@ -85,7 +87,7 @@ export async function verifyParity(options: VerifyParityOptions): Promise<Parity
   let folder: string | undefined;
   try {
     const tensors = await resolveAliases(checkpoint, settings.config.family, signal);
-    const plan = planTensors(settings.config, tensors);
+    const plan = planTensors(settings.config, tensors, builtInRecipe("fp32"));
     if (options.fresh !== true) {
       log("comparing digests of artifact and checkpoint");
       await verifyArtifact(options.artifact, { signal });
