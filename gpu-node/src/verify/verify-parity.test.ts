@@ -16,6 +16,7 @@ import type { Manifest } from "../artifact/manifest.ts";
 import { openArtifact } from "../artifact/open-artifact.ts";
 import { buildArtifact } from "../build/build-artifact.ts";
 import { decodeModel } from "../onnx/model-proto.ts";
+import { builtInRecipe, type PrecisionName } from "../quantize/recipe.ts";
 import type { BlockRecord, Parity } from "./parity-file.ts";
 import { verifyParity, type VerifyParityOptions } from "./verify-parity.ts";
 
@@ -34,7 +35,8 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
-const build = (checkpoint: string) => buildArtifact({ checkpoint, out: artifact, signal, log });
+const build = (checkpoint: string, precision: PrecisionName = "fp32") =>
+  buildArtifact({ checkpoint, out: artifact, recipe: builtInRecipe(precision), signal, log });
 
 /** Verifies; nothing may be left behind, whatever comes out. */
 async function verify(checkpoint: string, options: Partial<VerifyParityOptions> = {}) {
@@ -180,6 +182,35 @@ describe("one wrong weight", () => {
     });
     if ("skipped" in parity.whole) throw new Error("the whole was skipped");
     expect(parity.whole.cosine.projected).toBeLessThan(0.9);
+  });
+});
+
+describe("a recipe", () => {
+  const nano = join(import.meta.dirname, "../../nano/checkpoint");
+
+  // Lowest cosines found when the floors were set; the embedding and the head of int4 are int8.
+  test.each([
+    ["fp16", ["fp16", "fp32"], 0.9999999],
+    ["int8", ["fp32", "int8"], 0.99995],
+    ["int4", ["fp32", "int4", "int8"], 0.997],
+  ] as const)(
+    "of %s: nano's blocks are called what they are and reach their floors",
+    async (precision, found, lowest) => {
+      await build(nano, precision);
+      const { parity, records } = await verify(nano);
+      expect(parity.short).toEqual([]);
+      expect([...new Set(records.map((record) => record.precision))].sort()).toEqual(found);
+      expect(Math.min(...records.map(({ cosine }) => cosine))).toBeGreaterThan(lowest);
+      const layer = records.find(({ block }) => block === "layers.3");
+      expect(layer).toMatchObject({ precision, update_cosine: expect.any(Number) as number });
+    },
+  );
+
+  test("one wrong scale is found like a wrong weight", async () => {
+    const checkpoint = join(golden, "opt/published/checkpoint");
+    await build(checkpoint, "int8");
+    await corrupt("vision", "vision_model.encoder.layers.1.mlp.fc1.weight.int8.32.scales", 1);
+    expect((await verify(checkpoint)).parity.short).toEqual(["vision layers.1"]);
   });
 });
 
