@@ -123,9 +123,9 @@ const tokenizerJson = {
   },
 };
 
-/** Every weight in float32, whatever its use; `onAsked` hears of each. */
+/** Every weight in float32, as no recipe changes it; `asked` hears of each. */
 export function floatWeights(
-  onAsked: (name: string, dims: readonly number[]) => void = () => undefined,
+  asked: (name: string, dims: readonly number[]) => void = () => undefined,
 ): Weights {
   function weights(name: string, dims: readonly number[]): ExternalTensor;
   function weights(name: string, dims: readonly number[], use: WeightUse): StoredWeight;
@@ -134,7 +134,7 @@ export function floatWeights(
     dims: readonly number[],
     use?: WeightUse,
   ): ExternalTensor | StoredWeight {
-    onAsked(name, dims);
+    asked(name, dims);
     const plain = { name, type: "float32", dims } as const;
     if (use === undefined) return plain;
     if (use !== "matrix") return { kind: "float", tensor: plain };
@@ -156,13 +156,14 @@ export function tensorShapes(config: unknown): Map<string, readonly number[]> {
     std: [1, 1, 1] as const,
   };
   const imageToken = { image: 11 };
+  const record = floatWeights((name, dims) => shapes.set(name, dims));
   const full: Blip2Config =
     model.family === "retrieval"
       ? { ...model, image }
       : model.family === "opt"
         ? { ...model, tokens: { ...model.tokens, ...imageToken }, image }
         : { ...model, tokens: { ...model.tokens, ...imageToken }, image };
-  blip2Graphs(full, () => floatWeights((name, dims) => shapes.set(name, dims)), true);
+  blip2Graphs(full, () => record, true);
   return shapes;
 }
 

@@ -16,7 +16,7 @@ import {
 } from "../checkpoint/read-checkpoint-config.ts";
 import { externalBytes, layOutData } from "../onnx/external-data.ts";
 import type { ExternalTensor } from "../onnx/graph.ts";
-import { encodeGraph, ownParametersKey, parametersKey } from "../onnx/model.ts";
+import { encodeGraph, parametersKey, sharedParametersKey } from "../onnx/model.ts";
 import { builtInRecipe, precisionOf, type Recipe } from "../quantize/recipe.ts";
 import { resolveAliases } from "./aliases.ts";
 import { dataFiles } from "./data-files.ts";
@@ -25,7 +25,7 @@ import { writeFolder } from "./draft-folder.ts";
 import { describeModel } from "./describe-model.ts";
 import { createProgress, formatBytes } from "./progress.ts";
 import { digestSource, modelRevision } from "./source-digest.ts";
-import { countParameters, type Plan, planTensors, type WeightTensor } from "./tensor-plan.ts";
+import { parametersOf, type Plan, planTensors } from "./tensor-plan.ts";
 import { writeWeights } from "./write-weights.ts";
 
 export interface BuildOptions {
@@ -161,17 +161,18 @@ async function writeArtifact(
       if (placement === undefined) throw new Error(`${bytesOf} was not laid out`);
       return placement;
     };
-    const counted: WeightTensor[] = [];
+    const counted = new Set<string>();
     for (const part of parts) {
       const planned = plan.get(part);
       if (planned === undefined) continue;
-      const before = countParameters(counted);
-      counted.push(...planned.weights);
-      const model = encodeGraph(planned.graph, place, {
-        [parametersKey]: String(countParameters(planned.weights)),
-        [ownParametersKey]: String(countParameters(counted) - before),
-      });
-      await writeSmall(`${part}.onnx`, model);
+      const told = {
+        [parametersKey]: String(parametersOf(planned.weights)),
+        [sharedParametersKey]: String(
+          parametersOf(planned.weights.filter(({ source }) => counted.has(source.name))),
+        ),
+      };
+      await writeSmall(`${part}.onnx`, encodeGraph(planned.graph, place, told));
+      for (const { source } of planned.weights) counted.add(source.name);
     }
   }
   await writeSmall(tokenizerFiles.tokenizer, settings.tokenizer.tokenizer);

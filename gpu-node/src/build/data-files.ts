@@ -22,7 +22,7 @@ export function dataFiles(plan: Plan): readonly DataFile[] {
     file.parts.push(part);
     for (const tensor of weights) {
       // One name is one way of storing one tensor, so the first is as good as the next.
-      const name = tensor.tensors[0]?.name ?? tensor.source.name;
+      const [{ name }] = tensor.tensors;
       if (!file.weights.has(name)) file.weights.set(name, tensor);
     }
   }

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import type { Artifact } from "../artifact/open-artifact.ts";
 import type { Precision } from "../artifact/precision.ts";
-import { ownParametersKey, parametersKey } from "../onnx/model.ts";
+import { parametersKey, sharedParametersKey } from "../onnx/model.ts";
 import { decodeModel } from "../onnx/model-proto.ts";
 
 export interface PartDescription {
@@ -45,32 +45,32 @@ export interface ArtifactDescription {
 async function readGraph(path: string, signal: AbortSignal) {
   const { graph, metadataProps = [] } = decodeModel(await readFile(path, { signal }));
   const weights = graph.initializer.filter(({ dataLocation }) => dataLocation === 1);
-  const stated = (wanted: string): number | undefined => {
-    const value = metadataProps.find(({ key }) => key === wanted)?.value;
-    return value === undefined ? undefined : Number(value);
+  const spans = new Map<string, { readonly bytes: number; readonly numbers: number }>();
+  const files = new Set<string>();
+  for (const { dims, externalData = [] } of weights) {
+    const {
+      location = "",
+      offset,
+      length,
+    } = Object.fromEntries(externalData.map(({ key, value }) => [key, value]));
+    files.add(location);
+    // Two initializers may read the same bytes.
+    const numbers = dims.reduce((product, dim) => product * Number(dim), 1);
+    spans.set(`${location}@${offset}`, { bytes: Number(length), numbers });
+  }
+  const sum = (of: "bytes" | "numbers") =>
+    [...spans.values()].reduce((total, span) => total + span[of], 0);
+  const stated = (name: string): number | undefined => {
+    const found = metadataProps.find(({ key }) => key === name)?.value;
+    return found === undefined ? undefined : Number(found);
   };
-  // A graph that does not say it was built before any were coded: its weights are its numbers.
-  const parameters =
-    stated(parametersKey) ??
-    weights.reduce(
-      (sum, { dims }) => sum + dims.reduce((product, dim) => product * Number(dim), 1),
-      0,
-    );
-  const ownParameters = stated(ownParametersKey) ?? parameters;
-  const locations = weights.flatMap(({ externalData = [] }) =>
-    externalData.filter(({ key }) => key === "location").map(({ value }) => value),
-  );
-  // Two initializers may read the same bytes.
-  const spans = new Map(
-    weights.map(({ externalData = [] }) => {
-      const { location, offset, length } = Object.fromEntries(
-        externalData.map(({ key, value }) => [key, value]),
-      );
-      return [`${location}:${offset}`, Number(length)];
-    }),
-  );
-  const weightBytes = [...spans.values()].reduce((sum, bytes) => sum + bytes, 0);
-  return { parameters, ownParameters, weightBytes, files: [...new Set(locations)] };
+  return {
+    // A graph that does not say it was built before any weights were coded: they are its numbers.
+    parameters: stated(parametersKey) ?? sum("numbers"),
+    sharedParameters: stated(sharedParametersKey) ?? 0,
+    weightBytes: sum("bytes"),
+    files: [...files],
+  };
 }
 
 export async function describeArtifact(
@@ -85,7 +85,7 @@ export async function describeArtifact(
   for (const [part, { file }] of Object.entries(manifest.graphs)) {
     const graph = await readGraph(artifact.path(file), signal);
     const files = [file, ...graph.files];
-    parameters += graph.ownParameters;
+    parameters += graph.parameters - graph.sharedParameters;
     parts[part] = {
       parameters: graph.parameters,
       bytes: sizeOf(files),

@@ -13,8 +13,6 @@ const config = parseModelConfig({
 });
 if (config.family !== "retrieval") throw new Error("not retrieval");
 
-const weights = floatWeights();
-
 function itmGraph() {
   const graph = createGraph("itm");
   const { tokens, hidden } = config.vision;
@@ -22,7 +20,7 @@ function itmGraph() {
   const logits = matchingModel(
     graph,
     config,
-    weights,
+    floatWeights(),
     graph.input("image_embeds", "float32", [1, tokens, hidden]),
     {
       inputIds: graph.input("input_ids", "int64", ["batch", "tokens"]),

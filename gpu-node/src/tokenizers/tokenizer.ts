@@ -21,6 +21,17 @@ export interface TokenizerFiles {
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
 /**
+ * Whether decoding takes away spaces before punctuation: only where the configuration says so, never for BPE,
+ * whose text it would spoil. Source: transformers 5.18 tokenization_utils_tokenizers.py, `_decode`.
+ */
+function cleansUp(tokenizer: object, config: object): boolean {
+  const model = "model" in tokenizer && isObject(tokenizer.model) ? tokenizer.model : {};
+  const bytePairs = "type" in model && model.type === "BPE";
+  const asked = "clean_up_tokenization_spaces" in config && config.clean_up_tokenization_spaces;
+  return asked === true && !bytePairs;
+}
+
+/**
  * Reads a tokenizer as transformers' Blip2Processor uses it. `imageToken` is the placeholder id, null where there is none.
  * Errors: `artifact_invalid` when the files are no tokenizer; `encode` throws `invalid_request` for a
  * text that spells the placeholder, which would be taken for a piece of the picture.
@@ -35,6 +46,10 @@ export function createTokenizer(files: TokenizerFiles, imageToken: number | null
   } catch (cause) {
     throw new AppError("artifact_invalid", "The tokenizer files cannot be used.", { cause });
   }
+  const decoding = {
+    skip_special_tokens: true,
+    clean_up_tokenization_spaces: cleansUp(files.tokenizer, files.config),
+  };
   return {
     encode(text) {
       const { ids } = hub.encode(text, { add_special_tokens: true });
@@ -46,6 +61,6 @@ export function createTokenizer(files: TokenizerFiles, imageToken: number | null
       }
       return ids;
     },
-    decode: (ids) => hub.decode([...ids], { skip_special_tokens: true }).trim(),
+    decode: (ids) => hub.decode([...ids], decoding).trim(),
   };
 }
