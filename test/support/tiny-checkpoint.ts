@@ -2,6 +2,7 @@
 // folder of the smallest BLIP-2 that the builder takes.
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Blip2Config } from "../../gpu-node/src/checkpoint/config.ts";
 import { parseModelConfig } from "../../gpu-node/src/checkpoint/read-config.ts";
 import { blip2Graphs } from "../../gpu-node/src/models/graphs.ts";
 import type { StoredWeight, WeightUse } from "../../gpu-node/src/models/weights.ts";
@@ -95,18 +96,27 @@ export const tinyT5Config = {
 
 const tokenizerJson = { added_tokens: [{ id: 11, content: "<image>" }], model: { type: "BPE" } };
 
-/** Names and shapes of every tensor of `config`, head tied. */
-export function tensorShapes(config: unknown): Map<string, readonly number[]> {
+/** What the builder knows of a model once it has read every file of the folder. */
+export function fullConfig(config: unknown): Blip2Config {
   const model = parseModelConfig(config);
-  const { vision } = model;
-  const shapes = new Map<string, readonly number[]>();
   const image = {
-    size: vision.imageSize,
+    size: model.vision.imageSize,
     rescaleFactor: 1 / 255,
     mean: [0, 0, 0] as const,
     std: [1, 1, 1] as const,
   };
   const imageToken = { image: 11 };
+  return model.family === "opt"
+    ? { ...model, tokens: { ...model.tokens, ...imageToken }, image }
+    : { ...model, tokens: { ...model.tokens, ...imageToken }, image };
+}
+
+/** Names and shapes of every tensor of `config`; by default no head of its own. */
+export function tensorShapes(
+  config: unknown,
+  { tiedHead = true } = {},
+): Map<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>();
   function record(name: string, dims: readonly number[]): ExternalTensor;
   function record(name: string, dims: readonly number[], use: WeightUse): StoredWeight;
   function record(
@@ -121,11 +131,7 @@ export function tensorShapes(config: unknown): Map<string, readonly number[]> {
     const tensor = { ...plain, name: `${name}.transposed`, dims: dims.toReversed() };
     return { kind: "float", tensor };
   }
-  const full =
-    model.family === "opt"
-      ? { ...model, tokens: { ...model.tokens, ...imageToken }, image }
-      : { ...model, tokens: { ...model.tokens, ...imageToken }, image };
-  blip2Graphs(full, () => record, true);
+  blip2Graphs(fullConfig(config), () => record, tiedHead);
   return shapes;
 }
 
