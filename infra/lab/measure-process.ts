@@ -19,19 +19,21 @@ export async function measureProcess(command: string, args: readonly string[]): 
   child.stdout.on("data", (text) => (stdout += String(text)));
   child.stderr.on("data", (text) => (stderr = (stderr + String(text)).slice(-2000)));
   let peakRssBytes = 0;
-  let code: number | null | undefined;
-  child.on("exit", (exitCode) => (code = exitCode));
-  const closed = new Promise<void>((resolve, reject) => {
+  const ended = new AbortController();
+  const closed = new Promise<number | null>((resolve, reject) => {
     child.on("error", reject);
-    child.on("close", () => resolve());
+    child.on("close", (exitCode) => {
+      ended.abort();
+      resolve(exitCode);
+    });
   });
-  while (code === undefined) {
+  while (!ended.signal.aborted) {
     const status = await readFile(`/proc/${child.pid}/status`, "utf8").catch(() => "");
     const kilobytes = Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0);
     peakRssBytes = Math.max(peakRssBytes, kilobytes * 1024);
     await sleep(50);
   }
-  await closed;
+  const code = await closed;
   const seconds = (performance.now() - startedAt) / 1000;
   if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}: ${stderr}`);
   return { seconds, peakRssBytes, stdout };

@@ -30,12 +30,6 @@ export interface BlockCodes {
 /** Adding and taking away rounds to the nearest whole number, ties to even, for |x| < 2^51. */
 const rounder = 1.5 * 2 ** 52;
 
-/**
- * Where the range of a 4-bit block may end, in units of its largest magnitude: cutting off the largest
- * number a little often costs less than the finer step gains.
- */
-const fourBitEnds = [8, 7.5, 8.5, 9, 9.5] as const;
-
 /** What fits a block: code = round(weight / scale) + zero, cut to [0, top]. */
 interface Fit {
   scale: number;
@@ -43,56 +37,59 @@ interface Fit {
 }
 
 /**
- * The scale that gives the least squared error among the candidates. For whole numbers q = round(w / s) the
- * best factor is sum(w q) / sum(q q), and what it leaves is sum(w w) - sum(w q)^2 / sum(q q).
+ * Cutting off a block's largest numbers a little often costs less than the finer step gains: how far the
+ * 4-bit codes reach, in units of the block's range. At 8 bits a step is too fine for that to matter.
  */
-function fitSymmetric(values: Float32Array, from: number, to: number, bits: 4 | 8, fit: Fit): void {
-  const middle = bits === 8 ? 128 : 8;
-  let extreme = 0;
+const reaches: Readonly<Record<4 | 8, readonly number[]>> = {
+  4: [1, 0.94, 0.88, 0.82, 1.06],
+  8: [1],
+};
+
+/**
+ * The scale with the least squared error among some. For whole numbers q = round(w / s) the best factor is
+ * sum(w q) / sum(q q), and what it leaves is sum(w w) - sum(w q)^2 / sum(q q).
+ */
+function fitBlock(values: Float32Array, from: number, to: number, form: Blocks, fit: Fit): void {
+  const { bits, zero_points: withZeroPoints } = form;
+  const top = 2 ** bits - 1;
+  const middle = 2 ** (bits - 1);
+  let [low, high] = [0, 0]; // zero is always within: it stays zero
   for (let at = from; at < to; at += 1) {
     const value = values[at]!;
-    if (Math.abs(value) > Math.abs(extreme)) extreme = value;
+    if (value < low) low = value;
+    else if (value > high) high = value;
   }
-  fit.zero = middle;
   fit.scale = 0;
-  if (extreme === 0) return;
-  if (bits === 8) {
-    fit.scale = Math.abs(extreme) / 127;
-    return;
-  }
-  // The lower end reaches one step further than the upper: the largest number goes there.
+  fit.zero = withZeroPoints ? 0 : middle;
+  if (low === high) return;
+  // Without zero points the codes reach one step further down than up: at 4 bits, where that counts, the
+  // largest magnitude goes there, if need be by a negative scale.
+  const step = withZeroPoints
+    ? (high - low) / top
+    : bits === 8
+      ? Math.max(high, -low) / 127
+      : (high > -low ? -high : -low) / middle;
   let best = -1;
-  for (const end of fourBitEnds) {
-    const inverse = -end / extreme;
+  for (const reach of reaches[bits]) {
+    const inverse = 1 / (step * reach);
+    const zero = withZeroPoints ? -low / step + rounder - rounder : middle;
+    const [least, most] = [-zero, top - zero];
     let cross = 0;
     let square = 0;
     for (let at = from; at < to; at += 1) {
       const value = values[at]!;
       let code = value * inverse + rounder - rounder;
-      if (code < -8) code = -8;
-      else if (code > 7) code = 7;
+      if (code < least) code = least;
+      else if (code > most) code = most;
       cross += value * code;
       square += code * code;
     }
     const gain = (cross * cross) / square;
-    if (gain > best) {
-      best = gain;
-      fit.scale = cross / square;
-    }
+    if (gain <= best) continue;
+    best = gain;
+    fit.scale = cross / square;
+    fit.zero = zero;
   }
-}
-
-/** From the smallest to the largest number, zero always among them: zero stays zero. */
-function fitRange(values: Float32Array, from: number, to: number, bits: 4 | 8, fit: Fit): void {
-  const top = 2 ** bits - 1;
-  let [low, high] = [0, 0];
-  for (let at = from; at < to; at += 1) {
-    const value = values[at]!;
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  fit.scale = (high - low) / top;
-  fit.zero = fit.scale === 0 ? 0 : -low / fit.scale + rounder - rounder;
 }
 
 /** Fills `target` with the codes of `values`, f32 [rows, columns]. */
@@ -107,7 +104,6 @@ export function quantizeBlocks(
   const { codes, scales, zeroPoints } = target;
   const rows = values.length / columns;
   const top = 2 ** bits - 1;
-  const fitBlock = withZeroPoints ? fitRange : fitSymmetric;
   const fit: Fit = { scale: 0, zero: 0 };
   codes.fill(0);
   zeroPoints.fill(0);
@@ -115,7 +111,7 @@ export function quantizeBlocks(
     for (let index = 0; index < blocks; index += 1) {
       const from = row * columns + index * block;
       const to = Math.min(from + block, (row + 1) * columns);
-      fitBlock(values, from, to, bits, fit);
+      fitBlock(values, from, to, form, fit);
       // What the reader multiplies with is float32: the codes fit that.
       const scale = Math.fround(fit.scale);
       const inverse = scale === 0 ? 0 : 1 / scale;
