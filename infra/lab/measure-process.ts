@@ -8,10 +8,18 @@ export interface Measured {
   /** High-water mark of resident memory; mapped files count as far as they were touched. */
   readonly peakRssBytes: number;
   readonly stdout: string;
+  readonly code: number;
 }
 
-/** Errors: one that ends with the command's own words when it fails. Linux only: it reads /proc. */
-export async function measureProcess(command: string, args: readonly string[]): Promise<Measured> {
+/**
+ * Errors: one that ends with the command's own words when it ends with another status than these. Linux only: it
+ * reads /proc.
+ */
+export async function measureProcess(
+  command: string,
+  args: readonly string[],
+  accepted: readonly number[] = [0],
+): Promise<Measured> {
   const startedAt = performance.now();
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
@@ -35,6 +43,7 @@ export async function measureProcess(command: string, args: readonly string[]): 
   }
   const code = await closed;
   const seconds = (performance.now() - startedAt) / 1000;
-  if (code !== 0) throw new Error(`${command} ${args.join(" ")} ended with ${code}: ${stderr}`);
-  return { seconds, peakRssBytes, stdout };
+  if (code === null || !accepted.includes(code))
+    throw new Error(`${command} ${args.join(" ")} ended with ${code}: ${stderr}`);
+  return { seconds, peakRssBytes, stdout, code };
 }

@@ -35,6 +35,10 @@ interface Row {
   readonly buildSeconds: number;
   readonly buildPeakRssBytes: number;
   readonly largestTensorBytes: number;
+  /** Of the sampled blocks. */
+  readonly lowestCosine: number;
+  readonly verifySeconds: number;
+  readonly verifyPeakRssBytes: number;
   readonly captionSeconds: number;
   readonly captionPeakRssBytes: number;
   readonly tokenIds: readonly number[];
@@ -45,30 +49,41 @@ const gb = (bytes: number): string => (bytes / 1e9).toFixed(2);
 const table = (rows: readonly (readonly (string | number)[])[]): string =>
   rows.map((row) => `| ${row.join(" | ")} |`).join("\n");
 
+function lowestCosine(lines: string): number {
+  const cosines = lines
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as { block?: string; cosine?: number })
+    .flatMap(({ block, cosine }) => (block === undefined || cosine === undefined ? [] : [cosine]));
+  if (cosines.length === 0) throw new Error("no block was compared");
+  return Math.min(...cosines);
+}
+
 async function measure(
   shape: ShapeName,
   precision: PrecisionName,
   checkpoint: string,
   artifact: string,
 ): Promise<Row> {
-  const run = (...args: string[]) => measureProcess(process.execPath, [cli, ...args, "--json"]);
+  const run = (args: readonly string[], accepted?: readonly number[]) =>
+    measureProcess(process.execPath, [cli, ...args, "--json"], accepted);
   say(`${shape} at ${precision}: building`);
-  const built = await run(
-    "build",
-    checkpoint,
-    "--out",
-    artifact,
-    "--name",
-    shape,
-    "--precision",
-    precision,
+  const built = await run([
+    ...["build", checkpoint, "--out", artifact, "--name", shape],
+    ...["--precision", precision, "--no-verify"],
+  ]);
+  say(`${shape} at ${precision}: comparing a sample of blocks`);
+  // Random weights may fall short of a floor (status 1); the table shows by how much.
+  const compared = await run(
+    ["verify", artifact, "--against", checkpoint, "--blocks", "3", "--whole-max-bytes", "1"],
+    [0, 1],
   );
   say(`${shape} at ${precision}: captioning`);
   const tokens = String(newTokens);
-  const captioned = await run(
+  const captioned = await run([
     ...["caption", picture, "--model", artifact],
     ...["--max-new-tokens", tokens, "--min-new-tokens", tokens],
-  );
+  ]);
   const { bytes } = JSON.parse(built.stdout) as { bytes: number };
   const { token_ids: tokenIds } = JSON.parse(captioned.stdout) as { token_ids: number[] };
   if (tokenIds.length !== newTokens) throw new Error(`${tokenIds.length} tokens, not ${newTokens}`);
@@ -79,6 +94,9 @@ async function measure(
     buildSeconds: built.seconds,
     buildPeakRssBytes: built.peakRssBytes,
     largestTensorBytes: deviceBytes(publishedShapes[shape], precision).largestTensor,
+    lowestCosine: lowestCosine(compared.stdout),
+    verifySeconds: compared.seconds,
+    verifyPeakRssBytes: compared.peakRssBytes,
     captionSeconds: captioned.seconds,
     captionPeakRssBytes: captioned.peakRssBytes,
     tokenIds,
@@ -155,6 +173,9 @@ async function main(): Promise<void> {
     "build, s",
     "its peak RSS, GB",
     "largest tensor, GB",
+    "lowest cosine of a block",
+    "verify, s",
+    "its peak RSS, GB",
     "load and caption, s",
     "its peak RSS, GB",
   ];
@@ -169,6 +190,9 @@ async function main(): Promise<void> {
         row.buildSeconds.toFixed(0),
         gb(row.buildPeakRssBytes),
         gb(row.largestTensorBytes),
+        row.lowestCosine.toFixed(5),
+        row.verifySeconds.toFixed(0),
+        gb(row.verifyPeakRssBytes),
         row.captionSeconds.toFixed(1),
         gb(row.captionPeakRssBytes),
       ]),

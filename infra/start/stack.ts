@@ -4,6 +4,7 @@ import path from "node:path";
 import { createClient, type Client } from "@blip2-edge/shared/client";
 import { createApiKey } from "../../edge/src/auth/api-key.ts";
 import { ensureArtifact } from "../../gpu-node/src/build/ensure-artifact.ts";
+import type { PrecisionName } from "../../gpu-node/src/quantize/recipe.ts";
 import { startNode, type NodeProcess } from "./node-process.ts";
 import { devSecrets, lockState } from "./state.ts";
 import { startWorker, type RunningWorker } from "./worker.ts";
@@ -19,6 +20,8 @@ export interface StackOptions {
   readonly allowFetch?: readonly string[];
   /** Folder for built artifacts; default `models` in the state folder. */
   readonly modelsDir?: string;
+  /** Of both models; full by default. */
+  readonly precision?: PrecisionName;
   /** Used instead of the key that the state folder keeps. */
   readonly apiKey?: string;
   /** More variables of the Worker, e.g. shorter timeouts in tests. */
@@ -64,6 +67,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         checkpoint: path.join(root, "gpu-node/nano", folder),
         root: options.modelsDir ?? path.join(stateDir, "models"),
         name,
+        ...(options.precision === undefined ? {} : { precision: options.precision }),
         signal,
         log: say,
       });
