@@ -79,6 +79,13 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: trace, help: traceUsage };
     },
   },
+  eval: {
+    summary: "measure a model on captions, questions or retrieval",
+    load: async () => {
+      const { evaluate, evalHelp, evalUsage } = await import("./eval.ts");
+      return { run: evaluate, help: `${evalUsage}\n\n${evalHelp}` };
+    },
+  },
   serve: {
     summary: "run the node",
     load: async () => {

@@ -29,7 +29,12 @@ export interface TextFeatures {
 
 export interface RetrievalSettings {
   readonly signal?: AbortSignal;
+  /** Longer texts are cut to so many tokens, the closing one kept; without it they are read whole. */
+  readonly maxTokens?: number;
 }
+
+/** ITM's raw scores of one text, means over the queries. */
+export type MatchLogits = readonly [no: number, yes: number];
 
 /** Of one picture, what the scores need: ITM the first, ITC the second. */
 export type Picture = Partial<Pick<Seen, "imageEmbeds" | "projected">>;
@@ -47,6 +52,12 @@ export interface RetrievalModel extends Sight {
     scores: readonly Score[],
     settings?: RetrievalSettings,
   ): Promise<readonly TextMatch[]>;
+  /** What `match` makes ITM's probability of, in the order of the texts. Errors: as `textIds`. */
+  matchLogits(
+    imageEmbeds: FloatTensor,
+    texts: readonly string[],
+    settings?: RetrievalSettings,
+  ): Promise<readonly MatchLogits[]>;
   /** In the order of the texts. Errors: as `textIds`. */
   embedTexts(
     texts: readonly string[],
@@ -83,8 +94,15 @@ export async function createRetrievalModel(
   const itm = await parts.open(manifest.graphs.itm);
   const { pad } = tokens;
 
-  const textIds = (given: string): number[] => {
-    const ids = tokenizer.encode(given);
+  // A tokenizer puts one special before every text and, BERT's, one behind it.
+  const closing = tokenizer.encode("").slice(1);
+  const cut = (ids: number[], maxTokens: number | undefined): number[] =>
+    maxTokens === undefined || ids.length <= maxTokens
+      ? ids
+      : [...ids.slice(0, maxTokens - closing.length), ...closing];
+
+  const textIds = (given: string, maxTokens?: number): number[] => {
+    const ids = cut(tokenizer.encode(given), maxTokens);
     if (ids.length === 0) throw new AppError("invalid_request", "A text is empty.");
     if (ids.length > sizes.context) {
       throw new AppError(
@@ -138,7 +156,7 @@ export async function createRetrievalModel(
     imageEmbeds: FloatTensor,
     ids: readonly (readonly number[])[],
     signal: AbortSignal | undefined,
-  ): Promise<readonly (readonly [number, number])[]> =>
+  ): Promise<readonly MatchLogits[]> =>
     inBatches(
       ids,
       { pad, extra: qformer.queries },
@@ -149,7 +167,10 @@ export async function createRetrievalModel(
           attention_mask: batch.attentionMask,
         });
         const { data } = output(outputs, "logits"); // [rows, 2]
-        return batch.lengths.map((_, row) => [data[2 * row] ?? NaN, data[2 * row + 1] ?? NaN]);
+        return batch.lengths.map((_, row): MatchLogits => [
+          data[2 * row] ?? NaN,
+          data[2 * row + 1] ?? NaN,
+        ]);
       },
       signal,
     );
@@ -164,9 +185,9 @@ export async function createRetrievalModel(
     kind: "retrieval",
     manifest,
     tokenizer,
-    textIds,
-    async match(picture, texts, scores, { signal } = {}) {
-      const ids = texts.map(textIds);
+    textIds: (given) => textIds(given),
+    async match(picture, texts, scores, { signal, maxTokens } = {}) {
+      const ids = texts.map((each) => textIds(each, maxTokens));
       const itc = scores.includes("itc")
         ? (await readTexts(ids, signal)).map(({ projected }) =>
             bestCosine(needed(picture.projected, "query vectors").data, projected.data),
@@ -184,7 +205,17 @@ export async function createRetrievalModel(
         };
       });
     },
-    embedTexts: async (texts, { signal } = {}) => readTexts(texts.map(textIds), signal),
+    matchLogits: async (imageEmbeds, texts, { signal, maxTokens } = {}) =>
+      matchTexts(
+        imageEmbeds,
+        texts.map((each) => textIds(each, maxTokens)),
+        signal,
+      ),
+    embedTexts: async (texts, { signal, maxTokens } = {}) =>
+      readTexts(
+        texts.map((each) => textIds(each, maxTokens)),
+        signal,
+      ),
     async trace(rgb, given) {
       const pixel_values = sight.pixelValues(rgb);
       const image_embeds = await sight.vision(pixel_values);
