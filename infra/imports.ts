@@ -16,6 +16,7 @@ const everything = [
   "roof",
   "nano",
   "node-cli",
+  "node-verify",
   "node-build",
   "node-serve",
   "node-hub",
@@ -34,7 +35,21 @@ const floors: readonly Floor[] = [
   {
     name: "node-cli",
     files: /^gpu-node\/src\/(cli\/|main\.ts|config\.ts)/,
-    mayImport: ["node-build", "node-serve", "node-hub", "node-evaluate", "node-hall", "shared"],
+    mayImport: [
+      "node-verify",
+      "node-evaluate",
+      "node-build",
+      "node-serve",
+      "node-hub",
+      "node-hall",
+      "shared",
+    ],
+  },
+  {
+    // Holds what one wing made beside what the other runs, so it stands above both.
+    name: "node-verify",
+    files: /^gpu-node\/src\/verify\//,
+    mayImport: ["node-build", "node-serve", "node-hall", "shared"],
   },
   {
     name: "node-build",

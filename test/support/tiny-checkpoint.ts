@@ -5,7 +5,8 @@ import { join } from "node:path";
 import type { Blip2Config } from "../../gpu-node/src/checkpoint/config.ts";
 import { parseModelConfig } from "../../gpu-node/src/checkpoint/read-config.ts";
 import { blip2Graphs } from "../../gpu-node/src/models/graphs.ts";
-import type { Weights } from "../../gpu-node/src/models/weights.ts";
+import type { StoredWeight, Weights, WeightUse } from "../../gpu-node/src/models/weights.ts";
+import type { ExternalTensor } from "../../gpu-node/src/onnx/graph.ts";
 
 export interface StoredTensor {
   readonly dtype: string;
@@ -108,10 +109,43 @@ export const tinyRetrievalConfig = {
   text_config: { model_type: "opt" },
 };
 
-const tokenizerJson = { added_tokens: [{ id: 11, content: "<image>" }], model: { type: "BPE" } };
+/** Knows ten letters and drops the others. */
+const tokenizerJson = {
+  added_tokens: [{ id: 11, content: "<image>", special: true }],
+  normalizer: null,
+  pre_tokenizer: null,
+  post_processor: null,
+  decoder: null,
+  model: {
+    type: "BPE",
+    vocab: { e: 0, i: 1, a: 2, s: 3, t: 4, "</s>": 5, w: 6, n: 7, u: 8, r: 9, q: 10 },
+    merges: [],
+  },
+};
 
-/** Names and shapes of every tensor of `config`, head tied. */
-export function tensorShapes(config: unknown): Map<string, readonly number[]> {
+/** Every weight in float32, as no recipe changes it; `asked` hears of each. */
+export function floatWeights(
+  asked: (name: string, dims: readonly number[]) => void = () => undefined,
+): Weights {
+  function weights(name: string, dims: readonly number[]): ExternalTensor;
+  function weights(name: string, dims: readonly number[], use: WeightUse): StoredWeight;
+  function weights(
+    name: string,
+    dims: readonly number[],
+    use?: WeightUse,
+  ): ExternalTensor | StoredWeight {
+    asked(name, dims);
+    const plain = { name, type: "float32", dims } as const;
+    if (use === undefined) return plain;
+    if (use !== "matrix") return { kind: "float", tensor: plain };
+    const tensor = { ...plain, name: `${name}.transposed`, dims: dims.toReversed() };
+    return { kind: "float", tensor };
+  }
+  return weights;
+}
+
+/** Names and shapes of every tensor of `config`. */
+export function tensorShapes(config: unknown, tiedHead = true): Map<string, readonly number[]> {
   const model = parseModelConfig(config);
   const { vision } = model;
   const shapes = new Map<string, readonly number[]>();
@@ -122,19 +156,14 @@ export function tensorShapes(config: unknown): Map<string, readonly number[]> {
     std: [1, 1, 1] as const,
   };
   const imageToken = { image: 11 };
-  const record: Weights = (name, dims, layout) => {
-    shapes.set(name, dims);
-    return layout === "transposed"
-      ? { name: `${name}.transposed`, type: "float32", dims: dims.toReversed() }
-      : { name, type: "float32", dims };
-  };
+  const record = floatWeights((name, dims) => shapes.set(name, dims));
   const full: Blip2Config =
     model.family === "retrieval"
       ? { ...model, image }
       : model.family === "opt"
         ? { ...model, tokens: { ...model.tokens, ...imageToken }, image }
         : { ...model, tokens: { ...model.tokens, ...imageToken }, image };
-  blip2Graphs(full, () => record, true);
+  blip2Graphs(full, () => record, tiedHead);
   return shapes;
 }
 

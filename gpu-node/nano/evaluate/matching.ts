@@ -39,7 +39,7 @@ export interface MatchingOptions {
 }
 
 /** What the embedded retrieval model must reach. */
-const gates = { balancedAccuracy: 0.9, ordered: 0.93 } as const;
+const gates = { balancedAccuracy: 0.95, ordered: 0.98 } as const;
 
 const isTrue = ({ kind }: Pick<Statement, "kind">): boolean =>
   kind === "whole" || kind === "partial";

@@ -1,6 +1,7 @@
 // The hallway between the two wings: the build wing writes this file, the serve wing obeys it.
 // Nothing measured stands in it; parity and evaluation reports lie beside it.
 import { z } from "zod";
+import { precisionSchema } from "./precision.ts";
 
 /** Raised whenever a graph's inputs, outputs or layout change: part of every model_revision. */
 export const builderFormatVersion = 1;
@@ -24,10 +25,7 @@ const commonShape = {
     /** Digest of each part's tensors, so that a shared ViT can be proven. */
     parts: z.record(z.string(), sha256),
   }),
-  precision: z.strictObject({
-    name: z.enum(["fp32"]),
-    parts: z.record(z.string(), z.enum(["fp32"])),
-  }),
+  precision: precisionSchema,
   image: z.strictObject({
     /** Side of the square input in pixels. */
     size: z.int(),

@@ -7,6 +7,7 @@ import { AppError } from "@blip2-edge/shared/problem";
 import { modelNameSchema } from "@blip2-edge/shared/contracts/caption";
 import { builderFormatVersion, type Manifest, manifestFile } from "../artifact/manifest.ts";
 import { openArtifact } from "../artifact/open-artifact.ts";
+import type { Precision } from "../artifact/precision.ts";
 import { type Checkpoint, openCheckpoint } from "../checkpoint/open-checkpoint.ts";
 import {
   type CheckpointConfig,
@@ -15,7 +16,8 @@ import {
 } from "../checkpoint/read-checkpoint-config.ts";
 import { externalBytes, layOutData } from "../onnx/external-data.ts";
 import type { ExternalTensor } from "../onnx/graph.ts";
-import { encodeGraph } from "../onnx/model.ts";
+import { encodeGraph, parametersKey, sharedParametersKey } from "../onnx/model.ts";
+import { builtInRecipe, precisionOf, type Recipe } from "../quantize/recipe.ts";
 import { resolveAliases } from "./aliases.ts";
 import { dataFiles } from "./data-files.ts";
 import { digestTensors } from "./digest-tensors.ts";
@@ -23,7 +25,7 @@ import { writeFolder } from "./draft-folder.ts";
 import { describeModel } from "./describe-model.ts";
 import { createProgress, formatBytes } from "./progress.ts";
 import { digestSource, modelRevision } from "./source-digest.ts";
-import { type Plan, planTensors } from "./tensor-plan.ts";
+import { parametersOf, type Plan, planTensors } from "./tensor-plan.ts";
 import { writeWeights } from "./write-weights.ts";
 
 export interface BuildOptions {
@@ -33,6 +35,8 @@ export interface BuildOptions {
   readonly out: string;
   /** The model's name; the folder name of `out` by default. */
   readonly name?: string;
+  /** How every part is stored; float32 by default. */
+  readonly recipe?: Recipe;
   readonly signal: AbortSignal;
   /** Progress lines. */
   readonly log: (line: string) => void;
@@ -45,11 +49,6 @@ export interface BuildResult {
   /** False when `out` already held this very revision. */
   readonly built: boolean;
 }
-
-const fullPrecision = (plan: Plan): Manifest["precision"] => ({
-  name: "fp32",
-  parts: Object.fromEntries([...plan.keys()].map((part) => [part, "fp32" as const])),
-});
 
 const sha256 = (data: Uint8Array): string => createHash("sha256").update(data).digest("hex");
 
@@ -79,6 +78,7 @@ interface Source {
   readonly checkpoint: Checkpoint;
   readonly settings: CheckpointConfig;
   readonly plan: Plan;
+  readonly precision: Precision;
 }
 
 async function readSource(options: BuildOptions): Promise<Source> {
@@ -87,8 +87,9 @@ async function readSource(options: BuildOptions): Promise<Source> {
   try {
     const { config } = settings;
     const tensors = await resolveAliases(checkpoint, config.family, options.signal);
-    const plan = planTensors(config, tensors);
-    return { checkpoint, settings, plan };
+    const { recipe = builtInRecipe("fp32") } = options;
+    const plan = planTensors(config, tensors, recipe);
+    return { checkpoint, settings, plan, precision: precisionOf(recipe, plan.keys()) };
   } catch (error) {
     await checkpoint.close();
     throw error;
@@ -109,7 +110,7 @@ async function findExisting(source: Source, options: BuildOptions): Promise<Mani
   options.log(`${options.out} exists: comparing it with the checkpoint`);
   const digests = await digestTensors(source.checkpoint, source.plan, options.signal);
   const { digest } = digestSource(source.plan, source.settings, digests);
-  if (manifest.model_revision !== modelRevision(digest, fullPrecision(source.plan))) {
+  if (manifest.model_revision !== modelRevision(digest, source.precision)) {
     throw new AppError(
       "usage",
       `${options.out} holds another revision, ${manifest.model_revision} (${manifest.name}). Remove it or give another folder.`,
@@ -121,6 +122,7 @@ async function findExisting(source: Source, options: BuildOptions): Promise<Mani
 const dataBytes = (plan: Plan): number =>
   dataFiles(plan)
     .flatMap(({ weights }) => weights)
+    .flatMap(({ tensors }) => tensors)
     .reduce((sum, tensor) => sum + externalBytes(tensor), 0);
 
 async function writeArtifact(
@@ -129,7 +131,7 @@ async function writeArtifact(
   name: string,
   options: BuildOptions,
 ): Promise<Manifest> {
-  const { checkpoint, settings, plan } = source;
+  const { checkpoint, settings, plan, precision } = source;
   const { signal, log, panelBytes } = options;
   const files: Record<string, { sha256: string; bytes: number }> = {};
   const writeSmall = async (file: string, bytes: Uint8Array) => {
@@ -139,34 +141,44 @@ async function writeArtifact(
 
   const totalBytes = dataBytes(plan);
   const count = dataFiles(plan).reduce((sum, { weights }) => sum + weights.length, 0);
-  log(`building ${name}: ${count} tensors, ${formatBytes(totalBytes)} of float32`);
+  log(`building ${name}: ${count} tensors, ${formatBytes(totalBytes)} as ${precision.name}`);
   const progress = createProgress(log, "writing weights", totalBytes);
   const digests = new Map<string, string>();
   for (const { file, parts, weights } of dataFiles(plan)) {
-    const layout = layOutData(file, weights);
-    const written = await writeWeights(checkpoint, layout, join(folder, layout.file), {
+    const layout = layOutData(
+      file,
+      weights.flatMap(({ tensors }) => tensors),
+    );
+    const written = await writeWeights(checkpoint, weights, layout, join(folder, layout.file), {
       signal,
       onBytes: progress.add,
       ...(panelBytes === undefined ? {} : { panelBytes }),
     });
     files[layout.file] = { sha256: written.sha256, bytes: written.bytes };
     for (const [tensor, digest] of written.sources) digests.set(tensor, digest);
-    const placements = new Map(layout.tensors.map((item) => [item.tensor.name, item.placement]));
-    const place = (tensor: ExternalTensor) => {
-      const placement = placements.get(tensor.name);
-      if (placement === undefined) throw new Error(`${tensor.name} was not laid out`);
+    const place = ({ name: tensor, bytesOf = tensor }: ExternalTensor) => {
+      const placement = layout.placements.get(bytesOf);
+      if (placement === undefined) throw new Error(`${bytesOf} was not laid out`);
       return placement;
     };
+    const counted = new Set<string>();
     for (const part of parts) {
-      const graph = plan.get(part)?.graph;
-      if (graph !== undefined) await writeSmall(`${part}.onnx`, encodeGraph(graph, place));
+      const planned = plan.get(part);
+      if (planned === undefined) continue;
+      const told = {
+        [parametersKey]: String(parametersOf(planned.weights)),
+        [sharedParametersKey]: String(
+          parametersOf(planned.weights.filter(({ source }) => counted.has(source.name))),
+        ),
+      };
+      await writeSmall(`${part}.onnx`, encodeGraph(planned.graph, place, told));
+      for (const { source } of planned.weights) counted.add(source.name);
     }
   }
   await writeSmall(tokenizerFiles.tokenizer, settings.tokenizer.tokenizer);
   await writeSmall(tokenizerFiles.config, settings.tokenizer.config);
 
   const digested = digestSource(plan, settings, digests);
-  const precision = fullPrecision(plan);
   const manifest: Manifest = {
     format: builderFormatVersion,
     name,

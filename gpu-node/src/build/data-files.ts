@@ -22,7 +22,8 @@ export function dataFiles(plan: Plan): readonly DataFile[] {
     file.parts.push(part);
     for (const tensor of weights) {
       // One name is one way of storing one tensor, so the first is as good as the next.
-      if (!file.weights.has(tensor.name)) file.weights.set(tensor.name, tensor);
+      const [{ name }] = tensor.tensors;
+      if (!file.weights.has(name)) file.weights.set(name, tensor);
     }
   }
   return [...files].map(([home, { parts, weights }]) => ({

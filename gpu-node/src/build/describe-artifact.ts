@@ -2,6 +2,8 @@
 // weight is read.
 import { readFile } from "node:fs/promises";
 import type { Artifact } from "../artifact/open-artifact.ts";
+import type { Precision } from "../artifact/precision.ts";
+import { parametersKey, sharedParametersKey } from "../onnx/model.ts";
 import { decodeModel } from "../onnx/model-proto.ts";
 
 export interface PartDescription {
@@ -9,7 +11,9 @@ export interface PartDescription {
   readonly parameters: number;
   /** The model file and the data files that it reads. */
   readonly bytes: number;
-  readonly precision: string;
+  readonly precision: Precision["parts"][string];
+  /** Of its weights, scales and zero points counted. */
+  readonly bits_per_weight: number;
   /** Digest of the part's tensors in the source checkpoint. */
   readonly source_digest: string;
   readonly files: readonly string[];
@@ -37,25 +41,37 @@ export interface ArtifactDescription {
   readonly files: Readonly<Record<string, { readonly sha256: string; readonly bytes: number }>>;
 }
 
-/** Parameters of the weights outside the model file, by where they stand. */
+/** What the graph says of its weights: their number, the files they stand in, the bytes they take there. */
 async function readGraph(path: string, signal: AbortSignal) {
-  const { graph } = decodeModel(await readFile(path, { signal }));
+  const { graph, metadataProps = [] } = decodeModel(await readFile(path, { signal }));
   const weights = graph.initializer.filter(({ dataLocation }) => dataLocation === 1);
+  const spans = new Map<string, { readonly bytes: number; readonly numbers: number }>();
   const files = new Set<string>();
-  const parameters = new Map<string, number>();
   for (const { dims, externalData = [] } of weights) {
-    const { location = "", offset = "" } = Object.fromEntries(
-      externalData.map(({ key, value }) => [key, value]),
-    );
+    const {
+      location = "",
+      offset,
+      length,
+    } = Object.fromEntries(externalData.map(({ key, value }) => [key, value]));
     files.add(location);
-    const count = dims.reduce((product, dim) => product * Number(dim), 1);
-    parameters.set(`${location}@${offset}`, count);
+    // Two initializers may read the same bytes.
+    const numbers = dims.reduce((product, dim) => product * Number(dim), 1);
+    spans.set(`${location}@${offset}`, { bytes: Number(length), numbers });
   }
-  return { parameters, files: [...files] };
+  const sum = (of: "bytes" | "numbers") =>
+    [...spans.values()].reduce((total, span) => total + span[of], 0);
+  const stated = (name: string): number | undefined => {
+    const found = metadataProps.find(({ key }) => key === name)?.value;
+    return found === undefined ? undefined : Number(found);
+  };
+  return {
+    // A graph that does not say it was built before any weights were coded: they are its numbers.
+    parameters: stated(parametersKey) ?? sum("numbers"),
+    sharedParameters: stated(sharedParametersKey) ?? 0,
+    weightBytes: sum("bytes"),
+    files: [...files],
+  };
 }
-
-const total = (counts: ReadonlyMap<string, number>): number =>
-  [...counts.values()].reduce((sum, count) => sum + count, 0);
 
 export async function describeArtifact(
   artifact: Artifact,
@@ -65,15 +81,16 @@ export async function describeArtifact(
   const sizeOf = (files: readonly string[]): number =>
     files.reduce((sum, file) => sum + (manifest.files[file]?.bytes ?? 0), 0);
   const parts: Record<string, PartDescription> = {};
-  const all = new Map<string, number>();
+  let parameters = 0;
   for (const [part, { file }] of Object.entries(manifest.graphs)) {
     const graph = await readGraph(artifact.path(file), signal);
     const files = [file, ...graph.files];
-    for (const [place, count] of graph.parameters) all.set(place, count);
+    parameters += graph.parameters - graph.sharedParameters;
     parts[part] = {
-      parameters: total(graph.parameters),
+      parameters: graph.parameters,
       bytes: sizeOf(files),
-      precision: manifest.precision.parts[part] ?? manifest.precision.name,
+      precision: manifest.precision.parts[part] ?? "fp32",
+      bits_per_weight: Math.round((800 * graph.weightBytes) / graph.parameters) / 100,
       source_digest: manifest.source.parts[part] ?? "",
       files,
     };
@@ -90,7 +107,7 @@ export async function describeArtifact(
     ...(manifest.family === "retrieval"
       ? manifest.text
       : { context: manifest.decoder.context, vocab: manifest.decoder.vocab }),
-    parameters: total(all),
+    parameters,
     bytes: sizeOf(Object.keys(manifest.files)),
     source_digest: manifest.source.digest,
     parts,

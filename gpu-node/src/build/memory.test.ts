@@ -1,14 +1,11 @@
 // The builder's memory does not grow with the checkpoint. The checkpoint is a sparse file of zeros, so that
 // this takes a second and no disk; what is built from it is real.
-import { open, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import {
-  tensorShapes,
-  tinyConfig,
-  writeTinyCheckpoint,
-} from "../../../test/support/tiny-checkpoint.ts";
+import { writeSparseTensors } from "../../../test/support/sparse-checkpoint.ts";
+import { tinyConfig, writeTinyCheckpoint } from "../../../test/support/tiny-checkpoint.ts";
 import { buildArtifact } from "./build-artifact.ts";
 
 const megabyte = 1_000_000;
@@ -29,28 +26,10 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true }));
 
-/** A safetensors file of zeros that takes no room on the disk; gives its length. */
-async function writeSparse(path: string): Promise<number> {
-  const header: Record<string, unknown> = {};
-  let end = 0;
-  for (const [name, shape] of tensorShapes(config)) {
-    const start = end;
-    end += shape.reduce((product, size) => product * size, 4);
-    header[name] = { dtype: "F32", shape, data_offsets: [start, end] };
-  }
-  const text = Buffer.from(JSON.stringify(header));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(text.length));
-  await using file = await open(path, "w");
-  await file.write(Buffer.concat([length, text]));
-  await file.truncate(8 + text.length + end);
-  return end;
-}
-
 test("building 300 MB takes less than 120 MB more than doing nothing", async () => {
   const checkpoint = join(root, "checkpoint");
   await writeTinyCheckpoint(checkpoint, { config });
-  const bytes = await writeSparse(join(checkpoint, "model.safetensors"));
+  const bytes = await writeSparseTensors(join(checkpoint, "model.safetensors"), config);
   expect(bytes).toBeGreaterThan(300 * megabyte);
 
   const before = process.memoryUsage().rss;

@@ -3,9 +3,9 @@
 const block = 32;
 
 /** [rows, columns] -> [columns, rows], both dense. */
-export function transposePanel(
-  source: Float32Array,
-  target: Float32Array,
+export function transposePanel<T extends Float32Array | Uint16Array>(
+  source: T,
+  target: T,
   rows: number,
   columns: number,
 ): void {

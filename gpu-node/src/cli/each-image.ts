@@ -32,8 +32,6 @@ export async function eachImage<M extends Model>(
       } catch (error) {
         io.signal.throwIfAborted();
         if (!(error instanceof AppError)) throw error;
-        // Nothing of that sort can be had from this model, whatever the image.
-        if (error.code === "usage") throw error;
         failed += 1;
         if (json) io.stdout(JSON.stringify({ image: path, problem: toProblem(error) }));
         else io.stderr(`${path}: ${error.detail}`);

@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { AppError } from "@blip2-edge/shared/problem";
 import { openArtifact } from "../artifact/open-artifact.ts";
+import type { Precision, Storage } from "../artifact/precision.ts";
 import { verifyArtifact } from "../artifact/verify-artifact.ts";
 import { type ArtifactDescription, describeArtifact } from "../build/describe-artifact.ts";
 import { createProgress, formatBytes } from "../build/progress.ts";
@@ -25,6 +26,21 @@ function parse(args: readonly string[]) {
   }
 }
 
+const formatStorage = (storage: Storage): string =>
+  typeof storage === "string"
+    ? storage
+    : `int${storage.bits} in blocks of ${storage.block}${storage.zero_points ? " with zero points" : ""}`;
+
+const formatPartPrecision = (stored: Precision["parts"][string]): string =>
+  typeof stored === "string"
+    ? stored
+    : [
+        `matrices ${formatStorage(stored.matrices)}`,
+        `tables ${formatStorage(stored.tables)}`,
+        `head ${formatStorage(stored.head)}`,
+        "the rest fp32",
+      ].join(", ");
+
 function formatDescription(described: ArtifactDescription): string[] {
   const { name, model_revision: revision, family, precision, dim } = described;
   return [
@@ -33,8 +49,11 @@ function formatDescription(described: ArtifactDescription): string[] {
     `${described.parameters.toLocaleString("en")} parameters, ${formatBytes(described.bytes)}, source ${described.source_digest}`,
     "",
     ...Object.entries(described.parts).map(
-      ([part, { parameters, bytes, precision: stored, source_digest: digest }]) =>
-        `${part.padEnd(8)}  ${stored}  ${parameters.toLocaleString("en").padStart(15)} parameters  ${formatBytes(bytes).padStart(9)}  source ${digest.slice(0, 16)}`,
+      ([part, { parameters, bytes, bits_per_weight: bits, source_digest: digest }]) =>
+        `${part.padEnd(8)}  ${parameters.toLocaleString("en").padStart(15)} parameters  ${bits.toFixed(2).padStart(5)} bits each  ${formatBytes(bytes).padStart(9)}  source ${digest.slice(0, 16)}`,
+    ),
+    ...Object.entries(described.parts).map(
+      ([part, { precision: stored }]) => `${part.padEnd(8)}  ${formatPartPrecision(stored)}`,
     ),
     "",
     ...Object.entries(described.files).map(

@@ -37,6 +37,13 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: inspect, help: inspectUsage };
     },
   },
+  verify: {
+    summary: "compare an artifact with its checkpoint",
+    load: async () => {
+      const { verify, verifyHelp, verifyUsage } = await import("./verify.ts");
+      return { run: verify, help: `${verifyUsage}\n\n${verifyHelp}` };
+    },
+  },
   caption: {
     summary: "say what is in pictures",
     load: async () => {

@@ -167,21 +167,27 @@ describe("health", () => {
 });
 
 describe("signature", () => {
-  test.each(["/v1/infer", "/v1/catalog", "/metrics", "/", "/nothing", "/healthz/x"])(
-    "401: %s without one, the same mute problem everywhere",
-    async (path) => {
-      const { app } = openDoor();
-      const response = await app.request(path);
-      expect(response.status).toBe(401);
-      expect(await problemOf(response)).toEqual({
-        type: "urn:blip2-edge:problem:signature_invalid",
-        title: "The request's signature is not valid",
-        status: 401,
-        code: "signature_invalid",
-        retryable: false,
-      });
-    },
-  );
+  test.each([
+    "/v1/infer",
+    "/v1/match",
+    "/v1/embed",
+    "/v1/catalog",
+    "/metrics",
+    "/",
+    "/nothing",
+    "/healthz/x",
+  ])("401: %s without one, the same mute problem everywhere", async (path) => {
+    const { app } = openDoor();
+    const response = await app.request(path);
+    expect(response.status).toBe(401);
+    expect(await problemOf(response)).toEqual({
+      type: "urn:blip2-edge:problem:signature_invalid",
+      title: "The request's signature is not valid",
+      status: 401,
+      code: "signature_invalid",
+      retryable: false,
+    });
+  });
   test("401: a body that is not the signed one", async () => {
     const { send } = openDoor();
     const response = await send("POST", "/v1/infer", {
@@ -279,9 +285,23 @@ describe("POST /v1/infer", () => {
     expect(response.status).toBe(409);
     expect((await problemOf(response)).detail).toContain(revision);
   });
-  test("405: another method", async () => {
-    expect((await openDoor().send("GET", "/v1/infer")).status).toBe(405);
+  test.each(["/v1/infer", "/v1/match", "/v1/embed"])("405: another method on %s", async (path) => {
+    expect((await openDoor().send("GET", path)).status).toBe(405);
   });
+  test.each(["/v1/match", "/v1/embed"])(
+    "400: %s of a model that captions is refused and counted under its route",
+    async (path) => {
+      const { send } = openDoor();
+      const { texts: _, generation: __, ...about } = request;
+      const more = path === "/v1/match" ? { texts: ["a"], scores: ["itm"] } : { features: "query" };
+      const body = new TextEncoder().encode(JSON.stringify({ ...about, ...more }));
+      const response = await send("POST", path, { body, contentType: "application/json" });
+      expect(response.status).toBe(400);
+      expect((await problemOf(response)).detail).toMatch(/it can: caption, vqa\. No model of this/);
+      const text = await (await send("GET", "/metrics")).text();
+      expect(text).toContain(`requests_total{route="${path}",outcome="invalid_request"} 1`);
+    },
+  );
   test("408: a body that drips", async () => {
     const { app } = openDoor({ bodyTimeoutMs: 20 });
     const body = new TextEncoder().encode("{}");
@@ -325,9 +345,13 @@ describe("POST /v1/infer", () => {
     }
   });
   test("503: not ready, with Retry-After, before anything else is looked at", async () => {
-    const response = await openDoor({ state: "down" }).sendJson({ nonsense: true });
+    const { sendJson, send } = openDoor({ state: "down" });
+    const response = await sendJson({ nonsense: true });
     expect(response.status).toBe(503);
     expect(response.headers.get("retry-after")).toBe("7");
+    const body = new TextEncoder().encode("{");
+    const bad = { body, contentType: "application/json" };
+    expect((await send("POST", "/v1/match", bad)).status).toBe(503);
   });
   test("504: the deadline passes", async () => {
     const run: RunStub = (_, signal) =>

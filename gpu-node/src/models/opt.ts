@@ -5,7 +5,7 @@ import type { Graph } from "../onnx/graph.ts";
 import * as ops from "../onnx/ops.ts";
 import { dimAt, type Value } from "../onnx/value.ts";
 import { attention, maskedBias, noLater, placesOf, splitHeads, visibleKeys } from "./attention.ts";
-import { layerNorm, linear } from "./layers.ts";
+import { embedding, layerNorm, linear, scores } from "./layers.ts";
 import { lmHead, type Weights } from "./weights.ts";
 
 /** torch.nn.LayerNorm's default; OPT's configuration has no field for it. */
@@ -90,13 +90,13 @@ export function optDecoder(
 ): OptOutputs {
   const { hidden, vocab, context } = config;
   const name = "language_model.model.decoder";
-  const embedTokens = graph.external(weights(`${name}.embed_tokens.weight`, [vocab, hidden]));
+  const embedTokens = `${name}.embed_tokens.weight`;
   const embedPositions = graph.external(
     weights(`${name}.embed_positions.weight`, [context + positionOffset, hidden]),
   );
   const fresh = dimAt(inputs.positionIds.shape, 1);
   const { hiddenStates, bias } = graph.within("embed", () => {
-    const words = ops.lookUp(graph, embedTokens, inputs.inputIds);
+    const words = embedding(graph, weights, embedTokens, [vocab, hidden], inputs.inputIds);
     const embeds = ops.concat(graph, [inputs.prefixEmbeds, words], 1, fresh);
     const rows = ops.add(graph, inputs.positionIds, graph.constant("int64", [positionOffset], []));
     return {
@@ -114,6 +114,6 @@ export function optDecoder(
   });
   const last = ops.pick(graph, x, 1, -1); // [batch, hidden]: the norm and the head of one position only
   const normed = layerNorm(graph, weights, `${name}.final_layer_norm`, last, layerNormEps);
-  const head = tiedHead ? embedTokens : graph.external(weights(lmHead, [vocab, hidden]));
-  return { logits: ops.gemmTransposed(graph, normed, head), present };
+  const head = tiedHead ? embedTokens : lmHead;
+  return { logits: scores(graph, weights, head, normed, vocab), present };
 }

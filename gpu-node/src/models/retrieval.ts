@@ -6,7 +6,7 @@ import type { Graph } from "../onnx/graph.ts";
 import * as ops from "../onnx/ops.ts";
 import { addDims, dimAt, type Value } from "../onnx/value.ts";
 import { maskedBias, visibleKeys } from "./attention.ts";
-import { linear } from "./layers.ts";
+import { embedding, linear } from "./layers.ts";
 import { embeddingNorm, queryEmbeddings, throughLayers } from "./q-former.ts";
 import type { Weights } from "./weights.ts";
 
@@ -30,12 +30,12 @@ function textEmbeddings(
   inputIds: Value,
 ): Value {
   const { hidden } = qformer;
-  const table = (name: string, rows: number): Value =>
-    graph.external(weights(`embeddings.${name}.weight`, [rows, hidden]));
-  const words = ops.lookUp(graph, table("word_embeddings", text.vocab), inputIds);
+  const rows = [text.vocab, hidden] as const;
+  const words = embedding(graph, weights, "embeddings.word_embeddings.weight", rows, inputIds);
   const count = ops.scalar(graph, ops.sizeOf(graph, inputIds, 1));
   const places = ops.range(graph, count, dimAt(inputIds.shape, 1));
-  const positions = ops.lookUp(graph, table("position_embeddings", text.context), places);
+  const table = weights("embeddings.position_embeddings.weight", [text.context, hidden]);
+  const positions = ops.lookUp(graph, graph.external(table), places);
   return embeddingNorm(graph, qformer, weights, ops.add(graph, words, positions));
 }
 

@@ -15,7 +15,7 @@ import {
   splitHeads,
   visibleKeys,
 } from "./attention.ts";
-import { linear, rmsNorm } from "./layers.ts";
+import { embedding, linear, rmsNorm, scores } from "./layers.ts";
 import { relativeBuckets } from "./relative-buckets.ts";
 import { lmHead, type Weights } from "./weights.ts";
 
@@ -29,9 +29,8 @@ export interface KeyValue {
 const root = "language_model";
 const withoutBias = { bias: false } as const;
 
-/** One table serves encoder and decoder: f32 [vocab, hidden]. */
-const embedTokens = (graph: Graph, config: T5Config, weights: Weights): Value =>
-  graph.external(weights(`${root}.shared.weight`, [config.vocab, config.hidden]));
+/** One table serves encoder and decoder: [vocab, hidden]. */
+const embedTokens = `${root}.shared.weight`;
 
 /**
  * What the distance of key and query adds to every block's scores: f32 [1, heads, queries, keys]. The
@@ -115,7 +114,9 @@ function feedForward(
   const wide = config.gated
     ? ops.mul(graph, activate(graph, config, widen("wi_0")), widen("wi_1"))
     : activate(graph, config, widen("wi"));
-  return ops.add(graph, x, linear(graph, weights, `${name}.wo`, wide, config.hidden, withoutBias));
+  // Trained in bfloat16, T5 puts numbers here that half precision cannot hold.
+  const options = { bias: false, wideRange: true } as const;
+  return ops.add(graph, x, linear(graph, weights, `${name}.wo`, wide, config.hidden, options));
 }
 
 export interface T5EncoderInputs {
@@ -136,7 +137,8 @@ export function t5Encoder(
 ): Value {
   const all = dimAt(inputs.attentionMask.shape, 1);
   const { embeds, bias } = graph.within("embed", () => {
-    const words = ops.lookUp(graph, embedTokens(graph, config, weights), inputs.inputIds);
+    const dims = [config.vocab, config.hidden] as const;
+    const words = embedding(graph, weights, embedTokens, dims, inputs.inputIds);
     const count = ops.sizeOf(graph, inputs.attentionMask, 1);
     const places = placesOf(graph, { keys: count, queries: count }, { keys: all, queries: all });
     const relative = relativeBias(graph, config, weights, "encoder", places);
@@ -206,7 +208,6 @@ export function t5Decoder(
   tiedHead: boolean,
 ): T5DecoderOutputs {
   const { hidden, vocab, layerNormEps } = config;
-  const embedding = embedTokens(graph, config, weights);
   const fresh = dimAt(inputs.inputIds.shape, 1);
   const [first] = inputs.past;
   if (first === undefined) throw new Error("a decoder without blocks");
@@ -217,7 +218,7 @@ export function t5Decoder(
     const places = placesOf(graph, { keys, queries }, { keys: all, queries: fresh });
     const relative = relativeBias(graph, config, weights, "decoder", places);
     return {
-      embeds: ops.lookUp(graph, embedding, inputs.inputIds),
+      embeds: embedding(graph, weights, embedTokens, [vocab, hidden], inputs.inputIds),
       selfBias: maskedBias(graph, noLater(graph, places), relative),
       crossBias: maskedBias(graph, visibleKeys(graph, inputs.encoderAttentionMask)),
     };
@@ -254,6 +255,6 @@ export function t5Decoder(
   const scaled = config.scaleOutputs
     ? ops.mul(graph, normed, graph.constant("float32", [hidden ** -0.5], []))
     : normed;
-  const head = tiedHead ? embedding : graph.external(weights(lmHead, [vocab, hidden]));
-  return { logits: ops.gemmTransposed(graph, scaled, head), present };
+  const head = tiedHead ? embedTokens : lmHead;
+  return { logits: scores(graph, weights, head, scaled, vocab), present };
 }

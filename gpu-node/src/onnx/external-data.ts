@@ -15,25 +15,22 @@ export const externalBytes = (tensor: ExternalTensor): number =>
 const alignUp = (offset: number, alignment: number): number =>
   Math.ceil(offset / alignment) * alignment;
 
-export interface DataLayout<T extends ExternalTensor> {
+export interface DataLayout {
   readonly file: string;
   readonly bytes: number;
-  /** In the order of the file. */
-  readonly tensors: readonly { readonly tensor: T; readonly placement: Placement }[];
+  /** By the tensor's name, in the order of the file. */
+  readonly placements: ReadonlyMap<string, Placement>;
 }
 
 /** Places `tensors` one after another in `file`. */
-export function layOutData<T extends ExternalTensor>(
-  file: string,
-  tensors: Iterable<T>,
-): DataLayout<T> {
+export function layOutData(file: string, tensors: Iterable<ExternalTensor>): DataLayout {
   let end = 0;
-  const placed = [];
+  const placements = new Map<string, Placement>();
   for (const tensor of tensors) {
     const bytes = externalBytes(tensor);
     const offset = alignUp(end, bytes >= pagedBytes ? pageAlignment : tensorAlignment);
-    placed.push({ tensor, placement: { file, offset, bytes } });
+    placements.set(tensor.name, { file, offset, bytes });
     end = offset + bytes;
   }
-  return { file, bytes: end, tensors: placed };
+  return { file, bytes: end, placements };
 }

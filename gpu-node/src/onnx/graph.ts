@@ -10,6 +10,8 @@ export interface ExternalTensor {
   readonly name: string;
   readonly type: ElementType;
   readonly dims: readonly number[];
+  /** Another tensor whose bytes these are, in other dimensions. */
+  readonly bytesOf?: string;
 }
 export interface Placement {
   /** File beside the .onnx file. */

@@ -6,10 +6,16 @@ import type { ExternalTensor, Graph, Placement } from "./graph.ts";
 const irVersion = 10;
 const opset = 21;
 
+/** Metadata: how many numbers of the checkpoint the graph holds, however they are coded. */
+export const parametersKey = "blip2.parameters";
+/** Of them, those that an earlier graph of the same data file reads too. */
+export const sharedParametersKey = "blip2.shared_parameters";
+
 /** `place` says where each external tensor stands; it is asked for every tensor of the graph. */
 export function encodeGraph(
   graph: Graph,
   place: (tensor: ExternalTensor) => Placement,
+  metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
   return encodeModel({
     irVersion: BigInt(irVersion),
@@ -20,5 +26,6 @@ export function encodeGraph(
       { domain: "", version: BigInt(opset) },
       ...[...graph.domains].sort().map((domain) => ({ domain, version: 1n })),
     ],
+    metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
   });
 }

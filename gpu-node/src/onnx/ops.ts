@@ -9,6 +9,7 @@ import {
   type Dim,
   dimAt,
   type ElementType,
+  elementTypes,
   fixedDim,
   formatShape,
   type Shape,
@@ -38,7 +39,8 @@ const binary = (op: string, result?: ElementType) => (graph: Graph, a: Value, b:
 export const add = binary("Add");
 export const sub = binary("Sub");
 export const mul = binary("Mul");
-const div = binary("Div");
+export const div = binary("Div");
+export const max = binary("Max");
 const pow = binary("Pow");
 export const and = binary("And");
 export const lessOrEqual = binary("LessOrEqual", "bool");
@@ -87,6 +89,63 @@ export function gemmTransposed(graph: Graph, a: Value, b: Value, bias?: Value): 
   }
   const shape = [dimAt(a.shape, 0), dimAt(b.shape, 0)];
   return single(graph, "Gemm", [a, b, bias], a.type, shape, { transB: 1 });
+}
+
+/** To another type: half precision rounds to the nearest, ties to even. */
+export const cast = (graph: Graph, x: Value, type: ElementType): Value =>
+  x.type === type ? x : single(graph, "Cast", [x], type, x.shape, { to: elementTypes[type].code });
+
+/** The largest magnitude along the last axis: [..., k] -> [..., 1]. */
+export const largestOfRow = (graph: Graph, x: Value): Value => {
+  const magnitude = single(graph, "Abs", [x], x.type, x.shape);
+  const shape = [...x.shape.slice(0, -1), 1];
+  const inputs = [magnitude, graph.constant("int64", [-1])];
+  return single(graph, "ReduceMax", inputs, x.type, shape, { keepdims: 1 });
+};
+
+/** A matrix in block codes; see artifact/precision.ts. */
+export interface BlockMatrix {
+  /** Columns that count: the last block may be padded. */
+  readonly columns: number;
+  readonly bits: 4 | 8;
+  readonly block: number;
+  readonly codes: Value;
+  readonly scales: Value;
+  readonly zeroPoints?: Value | undefined;
+}
+
+/**
+ * x [..., k] times a matrix [n, k] in block codes u8 [n, blocks, bytes], transposed -> [..., n]. Level 4:
+ * the runtime may round each row of `x` to 8 bits, a scale for every block of it.
+ */
+export function matMulBlocks(graph: Graph, x: Value, matrix: BlockMatrix): Value {
+  const { columns, bits, block, codes, scales, zeroPoints } = matrix;
+  if (dimAt(x.shape, -1) !== columns) {
+    throw new Error(`MatMulNBits: ${describeValue(x)} x ${columns} columns`);
+  }
+  const rows = fixedDim(codes.shape, 0);
+  const attributes = { K: columns, N: rows, bits, block_size: block, accuracy_level: 4 };
+  const inputs = [x, codes, scales, ...(zeroPoints === undefined ? [] : [zeroPoints])];
+  const shape = [...x.shape.slice(0, -1), rows];
+  return single(graph, "MatMulNBits", inputs, x.type, shape, attributes, "com.microsoft");
+}
+
+/** Rows of a table in block codes u8 [rows, bytes] by index: [...ids] -> f32 [...ids, columns]. */
+export function lookUpBlocks(graph: Graph, table: BlockMatrix, ids: Value): Value {
+  const { columns, bits, block, codes, scales, zeroPoints } = table;
+  const padded = fixedDim(scales.shape, 1) * block;
+  const rows = single(
+    graph,
+    "GatherBlockQuantized",
+    [codes, ids, scales, ...(zeroPoints === undefined ? [] : [zeroPoints])],
+    scales.type,
+    [...ids.shape, padded],
+    { bits, block_size: block, gather_axis: 0, quantize_axis: 1 },
+    "com.microsoft",
+  );
+  if (padded === columns) return rows;
+  const bounds = [0, columns, -1].map((bound) => graph.constant("int64", [bound]));
+  return single(graph, "Slice", [rows, ...bounds], rows.type, [...ids.shape, columns]);
 }
 
 /** Over the last axis, biased variance. */

@@ -9,7 +9,7 @@ import { root } from "../../support/stack.ts";
 import golden from "./golden.json" with { type: "json" };
 
 /** Of no tokenizer: nothing is refused as a placeholder. */
-const noImageToken = -1;
+const noImageToken = null;
 
 const json = async (...parts: string[]): Promise<unknown> =>
   JSON.parse(await readFile(path.join(root, ...parts), "utf8"));
