@@ -1,13 +1,17 @@
-// The embedded model's artifact for tests that need no stack around it; built once, shared by all.
+// The embedded models' artifacts for tests that need no stack around them; built once, shared by all.
 import path from "node:path";
 import { ensureArtifact } from "../../gpu-node/src/build/ensure-artifact.ts";
 import { modelsDir, root } from "./stack.ts";
 
-export const nanoArtifact = (): Promise<string> =>
+const embedded = (folder: string, name: string) => (): Promise<string> =>
   ensureArtifact({
-    checkpoint: path.join(root, "gpu-node/nano/checkpoint"),
+    checkpoint: path.join(root, "gpu-node/nano", folder),
     root: modelsDir,
-    name: "nano",
+    name,
     signal: AbortSignal.timeout(120_000),
     log: () => {},
   });
+
+export const nanoArtifact = embedded("checkpoint", "nano");
+/** The one that compares. */
+export const nanoItmArtifact = embedded("retrieval", "nano-itm");

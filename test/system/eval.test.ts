@@ -10,7 +10,7 @@ import { evaluate } from "../../gpu-node/src/cli/eval.ts";
 import type { Report } from "../../gpu-node/src/cli/eval/report.ts";
 import { createImageReader } from "../../gpu-node/src/cli/read-image.ts";
 import { loadRetrievalModel } from "../../gpu-node/src/runtime/load-model.ts";
-import { nanoArtifact } from "../support/nano-artifact.ts";
+import { nanoArtifact, nanoItmArtifact } from "../support/nano-artifact.ts";
 import { buildTinyPair } from "../support/tiny-pair.ts";
 
 const scenes = 12;
@@ -209,6 +209,23 @@ describe("vqa", () => {
 });
 
 describe("retrieval", () => {
+  test("nano-itm finds its scenes among the others, both ways", async () => {
+    const args = ["--model", await nanoItmArtifact(), "--images", at("exam/pictures")];
+    const { out } = await run([
+      "retrieval",
+      ...args,
+      ...["--annotations", at("exam/retrieval.json"), "--k-test", "4", "--json"],
+    ]);
+    const { scores, model } = JSON.parse(out[0] ?? "") as Report;
+    expect(model).toMatchObject({ family: "retrieval", name: "nano-itm" });
+    for (const by of ["itc", "itm"]) {
+      for (const way of ["image_to_text", "text_to_image"]) {
+        const recalls = (scores[by] as Record<string, Report["scores"]>)[way] ?? {};
+        expect(value(recalls, "R@1"), `${by} ${way}`).toBeGreaterThan(0.85);
+      }
+    }
+  });
+
   test("ranks are those of the model's own scores", async () => {
     const { comparer } = await buildTinyPair(at("pair"));
     const list = (
