@@ -51,6 +51,12 @@ test("what ITC left out of the candidates stays out, however well it would match
   expect(ranks.itm?.textToImage[3]).toBe(2);
 });
 
+test("a candidate that ITM thinks little of still stands before what is no candidate", async () => {
+  const { comparer } = scripted(() => -5);
+  const { ranks } = await compareRetrieval(set, comparer, { kTest: 2 });
+  expect(ranks.itm).toEqual(ranks.itc);
+});
+
 test("what was matched before is not matched again, unless the candidates are others", async () => {
   const first = scripted((picture, text) => picture - text);
   const found: Matched[] = [];

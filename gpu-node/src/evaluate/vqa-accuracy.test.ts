@@ -27,6 +27,8 @@ test("punctuation: gone beside a space or with a comma in a number, else a space
   expect(withoutPunctuation("left / right")).toBe("left  right");
   expect(withoutPunctuation("1,000 - ok")).toBe("1000  ok");
   expect(withoutPunctuation("3.5 p.m.")).toBe("3.5 pm");
+  // re.sub(pattern, "", text, re.UNICODE) in Python: the flag, 32, is taken for the count.
+  expect(withoutPunctuation(`${".".repeat(40)}x`)).toBe("........x");
 });
 
 test("words: lower case, digits, no articles, apostrophes", () => {
