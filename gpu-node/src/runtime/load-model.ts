@@ -6,6 +6,7 @@ import type { InferResult } from "@blip2-edge/shared/wire/protocol";
 import { readFile } from "node:fs/promises";
 import type { Manifest } from "../artifact/manifest.ts";
 import { openArtifact } from "../artifact/open-artifact.ts";
+import { usesHalves } from "../artifact/precision.ts";
 import type { Decoder } from "../generate/decoder.ts";
 import { generate, type GeneratedRow } from "../generate/generate.ts";
 import type { FoundSequence } from "../generate/search.ts";
@@ -116,9 +117,10 @@ export async function loadModel(artifactDir: string, options: LoadOptions = {}):
   );
 
   const sessions: Session[] = [];
-  const open = async (graph: { readonly file: string }): Promise<Session> => {
+  const open: OpenGraph = async (part, { file }) => {
     signal?.throwIfAborted();
-    const session = await openSession(artifact.path(graph.file), { threads, provider });
+    const halfWeights = usesHalves(manifest.precision, part);
+    const session = await openSession(artifact.path(file), { threads, provider, halfWeights });
     sessions.push(session);
     return session;
   };
@@ -127,8 +129,8 @@ export async function loadModel(artifactDir: string, options: LoadOptions = {}):
   };
   try {
     const towers = {
-      vision: await open(manifest.graphs.vision),
-      qformer: await open(manifest.graphs.qformer),
+      vision: await open("vision", manifest.graphs.vision),
+      qformer: await open("qformer", manifest.graphs.qformer),
     };
     const decoder = await openDecoder(manifest, open);
     return assemble(manifest, tokenizer, towers, decoder, close);
@@ -138,16 +140,16 @@ export async function loadModel(artifactDir: string, options: LoadOptions = {}):
   }
 }
 
-async function openDecoder(
-  manifest: Manifest,
-  open: (graph: { readonly file: string }) => Promise<Session>,
-): Promise<Decoder<unknown>> {
+type OpenGraph = (part: string, graph: { readonly file: string }) => Promise<Session>;
+
+async function openDecoder(manifest: Manifest, open: OpenGraph): Promise<Decoder<unknown>> {
   switch (manifest.family) {
     case "opt":
-      return createOptDecoder(await open(manifest.graphs.decoder), manifest);
+      return createOptDecoder(await open("decoder", manifest.graphs.decoder), manifest);
     case "t5": {
-      const encoder = await open(manifest.graphs.encoder);
-      return createT5Decoder({ encoder, decoder: await open(manifest.graphs.decoder) }, manifest);
+      const encoder = await open("encoder", manifest.graphs.encoder);
+      const decoder = await open("decoder", manifest.graphs.decoder);
+      return createT5Decoder({ encoder, decoder }, manifest);
     }
   }
 }
