@@ -8,27 +8,14 @@ import { encodeGraph } from "../../gpu-node/src/onnx/model.ts";
 import { openSession } from "../../gpu-node/src/runtime/ort.ts";
 import type { FloatTensor, Tensor } from "../../gpu-node/src/tensor/tensor.ts";
 
-type Run = (
-  path: string,
-  feeds: Readonly<Record<string, Tensor>>,
-) => Promise<Readonly<Record<string, FloatTensor>>>;
-
-const runOnce: Run = async (path, feeds) => {
-  const session = await openSession(path, { threads: 1, provider: "cpu" });
-  try {
-    return await session.run(feeds);
-  } finally {
-    await session.release();
-  }
-};
+type Outputs = Readonly<Record<string, FloatTensor>>;
 
 /** `data`: the bytes of the graph's weights by name; where two share bytes, those of the first. */
 export async function runGraph(
   graph: Graph,
   data: ReadonlyMap<string, ArrayBufferView>,
   feeds: Readonly<Record<string, Tensor>>,
-  run: Run = runOnce,
-): ReturnType<Run> {
+): Promise<Outputs> {
   const folder = await mkdtemp(join(tmpdir(), "graph-"));
   try {
     const own = [...graph.externals.values()].filter(({ bytesOf }) => bytesOf === undefined);
@@ -47,7 +34,12 @@ export async function runGraph(
     };
     const path = join(folder, "graph.onnx");
     await writeFile(path, encodeGraph(graph, place));
-    return await run(path, feeds);
+    const session = await openSession(path, { threads: 1, provider: "cpu" });
+    try {
+      return await session.run(feeds);
+    } finally {
+      await session.release();
+    }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
