@@ -71,10 +71,10 @@ async function openDecoder(
 ): Promise<Decoder<unknown>> {
   switch (manifest.family) {
     case "opt":
-      return createOptDecoder(await open(manifest.graphs.decoder), manifest);
+      return createOptDecoder(await open("decoder"), manifest);
     case "t5": {
-      const encoder = await open(manifest.graphs.encoder);
-      return createT5Decoder({ encoder, decoder: await open(manifest.graphs.decoder) }, manifest);
+      const encoder = await open("encoder");
+      return createT5Decoder({ encoder, decoder: await open("decoder") }, manifest);
     }
   }
 }

@@ -4,7 +4,8 @@ import { AppError } from "@blip2-edge/shared/problem";
 import { readFile } from "node:fs/promises";
 import { type Artifact, openArtifact } from "../artifact/open-artifact.ts";
 import { createGenerationModel, type GenerationModel } from "./generation-model.ts";
-import { openSession, type Session } from "./ort.ts";
+import { openGraph } from "./open-graph.ts";
+import type { Session } from "./ort.ts";
 import { createRetrievalModel, type RetrievalModel } from "./retrieval-model.ts";
 import { createSight } from "./sight.ts";
 import { createVisionTowers, type VisionTower, type VisionTowers } from "./vision-tower.ts";
@@ -105,9 +106,9 @@ async function load(
     opened.push(each);
     return each;
   };
-  const open = async (graph: { readonly file: string }): Promise<Session> => {
+  const open = async (part: string): Promise<Session> => {
     signal?.throwIfAborted();
-    return keep(await openSession(artifact.path(graph.file), { threads, provider }));
+    return keep(await openGraph(artifact, part, { threads, provider }));
   };
   const close = async (): Promise<void> => {
     await Promise.all(opened.splice(0).map((each) => each.release()));
@@ -115,7 +116,7 @@ async function load(
   try {
     signal?.throwIfAborted();
     const tower = keep(await towers.open(artifact, { threads, provider }));
-    const sight = createSight(tower, await open(manifest.graphs.qformer));
+    const sight = createSight(tower, await open("qformer"));
     const parts = { tokenizerFiles, sight, open, close };
     return manifest.family === "retrieval"
       ? await createRetrievalModel(manifest, parts)

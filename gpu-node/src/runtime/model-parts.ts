@@ -4,7 +4,7 @@ import type { Session } from "./ort.ts";
 import type { Sight } from "./sight.ts";
 
 /** Opens a graph of the artifact. Errors: those of openSession, the signal's reason. */
-export type OpenGraph = (graph: { readonly file: string }) => Promise<Session>;
+export type OpenGraph = (part: string) => Promise<Session>;
 
 export interface ModelParts {
   readonly tokenizerFiles: TokenizerFiles;

@@ -7,7 +7,7 @@ import type { Artifact } from "../artifact/open-artifact.ts";
 import { createPixelValues } from "../tensor/pixel-values.ts";
 import type { FloatTensor } from "../tensor/tensor.ts";
 import { output } from "./decoder-tensors.ts";
-import { openSession, type SessionOptions } from "./ort.ts";
+import { openGraph, type RunOptions } from "./open-graph.ts";
 
 export interface VisionTower {
   /** Equal for towers that make the same numbers of the same pixels. */
@@ -34,7 +34,7 @@ export function visionKey(manifest: Manifest): string {
 
 export interface VisionTowers {
   /** Opens a session, or hands out the one that is open. Errors: those of openSession. */
-  open(artifact: Artifact, options: SessionOptions): Promise<VisionTower>;
+  open(artifact: Artifact, options: RunOptions): Promise<VisionTower>;
 }
 
 export function createVisionTowers(): VisionTowers {
@@ -45,7 +45,7 @@ export function createVisionTowers(): VisionTowers {
       const key = visionKey(manifest);
       let entry = shared.get(key);
       if (entry === undefined) {
-        const session = await openSession(artifact.path(manifest.graphs.vision.file), options);
+        const session = await openGraph(artifact, "vision", options);
         const tower: VisionTower = {
           key,
           pixelValues: createPixelValues(manifest.image),
