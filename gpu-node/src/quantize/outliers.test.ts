@@ -292,6 +292,24 @@ for (const [family, config] of Object.entries(configs)) {
       }
     });
 
+    test("a neighbour in the batch changes nothing", async () => {
+      const artifact = join(root, `${family}-int4`);
+      const [one = [], ...rest] = [pixels, noise([1, 3, 8, 8], 300)].map(({ data }) => [...data]);
+      const alone = floatTensor(Float32Array.from(one), pixels.dims);
+      const data = Float32Array.from([...one, ...rest.flat()]);
+      const crowd = floatTensor(data, [3, 3, 8, 8]);
+      const path = join(artifact, "vision.onnx");
+      const [few, many] = [
+        await runPart(path, { pixel_values: alone }),
+        await runPart(path, { pixel_values: crowd }),
+      ];
+      const [want, got] = [few, many].map((outputs) => outputs["image_embeds"]?.data ?? []);
+      for (const [at, value] of (want ?? []).entries()) {
+        if (!(Math.abs((got?.[at] ?? NaN) - value) <= 1e-4 * Math.max(1, Math.abs(value))))
+          expect.fail(`${at}`);
+      }
+    });
+
     test("the outliers stand in the tower's output too, which the next one reads", () => {
       const embeds = exact["image_embeds"] ?? emptyCache;
       const sizes = Array.from({ length: size.hidden }, (_, channel) => {
