@@ -13,7 +13,6 @@ import {
   writeTinyCheckpoint,
 } from "../../../test/support/tiny-checkpoint.ts";
 import { builtInRecipe, type Recipe } from "../quantize/recipe.ts";
-import { openSession } from "../runtime/ort.ts";
 import { buildArtifact } from "./build-artifact.ts";
 
 const megabyte = 1_000_000;

@@ -8,7 +8,7 @@
 // - Every graph is fed what the float32 graphs give, so that a block answers for itself alone. The cosine is
 //   that of all its outputs with float32's, outlier channels left out. The residual stream is in them, about
 //   as large as what the block adds, as at the start of a trained tower.
-import { copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -29,8 +29,6 @@ import {
   type Tensor,
 } from "../tensor/tensor.ts";
 import { builtInRecipe, type Recipe } from "./recipe.ts";
-
-const goldens = join(import.meta.dirname, "../../../test/golden");
 
 const outlierFactor = 100;
 const size = { hidden: 512, ffn: 1024, heads: 8, layers: 1 } as const;
@@ -116,7 +114,7 @@ function spreadOf(name: string, shape: readonly number[]): number {
   if (!isProduct(name, shape) || /embed_tokens|shared/.test(name)) return 1;
   const even = (shape[1] ?? 1) ** -0.5;
   // T5 does not scale its scores; what is added to the residual stream is kept half as large.
-  if (/Attention\.q\.weight$/.test(name)) return even * (size.hidden / size.heads) ** -0.5;
+  if (name.endsWith("Attention.q.weight")) return even * (size.hidden / size.heads) ** -0.5;
   const added =
     /(out_proj|self_attn\.projection|fc2|\.o|wo|output\.dense|output_query\.dense)\.weight$/;
   return added.test(name) ? even / 2 : even;
