@@ -16,9 +16,11 @@ const everything = [
   "roof",
   "nano",
   "node-cli",
+  "node-verify",
   "node-build",
   "node-serve",
   "node-hub",
+  "node-evaluate",
   "node-hall",
   "edge",
   "mcp",
@@ -33,7 +35,21 @@ const floors: readonly Floor[] = [
   {
     name: "node-cli",
     files: /^gpu-node\/src\/(cli\/|main\.ts|config\.ts)/,
-    mayImport: ["node-build", "node-serve", "node-hub", "node-hall", "shared"],
+    mayImport: [
+      "node-verify",
+      "node-evaluate",
+      "node-build",
+      "node-serve",
+      "node-hub",
+      "node-hall",
+      "shared",
+    ],
+  },
+  {
+    // Holds what one wing made beside what the other runs, so it stands above both.
+    name: "node-verify",
+    files: /^gpu-node\/src\/verify\//,
+    mayImport: ["node-build", "node-serve", "node-hall", "shared"],
   },
   {
     name: "node-build",
@@ -41,6 +57,8 @@ const floors: readonly Floor[] = [
     mayImport: ["node-hall", "shared"],
   },
   { name: "node-hub", files: /^gpu-node\/src\/hub\//, mayImport: ["node-hall", "shared"] },
+  // Measures texts and ranks; what made them is behind an interface.
+  { name: "node-evaluate", files: /^gpu-node\/src\/evaluate\//, mayImport: ["shared"] },
   { name: "node-hall", files: /^gpu-node\/src\/(artifact|disk|tensor)\//, mayImport: ["shared"] },
   { name: "node-serve", files: /^gpu-node\/src\//, mayImport: ["node-hall", "shared"] },
   { name: "edge", files: /^edge\//, mayImport: ["mcp", "shared"] },

@@ -8,16 +8,23 @@ import type { Isolate } from "./isolate.ts";
 import type { WriteLine } from "./log.ts";
 import { requireKey } from "./middleware/authenticate.ts";
 import { requestContext } from "./middleware/request.ts";
-import { captionRoutes } from "./routes/caption.ts";
+import { captionByUrlRoute } from "./routes/caption-by-url.ts";
+import { embedRoute } from "./routes/embed.ts";
 import { healthRoute, modelsRoute } from "./routes/models.ts";
-import { vqaRoute } from "./routes/vqa.ts";
+import { pictureRoute } from "./routes/picture-route.ts";
+import { answer } from "./tasks/answer.ts";
+import { caption } from "./tasks/caption.ts";
+import { classify } from "./tasks/classify.ts";
+import { match } from "./tasks/match.ts";
 
 export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
-  const caption = captionRoutes(isolate);
   const handlers: Readonly<Record<RouteId, Handler<Env>>> = {
-    caption: caption.post,
-    captionByUrl: caption.get,
-    vqa: vqaRoute(isolate),
+    caption: pictureRoute(isolate, routes.caption.input.options, caption),
+    captionByUrl: captionByUrlRoute(isolate),
+    vqa: pictureRoute(isolate, routes.vqa.input.options, answer),
+    match: pictureRoute(isolate, routes.match.input.options, match),
+    classify: pictureRoute(isolate, routes.classify.input.options, classify),
+    embed: embedRoute(isolate),
     models: modelsRoute(isolate),
     health: healthRoute,
   };

@@ -31,7 +31,9 @@ export const settingsSchema = z.object({
   DEFAULT_MODEL: z
     .string()
     .optional()
-    .describe("The model when a request names none; default: the first of the node's catalogue."),
+    .describe(
+      "The model when a request names none; default: the first of the node's catalogue. What it cannot do, the first model that can does.",
+    ),
   ALLOW_FETCH: list.describe("Private origins, host:port, that pictures may be fetched from."),
   FETCH_PORTS: z
     .string()

@@ -15,12 +15,12 @@ import { decodeBudget } from "./images/decode-budget.ts";
 import { pictureFetcher, type Fetch } from "./images/fetch.ts";
 import { pixelStore } from "./images/pixel-store.ts";
 import { describeError } from "./log.ts";
+import { nodeAsker } from "./nodes/ask.ts";
 import { catalogMemory, models } from "./nodes/catalog.ts";
 import { nodeExchange, type SignRequest } from "./nodes/exchange.ts";
 import { heldImages } from "./nodes/held-images.ts";
-import { nodeInfer } from "./nodes/infer.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
-import type { Rooms } from "./tasks/generate.ts";
+import type { Rooms } from "./tasks/rooms.ts";
 
 export interface Isolate {
   readonly settings: Readonly<Settings>;
@@ -70,7 +70,7 @@ export function isolate(env: Bindings): Isolate {
     fetch: through(env.NODE_NET) ?? globalFetch,
     sign,
   });
-  const infer = nodeInfer({
+  const askNode = nodeAsker({
     exchange,
     held: heldImages(),
     retryWaitMs: settings.NODE_ATTEMPT_WAIT_MS,
@@ -89,7 +89,7 @@ export function isolate(env: Bindings): Isolate {
       fetchPicture,
       canonicalise,
       pixels,
-      infer,
+      askNode,
       partitionTag: tag,
       models: models({
         exchange,

@@ -4,12 +4,14 @@ import path from "node:path";
 import { createClient, type Client } from "@blip2-edge/shared/client";
 import { createApiKey } from "../../edge/src/auth/api-key.ts";
 import { ensureArtifact } from "../../gpu-node/src/build/ensure-artifact.ts";
+import type { PrecisionName } from "../../gpu-node/src/quantize/recipe.ts";
 import { startNode, type NodeProcess } from "./node-process.ts";
 import { devSecrets, lockState } from "./state.ts";
 import { startWorker, type RunningWorker } from "./worker.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
-const nanoCheckpoint = path.join(root, "gpu-node/nano/checkpoint");
+/** The embedded models: one that writes and one that compares, over the same vision tower. */
+const embedded = { nano: "checkpoint", "nano-itm": "retrieval" } as const;
 
 export interface StackOptions {
   readonly stateDir: string;
@@ -18,6 +20,8 @@ export interface StackOptions {
   readonly allowFetch?: readonly string[];
   /** Folder for built artifacts; default `models` in the state folder. */
   readonly modelsDir?: string;
+  /** Of both models; full by default. */
+  readonly precision?: PrecisionName;
   /** Used instead of the key that the state folder keeps. */
   readonly apiKey?: string;
   /** More variables of the Worker, e.g. shorter timeouts in tests. */
@@ -57,20 +61,25 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const secrets = await devSecrets(stateDir, async () => (await createApiKey()).key);
     const apiKey = options.apiKey ?? secrets.api_key;
 
-    const modelDir = await ensureArtifact({
-      checkpoint: nanoCheckpoint,
-      root: options.modelsDir ?? path.join(stateDir, "models"),
-      name: "nano",
-      signal,
-      log: say,
-    });
-    signal.throwIfAborted();
+    const modelDirs = [];
+    for (const [name, folder] of Object.entries(embedded)) {
+      const artifact = await ensureArtifact({
+        checkpoint: path.join(root, "gpu-node/nano", folder),
+        root: options.modelsDir ?? path.join(stateDir, "models"),
+        name,
+        ...(options.precision === undefined ? {} : { precision: options.precision }),
+        signal,
+        log: say,
+      });
+      modelDirs.push(artifact);
+      signal.throwIfAborted();
+    }
     // Written down as soon as there is something to end, and whenever a process gets another pid.
     let running: { node?: NodeProcess; worker?: RunningWorker } = {};
     const children = () => [...(running.worker?.pids() ?? []), ...(running.node?.pids() ?? [])];
     const record = () => lock.record(running.worker?.url, children());
     const node = await startNode({
-      modelDirs: [modelDir],
+      modelDirs,
       keys: secrets.node_keys,
       args: options.nodeArgs ?? [],
       log,

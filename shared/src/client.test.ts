@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createClient } from "./client.ts";
 import { AppError, problemResponse } from "./problem.ts";
+import { routes } from "./routes.ts";
 
 const caption = {
   text: "a red cube",
@@ -87,6 +88,47 @@ describe("what is sent", () => {
       "/base/v1/vqa",
       "/base/v1/models",
     ]);
+  });
+
+  test("texts to match, labels, a picture and a text to embed", async () => {
+    const { image_id, model, model_revision } = caption;
+    const about = { image_id, model, model_revision };
+    const answers: Record<string, unknown> = {
+      "/base/v1/match": { matches: [{ text: "a", itc: 0.5 }], ...about },
+      "/base/v1/classify": { labels: [{ label: "a", score: 1, itc: 0.5 }], ...about },
+      "/base/v1/embed": { embedding: [[0.5, 1]], dim: 2, ...about },
+    };
+    const { client, requests } = withServer(({ url }) =>
+      Response.json(answers[new URL(url).pathname]),
+    );
+    const matched = await client.match({ image, texts: ["a"], scores: ["itc"] });
+    expect(matched.matches).toEqual([{ text: "a", itc: 0.5 }]);
+    const [first] = (await client.classify({ image, labels: ["a"] })).labels;
+    expect(first).toEqual({ label: "a", score: 1, itc: 0.5 });
+    expect((await client.embed({ image, features: "query" })).embedding).toEqual([[0.5, 1]]);
+    await client.embed({ text: "a dog" });
+    await client.embed({ image: { bytes: Uint8Array.of(1) } });
+    expect(await requests[0]?.json()).toEqual({ image, texts: ["a"], scores: ["itc"] });
+    expect(await requests[3]?.json()).toEqual({ text: "a dog" });
+    expect((await requests[4]?.formData())?.get("request")).toBe("{}");
+  });
+
+  test("every row of the table has its method, and the compiler knows its request", async () => {
+    const { client } = withServer(() => Response.json({ status: "ok" }));
+    expect(Object.keys(client)).toEqual(Object.keys(routes));
+    expect(await client.health()).toEqual({ status: "ok" });
+    // Never called: what the compiler must refuse.
+    const wrong = () => [
+      // @ts-expect-error a misspelt field
+      client.match({ image, text: ["a"] }),
+      // @ts-expect-error neither picture nor text
+      client.embed({ features: "query" }),
+      // @ts-expect-error no picture
+      client.caption({ prompt: "a" }),
+      // @ts-expect-error a query has no picture
+      client.captionByUrl({ image }),
+    ];
+    expect(wrong).toBeTypeOf("function");
   });
 });
 

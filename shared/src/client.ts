@@ -1,13 +1,17 @@
 // The typed client of the public API, read off the route table. It runs wherever fetch does.
 // Every failure, of the network too, is an AppError; nothing is retried here.
 import type { z } from "zod";
-import type { CaptionOptions, CaptionQuery, CaptionResponse } from "./contracts/caption.ts";
 import type { ImageInput } from "./contracts/image.ts";
-import type { ModelList } from "./contracts/models.ts";
-import type { VqaOptions, VqaResponse } from "./contracts/vqa.ts";
 import { readBounded } from "./read-bounded.ts";
 import { AppError, fromProblem } from "./problem.ts";
-import { type Route, type RouteId, type RouteResponse, routes } from "./routes.ts";
+import {
+  type Route,
+  type RouteId,
+  type RouteInput,
+  type RouteResponse,
+  routeList,
+  type routes,
+} from "./routes.ts";
 
 /** A picture as the API takes it, or its file's bytes, which are sent as they are (multipart). */
 export type ClientImage = ImageInput | { readonly bytes: Uint8Array };
@@ -16,19 +20,22 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface Client {
-  readonly caption: (
-    request: CaptionOptions & { readonly image: ClientImage },
-    options?: CallOptions,
-  ) => Promise<CaptionResponse>;
-  /** The form that caches understand. */
-  readonly captionByUrl: (query: CaptionQuery, options?: CallOptions) => Promise<CaptionResponse>;
-  readonly vqa: (
-    request: VqaOptions & { readonly image: ClientImage },
-    options?: CallOptions,
-  ) => Promise<VqaResponse>;
-  readonly models: (options?: CallOptions) => Promise<ModelList>;
-}
+/** The request's picture may also be a file's bytes. */
+type WithBytes<Request> = Request extends { readonly image: ImageInput }
+  ? Omit<Request, "image"> & { readonly image: ClientImage }
+  : Request;
+
+type Call<Input extends RouteInput, Answer> = Input extends { readonly schema: infer Schema }
+  ? (
+      request: Input["kind"] extends "image" ? WithBytes<z.output<Schema>> : z.output<Schema>,
+      options?: CallOptions,
+    ) => Promise<Answer>
+  : (options?: CallOptions) => Promise<Answer>;
+
+/** One method for each row of the table, named by its id. */
+export type Client = {
+  readonly [Id in RouteId]: Call<(typeof routes)[Id]["input"], RouteResponse<Id>>;
+};
 
 export interface ClientOptions {
   /** Where the API is; a path in it is kept. */
@@ -40,6 +47,8 @@ export interface ClientOptions {
 }
 
 type Query = Readonly<Record<string, string | number | boolean | undefined>>;
+
+type Fields = Readonly<Record<string, unknown>> & { readonly image?: ClientImage };
 
 interface Body {
   readonly query?: Query;
@@ -53,12 +62,11 @@ export function createClient(options: ClientOptions): Client {
   const doFetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
   const base = new URL(options.url);
 
-  const call = async <Id extends RouteId>(
-    id: Id,
+  const call = async (
+    route: Route,
     { query, json, form }: Body,
     { signal }: CallOptions = {},
-  ): Promise<RouteResponse<Id>> => {
-    const route: Route = routes[id];
+  ): Promise<unknown> => {
     const url = new URL(base);
     url.pathname = `${url.pathname.replace(/\/+$/, "")}${route.path}`;
     url.hash = "";
@@ -74,18 +82,22 @@ export function createClient(options: ClientOptions): Client {
         ...(signal === undefined ? {} : { signal }),
       });
       const text = await readText(response, maxResponseBytes);
-      return readAnswer(response.status, text, route.response) as RouteResponse<Id>;
+      return readAnswer(response.status, text, route.response);
     } catch (error) {
       throw asAppError(error, base, signal);
     }
   };
 
-  return {
-    caption: (request, callOptions) => call("caption", bodyOf(request), callOptions),
-    captionByUrl: (query, callOptions) => call("captionByUrl", { query }, callOptions),
-    vqa: (request, callOptions) => call("vqa", bodyOf(request), callOptions),
-    models: (callOptions) => call("models", {}, callOptions),
-  };
+  const methodOf = (route: Route) =>
+    route.input.kind === "none"
+      ? (callOptions?: CallOptions) => call(route, {}, callOptions)
+      : (request: Fields, callOptions?: CallOptions) =>
+          call(route, bodyOf(route.input.kind, request), callOptions);
+  // The compiler reads the table for `Client`, this line for the methods: both see the same rows.
+  const methods: unknown = Object.fromEntries(
+    routeList.map((route) => [route.id, methodOf(route)]),
+  );
+  return methods as Client;
 }
 
 function searchOf(query: Query = {}): string {
@@ -96,8 +108,10 @@ function searchOf(query: Query = {}): string {
   return search.toString();
 }
 
-function bodyOf({ image, ...fields }: { readonly image: ClientImage }): Body {
-  if (!("bytes" in image)) return { json: { ...fields, image } };
+function bodyOf(kind: RouteInput["kind"], request: Fields): Body {
+  if (kind === "query") return { query: request as Query };
+  const { image, ...fields } = request;
+  if (image === undefined || !("bytes" in image)) return { json: request };
   const form = new FormData();
   form.set("request", JSON.stringify(fields));
   form.set("image", new Blob([image.bytes]), "image");

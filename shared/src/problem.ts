@@ -59,6 +59,7 @@ export const problemKinds = {
   // Checkpoints and artifacts (command line; never sent to the world)
   checkpoint_invalid: kind(422, "The checkpoint cannot be used"),
   artifact_invalid: kind(422, "The artifact cannot be used"),
+  dataset_invalid: kind(422, "The evaluation data cannot be used"),
   hub_refused: kind(403, "The hub does not give these files"),
   hub_unavailable: kind(503, "The hub cannot be reached", true),
   hub_mismatch: kind(502, "The hub sent something else than it announced", true),

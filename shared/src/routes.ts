@@ -7,6 +7,13 @@ import {
   captionRequestSchema,
   captionResponseSchema,
 } from "./contracts/caption.ts";
+import {
+  classifyOptionsSchema,
+  classifyRequestSchema,
+  classifyResponseSchema,
+} from "./contracts/classify.ts";
+import { embedOptionsSchema, embedRequestSchema, embedResponseSchema } from "./contracts/embed.ts";
+import { matchOptionsSchema, matchRequestSchema, matchResponseSchema } from "./contracts/match.ts";
 import { healthSchema, modelListSchema } from "./contracts/models.ts";
 import { vqaOptionsSchema, vqaRequestSchema, vqaResponseSchema } from "./contracts/vqa.ts";
 import type { ProblemCode } from "./problem.ts";
@@ -117,6 +124,36 @@ export const routes = {
     summary: "Answers one question or several about a picture.",
     input: { kind: "image", schema: vqaRequestSchema, options: vqaOptionsSchema },
     response: vqaResponseSchema,
+    problems: inferenceProblems,
+  },
+  match: {
+    id: "match",
+    method: "POST",
+    path: "/v1/match",
+    scope: "infer",
+    summary: "Says how well each of several texts fits a picture.",
+    input: { kind: "image", schema: matchRequestSchema, options: matchOptionsSchema },
+    response: matchResponseSchema,
+    problems: inferenceProblems,
+  },
+  classify: {
+    id: "classify",
+    method: "POST",
+    path: "/v1/classify",
+    scope: "infer",
+    summary: "Sorts labels by how well they fit a picture.",
+    input: { kind: "image", schema: classifyRequestSchema, options: classifyOptionsSchema },
+    response: classifyResponseSchema,
+    problems: inferenceProblems,
+  },
+  embed: {
+    id: "embed",
+    method: "POST",
+    path: "/v1/embed",
+    scope: "infer",
+    summary: "Gives the vectors of a picture or of a text.",
+    input: { kind: "image", schema: embedRequestSchema, options: embedOptionsSchema },
+    response: embedResponseSchema,
     problems: inferenceProblems,
   },
   models: {

@@ -3,7 +3,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { fakeModel } from "../support/fake-node.ts";
-import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
+import { costOf, expectProblem, hit, miss, startEdge, type Edge } from "../support/edge.ts";
 import { jpeg, png, pngOtherBytes } from "../support/pictures.ts";
 
 let edge: Edge;
@@ -45,23 +45,7 @@ beforeEach(() => {
   seed += 1;
 });
 
-/** Runs `ask` and tells how many inferences it cost. */
-async function cost(
-  ask: () => Promise<Response>,
-): Promise<{ cost: number; status: string | null; body: unknown; response: Response }> {
-  const before = edge.node.inferences();
-  const response = await ask();
-  const body: unknown = response.status === 304 ? undefined : await response.json();
-  expect([200, 304], JSON.stringify(body)).toContain(response.status);
-  return {
-    cost: edge.node.inferences() - before,
-    status: response.headers.get("cache-status"),
-    body,
-    response,
-  };
-}
-const miss = { cost: 1, status: "blip2-edge; fwd=miss; stored" };
-const hit = { cost: 0, status: "blip2-edge; hit" };
+const cost = (ask: () => Promise<Response>) => costOf(edge, ask);
 
 describe("the same tenant", () => {
   test("the same request again, as other bytes, as base64, from two URLs, by its id", async () => {

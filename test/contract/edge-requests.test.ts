@@ -106,7 +106,10 @@ describe("200", () => {
 
   test("the models, in OpenAI's shape", async () => {
     const list = modelListSchema.parse(await (await edge.call("/v1/models")).json());
-    expect(list.data).toMatchObject([{ id: "fake", abilities: ["caption", "vqa"] }]);
+    expect(list.data).toMatchObject([
+      { id: "fake", abilities: ["caption", "vqa"] },
+      { id: "fake-itm", abilities: ["match", "embed"] },
+    ]);
   });
 
   test("health needs no key", async () => {

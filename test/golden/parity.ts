@@ -9,7 +9,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildArtifact } from "../../gpu-node/src/build/build-artifact.ts";
 import { createImageReader } from "../../gpu-node/src/cli/read-image.ts";
 import { builtInRecipe, type Recipe } from "../../gpu-node/src/quantize/recipe.ts";
-import { loadModel, type Model } from "../../gpu-node/src/runtime/load-model.ts";
+import type { GenerationModel } from "../../gpu-node/src/runtime/generation-model.ts";
+import { loadGenerationModel } from "../../gpu-node/src/runtime/load-model.ts";
 import { type GoldenTensor, readGolden } from "./safetensors.ts";
 
 /** golden.json as make.py writes it. */
@@ -44,7 +45,7 @@ const halfMargin = 0.02;
 interface Opened {
   /** The artifact's. */
   readonly folder: string;
-  readonly model: Model;
+  readonly model: GenerationModel;
   readonly pixels: Uint8Array;
   readonly golden: Golden;
   readonly tensors: ReadonlyMap<string, GoldenTensor>;
@@ -64,7 +65,7 @@ async function openCase(
     signal,
     log: () => undefined,
   });
-  const model = await loadModel(out, { threads: 1 });
+  const model = await loadGenerationModel(out, { threads: 1 });
   const read = createImageReader();
   const picture = join(import.meta.dirname, "picture.png");
   const { pixels } = await read(picture, model.manifest.image.size);
@@ -82,7 +83,7 @@ export function testParity(folder: string, name: string, more?: (opened: () => O
   describe(`the ${name} checkpoint`, () => {
     let root: string;
     let opened: Opened;
-    let model: Model;
+    let model: GenerationModel;
     let pixels: Uint8Array;
     let golden: Golden;
     const tensor = (key: string): GoldenTensor => {

@@ -10,11 +10,11 @@ import type { InferResult } from "@blip2-edge/shared/wire/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildArtifact } from "../../gpu-node/src/build/build-artifact.ts";
 import { createImageReader } from "../../gpu-node/src/cli/read-image.ts";
-import {
-  type GenerateInput,
-  loadModel,
-  type Model,
-} from "../../gpu-node/src/runtime/load-model.ts";
+import type {
+  GenerateInput,
+  GenerationModel,
+} from "../../gpu-node/src/runtime/generation-model.ts";
+import { loadGenerationModel } from "../../gpu-node/src/runtime/load-model.ts";
 
 const here = import.meta.dirname;
 const folders = [
@@ -71,7 +71,7 @@ const checkpoints = folders.flatMap((name) => [
 ]);
 
 describe.each(checkpoints)("$about", ({ name, group }) => {
-  let model: Model;
+  let model: GenerationModel;
   let projected: Float32Array;
   let otherPicture: Float32Array;
   let texts: Searches["texts"];
@@ -90,7 +90,7 @@ describe.each(checkpoints)("$about", ({ name, group }) => {
     const out = join(root, `${name.replace("/", "-")}-${group}`);
     const { signal } = new AbortController();
     await buildArtifact({ checkpoint, out, signal, log: () => undefined });
-    model = await loadModel(out, { threads: 1 });
+    model = await loadGenerationModel(out, { threads: 1 });
     expect(model.manifest.tokens.eos).toEqual([chosen.end]);
     const read = createImageReader();
     const { pixels } = await read(join(here, "picture.png"), model.manifest.image.size);

@@ -85,6 +85,30 @@ export async function startEdge(options: Partial<WorkerOptions> = {}): Promise<E
   };
 }
 
+export interface Cost {
+  /** What the node had to compute for it. */
+  readonly cost: number;
+  readonly status: string | null;
+  readonly body: unknown;
+  readonly response: Response;
+}
+
+/** Runs `ask`, which must succeed, and tells what it cost. */
+export async function costOf(edge: Edge, ask: () => Promise<Response>): Promise<Cost> {
+  const before = edge.node.inferences();
+  const response = await ask();
+  const body: unknown = response.status === 304 ? undefined : await response.json();
+  expect([200, 304], JSON.stringify(body)).toContain(response.status);
+  return {
+    cost: edge.node.inferences() - before,
+    status: response.headers.get("cache-status"),
+    body,
+    response,
+  };
+}
+export const miss = { cost: 1, status: "blip2-edge; fwd=miss; stored" };
+export const hit = { cost: 0, status: "blip2-edge; hit" };
+
 /** Reads a problem and holds it to the contract: one of ours, declared by the route, with a request id. */
 export async function expectProblem(
   response: Response,

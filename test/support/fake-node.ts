@@ -1,22 +1,28 @@
 // A scripted node: speaks the protocol of shared/src/wire, verifies every signature, counts what it is
-// asked, and fails the way it is told to. It runs no model: its captions say what it was given.
+// asked, and fails the way it is told to. It runs no model: its answers say what it was given.
 import { createHash } from "node:crypto";
 import http from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import { AppError, toProblem } from "@blip2-edge/shared/problem";
 import { framedType, readFrame } from "@blip2-edge/shared/wire/frame";
 import {
+  embedRequestSchema,
   inferRequestSchema,
+  matchRequestSchema,
   protocolHeader,
   protocolVersion,
   type Catalog,
+  type EmbedRequest,
+  type EmbedResponse,
   type InferRequest,
   type InferResponse,
+  type MatchRequest,
+  type MatchResponse,
 } from "@blip2-edge/shared/wire/protocol";
 import { createVerifier, parseSigningKeys } from "@blip2-edge/shared/wire/signature";
+import { fakeEmbeddings, fakeInference, fakeMatches } from "./fake-answers.ts";
 
-/** What the next inferences do instead of answering. */
+/** What the next requests do instead of answering. */
 export type Fault =
   | { readonly kind: "problem"; readonly error: AppError }
   /** Drops the connection before a byte of answer. */
@@ -28,19 +34,28 @@ export type Fault =
   | { readonly kind: "text"; readonly status: number; readonly body: string }
   | { readonly kind: "json"; readonly body: unknown };
 
+export interface Asked<Request> {
+  readonly request: Request;
+  readonly withPixels: boolean;
+}
+
 export interface FakeNode {
   readonly url: string;
   readonly keys: readonly { readonly id: string; readonly secret: string }[];
-  /** Requests to /v1/infer that were understood. */
-  readonly asked: readonly { readonly request: InferRequest; readonly withPixels: boolean }[];
-  /** Texts generated so far. */
+  /** Requests to /v1/infer, /v1/match and /v1/embed that were understood. */
+  readonly asked: readonly Asked<InferRequest>[];
+  readonly askedToMatch: readonly Asked<MatchRequest>[];
+  readonly askedToEmbed: readonly Asked<EmbedRequest>[];
+  /** What was computed so far: texts generated, scores given (each of each text), embeddings made. */
   inferences(): number;
+  /** The digest of the picture last asked about, on which the answers hang. */
+  lastPicture(): string;
   catalogReads(): number;
   refusedSignatures(): number;
   /** Requests whose caller went away before the answer. */
   abandoned(): number;
   catalog: Catalog;
-  /** The next inferences fail so, one each. */
+  /** The next requests fail so, one each. */
   failNext(...faults: Fault[]): void;
   /** Forgets every picture, as a restarted node does. */
   forgetPixels(): void;
@@ -60,13 +75,25 @@ export const fakeModel = {
   question_template: "Question: {} Answer:",
 } as const satisfies Catalog["models"][number];
 
+/** Of another size than `fakeModel`: pixels for one are not those for the other. */
+export const fakeRetrieval = {
+  model: "fake-itm",
+  model_revision: "fedcba9876543210",
+  family: "retrieval",
+  image_size: 48,
+  abilities: ["match", "embed"],
+} as const satisfies Catalog["models"][number];
+
 export async function startFakeNode(): Promise<FakeNode> {
   const keys = [{ id: "test-1", secret: "a-secret-of-the-tests-that-is-long-enough" }];
   const verifier = createVerifier({
     keys: parseSigningKeys(keys.map(({ id, secret }) => `${id}:${secret}`).join(",")),
   });
-  const asked: { request: InferRequest; withPixels: boolean }[] = [];
+  const asked: Asked<InferRequest>[] = [];
+  const askedToMatch: Asked<MatchRequest>[] = [];
+  const askedToEmbed: Asked<EmbedRequest>[] = [];
   const faults: Fault[] = [];
+  let lastPicture = "";
   const pixelsHeld = new Map<string, string>();
   const sockets = new Set<Socket>();
   const counts = { inferences: 0, catalogReads: 0, refused: 0, abandoned: 0 };
@@ -115,23 +142,93 @@ export async function startFakeNode(): Promise<FakeNode> {
       counts.catalogReads += 1;
       return send(response, 200, node.catalog);
     }
-    if (method === "POST" && path === "/v1/infer") {
-      return infer(body, headers.get("content-type") ?? "", response);
-    }
-    throw new AppError("not_found", "");
-  }
-
-  async function infer(
-    body: Uint8Array,
-    contentType: string,
-    response: http.ServerResponse,
-  ): Promise<void> {
+    const work = method === "POST" ? works[path] : undefined;
+    if (work === undefined) throw new AppError("not_found", "");
+    const contentType = headers.get("content-type") ?? "";
     const framed = contentType.startsWith(framedType);
     const frame = framed ? readFrame(body, contentType) : undefined;
     const json: unknown = JSON.parse(frame?.json ?? new TextDecoder().decode(body));
-    const request = inferRequestSchema.parse(json);
-    asked.push({ request, withPixels: frame !== undefined });
+    const perform = work(json, frame !== undefined);
+    return failOr(response, () => perform(frame?.pixels));
+  }
 
+  /** Understands a request, notes it, and gives what answers it. */
+  type Work = (
+    json: unknown,
+    withPixels: boolean,
+  ) => (pixels: Uint8Array | undefined) => InferResponse | MatchResponse | EmbedResponse;
+  const works: Readonly<Record<string, Work>> = {
+    "/v1/infer"(json, withPixels) {
+      const request = inferRequestSchema.parse(json);
+      asked.push({ request, withPixels });
+      return (pixels) => {
+        const digest = pictureOf(request, pixels);
+        counts.inferences += request.texts.length;
+        return {
+          ...aboutPicture(request, withPixels),
+          results: fakeInference(request, digest),
+        };
+      };
+    },
+    "/v1/match"(json, withPixels) {
+      const request = matchRequestSchema.parse(json);
+      askedToMatch.push({ request, withPixels });
+      return (pixels) => {
+        const digest = pictureOf(request, pixels);
+        counts.inferences += request.texts.length * request.scores.length;
+        return { ...aboutPicture(request, withPixels), matches: fakeMatches(request, digest) };
+      };
+    },
+    "/v1/embed"(json, withPixels) {
+      const request = embedRequestSchema.parse(json);
+      askedToEmbed.push({ request, withPixels });
+      return (pixels) => {
+        modelOf(request);
+        const digest = "image" in request ? pictureOf(request, pixels) : "";
+        counts.inferences += "texts" in request ? request.texts.length : 1;
+        const { model, model_revision } = request;
+        const embeddings = fakeEmbeddings(request, digest);
+        return { model, model_revision, embeddings, vision_passes: withPixels ? 1 : 0 };
+      };
+    },
+  };
+
+  interface AboutPicture {
+    readonly model: string;
+    readonly model_revision: string;
+    readonly partition: string;
+    readonly image: { readonly image_id: string; readonly size: number };
+  }
+  const aboutPicture = ({ model, model_revision, image }: AboutPicture, withPixels: boolean) => ({
+    ...{ model, model_revision, image_id: image.image_id },
+    vision_passes: withPixels ? 1 : 0,
+  });
+
+  function modelOf(request: Pick<AboutPicture, "model" | "model_revision">) {
+    const model = node.catalog.models.find((entry) => entry.model === request.model);
+    if (model === undefined) throw new AppError("model_not_found", "");
+    if (model.model_revision !== request.model_revision)
+      throw new AppError("revision_mismatch", "");
+    return model;
+  }
+
+  /** The digest of the picture's pixels, sent now or held. */
+  function pictureOf(request: AboutPicture, pixels: Uint8Array | undefined): string {
+    const { image_id: imageId, size } = request.image;
+    if (size !== modelOf(request).image_size)
+      throw new AppError("invalid_request", "the size is not the model's");
+    const key = `${request.partition}/${imageId}/${size}`;
+    if (pixels !== undefined) {
+      if (pixels.length !== size * size * 3) throw new AppError("invalid_request", "pixels");
+      pixelsHeld.set(key, createHash("sha256").update(pixels).digest("hex").slice(0, 8));
+    }
+    const digest = pixelsHeld.get(key);
+    if (digest === undefined) throw new AppError("pixels_required", "");
+    lastPicture = digest;
+    return digest;
+  }
+
+  async function failOr(response: http.ServerResponse, perform: () => unknown): Promise<void> {
     const fault = faults.shift();
     if (fault?.kind === "drop") return void response.socket?.destroy();
     if (fault?.kind === "problem") throw fault.error;
@@ -141,47 +238,7 @@ export async function startFakeNode(): Promise<FakeNode> {
     }
     if (fault?.kind === "json") return send(response, 200, fault.body);
     if (fault?.kind === "wait") await new Promise((resolve) => setTimeout(resolve, fault.ms));
-
-    const model = node.catalog.models.find((entry) => entry.model === request.model);
-    if (model === undefined) throw new AppError("model_not_found", "");
-    if (model.model_revision !== request.model_revision)
-      throw new AppError("revision_mismatch", "");
-    const { image_id: imageId, size } = request.image;
-    if (size !== model.image_size)
-      throw new AppError("invalid_request", "the size is not the model's");
-    const key = `${request.partition}/${imageId}/${size}`;
-    if (frame !== undefined) {
-      if (frame.pixels.length !== size * size * 3) throw new AppError("invalid_request", "pixels");
-      pixelsHeld.set(key, createHash("sha256").update(frame.pixels).digest("hex").slice(0, 8));
-    }
-    const digest = pixelsHeld.get(key);
-    if (digest === undefined) throw new AppError("pixels_required", "");
-
-    counts.inferences += request.texts.length;
-    const generation = resolveGeneration(request.generation);
-    const result: InferResponse = {
-      model: request.model,
-      model_revision: request.model_revision,
-      image_id: imageId,
-      results: request.texts.map((text) => {
-        const said = (rank: number) => ({
-          text: `${text === null ? `picture ${digest}` : `${text} ${digest}`}${rank === 0 ? "" : ` ${rank}`}`,
-          token_ids: [1, 2, 3].slice(0, generation.max_new_tokens),
-          finish_reason: "stop" as const,
-          log_prob: -0.25 * (rank + 1),
-        });
-        const count = generation.num_return_sequences;
-        return {
-          ...said(0),
-          usage: { image_tokens: 32, prompt_tokens: 1, completion_tokens: 3 * count },
-          ...(count === 1
-            ? {}
-            : { sequences: Array.from({ length: count }, (_, rank) => said(rank)) }),
-          ...(generation.min_length > 0 ? { notes: ["the node's note"] } : {}),
-        };
-      }),
-      vision_passes: frame === undefined ? 0 : 1,
-    };
+    const result = perform();
     if (fault?.kind === "die_in_answer") {
       const text = JSON.stringify(result);
       response.writeHead(200, {
@@ -217,11 +274,14 @@ export async function startFakeNode(): Promise<FakeNode> {
     url: `http://127.0.0.1:${port}`,
     keys,
     asked,
+    askedToMatch,
+    askedToEmbed,
     inferences: () => counts.inferences,
+    lastPicture: () => lastPicture,
     catalogReads: () => counts.catalogReads,
     refusedSignatures: () => counts.refused,
     abandoned: () => counts.abandoned,
-    catalog: { models: [fakeModel] },
+    catalog: { models: [fakeModel, fakeRetrieval] },
     failNext: (...next) => void faults.push(...next),
     forgetPixels: () => pixelsHeld.clear(),
     down,

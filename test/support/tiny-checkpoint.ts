@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Blip2Config } from "../../gpu-node/src/checkpoint/config.ts";
 import { parseModelConfig } from "../../gpu-node/src/checkpoint/read-config.ts";
 import { blip2Graphs } from "../../gpu-node/src/models/graphs.ts";
-import type { StoredWeight, WeightUse } from "../../gpu-node/src/models/weights.ts";
+import type { StoredWeight, Weights, WeightUse } from "../../gpu-node/src/models/weights.ts";
 import type { ExternalTensor } from "../../gpu-node/src/onnx/graph.ts";
 
 export interface StoredTensor {
@@ -94,44 +94,76 @@ export const tinyT5Config = {
   },
 };
 
-const tokenizerJson = { added_tokens: [{ id: 11, content: "<image>" }], model: { type: "BPE" } };
+/** The same towers with a text side of the Q-Former's own in place of a language model. */
+export const tinyRetrievalConfig = {
+  ...tinyConfig,
+  architectures: ["Blip2ForImageTextRetrieval"],
+  image_token_index: null,
+  image_text_hidden_size: 7,
+  qformer_config: {
+    ...tinyConfig.qformer_config,
+    vocab_size: 13,
+    max_position_embeddings: 8,
+    use_qformer_text_input: true,
+  },
+  text_config: { model_type: "opt" },
+};
 
-/** What the builder knows of a model once it has read every file of the folder. */
-export function fullConfig(config: unknown): Blip2Config {
-  const model = parseModelConfig(config);
-  const image = {
-    size: model.vision.imageSize,
-    rescaleFactor: 1 / 255,
-    mean: [0, 0, 0] as const,
-    std: [1, 1, 1] as const,
-  };
-  const imageToken = { image: 11 };
-  return model.family === "opt"
-    ? { ...model, tokens: { ...model.tokens, ...imageToken }, image }
-    : { ...model, tokens: { ...model.tokens, ...imageToken }, image };
-}
+/** Knows ten letters and drops the others. */
+const tokenizerJson = {
+  added_tokens: [{ id: 11, content: "<image>", special: true }],
+  normalizer: null,
+  pre_tokenizer: null,
+  post_processor: null,
+  decoder: null,
+  model: {
+    type: "BPE",
+    vocab: { e: 0, i: 1, a: 2, s: 3, t: 4, "</s>": 5, w: 6, n: 7, u: 8, r: 9, q: 10 },
+    merges: [],
+  },
+};
 
-/** Names and shapes of every tensor of `config`; by default no head of its own. */
-export function tensorShapes(
-  config: unknown,
-  { tiedHead = true } = {},
-): Map<string, readonly number[]> {
-  const shapes = new Map<string, readonly number[]>();
-  function record(name: string, dims: readonly number[]): ExternalTensor;
-  function record(name: string, dims: readonly number[], use: WeightUse): StoredWeight;
-  function record(
+/** Every weight in float32, as no recipe changes it; `asked` hears of each. */
+export function floatWeights(
+  asked: (name: string, dims: readonly number[]) => void = () => undefined,
+): Weights {
+  function weights(name: string, dims: readonly number[]): ExternalTensor;
+  function weights(name: string, dims: readonly number[], use: WeightUse): StoredWeight;
+  function weights(
     name: string,
     dims: readonly number[],
     use?: WeightUse,
   ): ExternalTensor | StoredWeight {
-    shapes.set(name, dims);
+    asked(name, dims);
     const plain = { name, type: "float32", dims } as const;
     if (use === undefined) return plain;
     if (use !== "matrix") return { kind: "float", tensor: plain };
     const tensor = { ...plain, name: `${name}.transposed`, dims: dims.toReversed() };
     return { kind: "float", tensor };
   }
-  blip2Graphs(fullConfig(config), () => record, tiedHead);
+  return weights;
+}
+
+/** Names and shapes of every tensor of `config`. */
+export function tensorShapes(config: unknown, tiedHead = true): Map<string, readonly number[]> {
+  const model = parseModelConfig(config);
+  const { vision } = model;
+  const shapes = new Map<string, readonly number[]>();
+  const image = {
+    size: vision.imageSize,
+    rescaleFactor: 1 / 255,
+    mean: [0, 0, 0] as const,
+    std: [1, 1, 1] as const,
+  };
+  const imageToken = { image: 11 };
+  const record = floatWeights((name, dims) => shapes.set(name, dims));
+  const full: Blip2Config =
+    model.family === "retrieval"
+      ? { ...model, image }
+      : model.family === "opt"
+        ? { ...model, tokens: { ...model.tokens, ...imageToken }, image }
+        : { ...model, tokens: { ...model.tokens, ...imageToken }, image };
+  blip2Graphs(full, () => record, tiedHead);
   return shapes;
 }
 
@@ -155,19 +187,27 @@ export interface TinyCheckpoint {
   readonly tensors?: StoredTensors;
   /** File names of shards; one file without an index by default. */
   readonly shards?: readonly string[];
+  /** tokenizer.json; by default one that can be copied but not run. */
+  readonly tokenizer?: unknown;
 }
 
 /** Writes a checkpoint in Hugging Face's layout to `folder`, which is made. */
 export async function writeTinyCheckpoint(
   folder: string,
-  { config = tinyConfig, tensors = tinyTensors(config), shards }: TinyCheckpoint = {},
+  {
+    config = tinyConfig,
+    tensors = tinyTensors(config),
+    shards,
+    tokenizer = tokenizerJson,
+  }: TinyCheckpoint = {},
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   const put = (name: string, value: unknown) =>
     writeFile(join(folder, name), JSON.stringify(value));
   await put("config.json", config);
-  await put("preprocessor_config.json", { size: { height: 8, width: 8 } });
-  await put("tokenizer.json", tokenizerJson);
+  const { image_size: side } = (config as typeof tinyConfig).vision_config;
+  await put("preprocessor_config.json", { size: { height: side, width: side } });
+  await put("tokenizer.json", tokenizer);
   await put("tokenizer_config.json", { bos_token: "</s>" });
   if (shards === undefined) {
     await writeFile(join(folder, "model.safetensors"), encodeShard(tensors));

@@ -1,15 +1,27 @@
+import { writeEmbedding } from "@blip2-edge/shared/wire/embedding";
 import { describe, expect, test } from "vitest";
 import { canonicalJson } from "./canonical-json.ts";
 import { cacheStatus, entityTag, matchesEntityTag } from "./answer-headers.ts";
-import { resultCache, type ResultKey, type StoredResult } from "./results.ts";
+import {
+  generationKey,
+  imageEmbeddingKey,
+  scoreKey,
+  textEmbeddingKey,
+  type ResultKey,
+  type StoredGeneration,
+} from "./keys.ts";
+import { resultCache } from "./results.ts";
 
-const key: ResultKey = {
-  imageId: `img_${"a".repeat(64)}`,
-  modelRevision: "0".repeat(16),
+const imageId = `img_${"a".repeat(64)}`;
+const modelRevision = "0".repeat(16);
+const parts = {
+  imageId,
+  modelRevision,
   text: null,
   generation: { max_new_tokens: 20, min_new_tokens: 0 },
 };
-const result: StoredResult = {
+const key = generationKey(parts);
+const result: StoredGeneration = {
   text: "a dog",
   finish_reason: "stop",
   log_prob: -0.5,
@@ -74,16 +86,63 @@ describe("resultCache", () => {
   test("every part of the key counts; the order of parameters does not", async () => {
     const { cache } = tiers();
     await cache.store(["public"], key, result);
-    const others: ResultKey[] = [
-      { ...key, imageId: `img_${"b".repeat(64)}` },
-      { ...key, modelRevision: "1".repeat(16) },
-      { ...key, text: "" },
-      { ...key, text: "null" },
-      { ...key, generation: { ...key.generation, min_new_tokens: 1 } },
+    const others = [
+      { ...parts, imageId: `img_${"b".repeat(64)}` },
+      { ...parts, modelRevision: "1".repeat(16) },
+      { ...parts, text: "" },
+      { ...parts, text: "null" },
+      { ...parts, generation: { ...parts.generation, min_new_tokens: 1 } },
     ];
-    for (const other of others) expect(await cache.find(["public"], other)).toBeUndefined();
-    const reordered = { ...key, generation: { min_new_tokens: 0, max_new_tokens: 20 } };
-    expect(await cache.find(["public"], reordered)).toBeDefined();
+    for (const other of others) {
+      expect(await cache.find(["public"], generationKey(other))).toBeUndefined();
+    }
+    const reordered = { ...parts, generation: { min_new_tokens: 0, max_new_tokens: 20 } };
+    expect(await cache.find(["public"], generationKey(reordered))).toBeDefined();
+  });
+
+  test("the kinds lie apart, each score and each kind of features by itself", async () => {
+    const { cache } = tiers();
+    const text = "a dog";
+    const scores = (["itm", "itc"] as const).map((score) =>
+      scoreKey({ imageId, modelRevision, text, score }),
+    );
+    const embeddings = (["projected", "query"] as const).flatMap((features) => [
+      imageEmbeddingKey({ imageId, modelRevision, features }),
+      textEmbeddingKey(modelRevision, text, features),
+    ]);
+    for (const [index, one] of scores.entries()) {
+      expect(await cache.find(["t:ada"], one)).toBeUndefined();
+      await cache.store(["t:ada"], one, index);
+    }
+    for (const [index, one] of embeddings.entries()) {
+      expect(await cache.find(["t:ada"], one)).toBeUndefined();
+      await cache.store(["t:ada"], one, writeEmbedding([1], [index + 0.1]));
+    }
+    for (const [index, one] of scores.entries()) {
+      expect((await cache.find(["t:ada"], one))?.result).toBe(index);
+    }
+    for (const [index, one] of embeddings.entries()) {
+      const found = await cache.find(["t:ada"], one);
+      expect(found?.result).toEqual(writeEmbedding([1], [index + 0.1]));
+    }
+    expect(await cache.find(["t:ada"], key)).toBeUndefined();
+  });
+
+  test("what is stored under a key and is not of its kind is a miss", async () => {
+    const { cache, front, back, settle } = tiers();
+    const score = scoreKey({ imageId, modelRevision, text: "a", score: "itm" });
+    const embedding = imageEmbeddingKey({ imageId, modelRevision, features: "projected" });
+    const tamper = async <Value>(one: ResultKey<Value>, value: Value, text: string) => {
+      await cache.store(["t:ada"], one, value);
+      await settle();
+      for (const tier of [front, back]) for (const path of tier.keys()) tier.set(path, text);
+      expect(await cache.find(["t:ada"], one)).toBeUndefined();
+    };
+    await tamper(score, 0.5, "null");
+    await tamper(score, 0.5, '"0.5"');
+    const whole = writeEmbedding([2], [1, 2]);
+    await tamper(embedding, whole, JSON.stringify({ ...whole, dims: [3] }));
+    await tamper(embedding, whole, "0.5");
   });
 
   test("what only the back tier holds is a hit, and moves to the front", async () => {

@@ -1,29 +1,12 @@
 // Results of inference, by what the picture is: partition + image_id + model_revision + parameters.
 // Two tiers: the Cache API of this place in front, KV for all places behind. A tier that fails is a
-// miss, never a failure of the request.
-import { moreOfAnswer } from "@blip2-edge/shared/contracts/generation";
-import type { ImageId } from "@blip2-edge/shared/contracts/image";
+// miss, never a failure of the request. What the results are is said in keys.ts. Bounded by time (ttlS);
+// each is at most a node's answer long.
 import { sha256Hex } from "@blip2-edge/shared/hex";
-import { inferResultSchema } from "@blip2-edge/shared/wire/protocol";
 import type { z } from "zod";
 import type { Partition } from "../partition.ts";
 import { canonicalJson } from "./canonical-json.ts";
-
-/** What is kept of an inference: all that an answer needs, nothing about who asked. */
-export const storedResultSchema = inferResultSchema
-  .pick({ text: true, finish_reason: true, log_prob: true, usage: true, notes: true })
-  .extend({ sequences: moreOfAnswer.sequences });
-export type StoredResult = z.infer<typeof storedResultSchema>;
-
-/** Everything that decides a result, but the partition. */
-export interface ResultKey {
-  readonly imageId: ImageId;
-  readonly modelRevision: string;
-  /** As the model gets it, template applied; null for a plain caption. */
-  readonly text: string | null;
-  /** Generation parameters with every default filled in. */
-  readonly generation: Readonly<Record<string, unknown>>;
-}
+import type { ResultKey } from "./keys.ts";
 
 /** What this room needs of the Cache API. */
 export interface FrontTier {
@@ -48,25 +31,29 @@ export interface ResultCacheOptions {
 
 export interface ResultCache {
   /** The first hit in the order of `partitions`. */
-  find(
+  find<Value>(
     partitions: readonly Partition[],
-    key: ResultKey,
-  ): Promise<{ readonly result: StoredResult; readonly partition: Partition } | undefined>;
-  store(partitions: readonly Partition[], key: ResultKey, result: StoredResult): Promise<void>;
+    key: ResultKey<Value>,
+  ): Promise<{ readonly result: Value; readonly partition: Partition } | undefined>;
+  store<Value>(
+    partitions: readonly Partition[],
+    key: ResultKey<Value>,
+    result: Value,
+  ): Promise<void>;
 }
 
-/** `results/<partition>/<image_id>/<revision>/<SHA-256 of the parameters>`. */
-async function resultPath(partition: Partition, key: ResultKey): Promise<string> {
-  const parameters = await sha256Hex(canonicalJson({ text: key.text, generation: key.generation }));
-  return `results/${partition}/${key.imageId}/${key.modelRevision}/${parameters}`;
+/** `results/<partition>/<image_id or text>/<revision>/<SHA-256 of the parameters>`. */
+async function resultPath(partition: Partition, key: ResultKey<unknown>): Promise<string> {
+  const parameters = await sha256Hex(canonicalJson(key.parameters));
+  return `results/${partition}/${key.about}/${key.modelRevision}/${parameters}`;
 }
 
 /** A host that nothing answers; the Cache API wants URLs. */
 const frontUrl = (path: string): string => `https://cache.blip2-edge.invalid/${path}`;
 
-function parseStored(text: string): StoredResult | undefined {
+function parseStored<Value>(schema: z.ZodType<Value>, text: string): Value | undefined {
   try {
-    return storedResultSchema.safeParse(JSON.parse(text)).data;
+    return schema.safeParse(JSON.parse(text)).data;
   } catch {
     return undefined;
   }
@@ -85,17 +72,18 @@ export function resultCache(options: ResultCacheOptions): ResultCache {
       )
       .catch((error: unknown) => onFault("front", error));
 
-  async function findIn(path: string): Promise<StoredResult | undefined> {
+  async function findIn<Value>(path: string, schema: z.ZodType<Value>): Promise<Value | undefined> {
     try {
       const response = await front.match(frontUrl(path));
-      const stored = response === undefined ? undefined : parseStored(await response.text());
+      const stored =
+        response === undefined ? undefined : parseStored(schema, await response.text());
       if (stored !== undefined) return stored;
     } catch (error) {
       onFault("front", error);
     }
     try {
       const text = await back.get(path);
-      const stored = text === null ? undefined : parseStored(text);
+      const stored = text === null ? undefined : parseStored(schema, text);
       if (text !== null && stored !== undefined) later(putFront(path, text));
       return stored;
     } catch (error) {
@@ -107,7 +95,7 @@ export function resultCache(options: ResultCacheOptions): ResultCache {
   return {
     async find(partitions, key) {
       for (const partition of partitions) {
-        const result = await findIn(await resultPath(partition, key));
+        const result = await findIn(await resultPath(partition, key), key.schema);
         if (result !== undefined) return { result, partition };
       }
       return undefined;

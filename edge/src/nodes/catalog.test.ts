@@ -1,4 +1,4 @@
-import type { Catalog } from "@blip2-edge/shared/wire/protocol";
+import type { Ability, Catalog } from "@blip2-edge/shared/wire/protocol";
 import { expect, test } from "vitest";
 import { catalogMemory, models } from "./catalog.ts";
 
@@ -79,9 +79,49 @@ test("names, the default and abilities", async () => {
   const none = room.resolve("third", "vqa", signal);
   await expect(none).rejects.toMatchObject({ code: "model_not_found" });
   const cannot = room.resolve("second", "caption", signal);
-  await expect(cannot).rejects.toMatchObject({ code: "invalid_request" });
-  const chosen = setUp(null, "second");
-  expect(await chosen.room.resolve(undefined, "vqa", signal)).toMatchObject({ model: "second" });
+  await expect(cannot).rejects.toMatchObject({
+    code: "invalid_request",
+    detail: "`model` names one that cannot do caption; nano can.",
+  });
+  const nobody = room.resolve("second", "match", signal);
+  await expect(nobody).rejects.toMatchObject({
+    code: "invalid_request",
+    detail: "`model` names one that cannot do match; no model here can.",
+  });
+});
+
+test("with no name: the default where it can, else the first that can, else a problem that says so", async () => {
+  const itm = { ...entry, family: "retrieval", abilities: ["match", "embed"] };
+  const chosen = async (ability: Ability, defaultModel?: string) => {
+    const { room, state } = setUp(null, defaultModel);
+    state.catalog = {
+      models: [
+        ...catalog.models,
+        { ...itm, model: "itm" },
+        { ...itm, model: "itm-coco" },
+        { ...entry, model: "all", abilities: ["caption", "vqa", "match"] },
+      ],
+    };
+    const { model } = await room.resolve(undefined, ability, signal);
+    return [model, state.faults];
+  };
+  expect(await chosen("caption")).toEqual(["nano", 0]);
+  expect(await chosen("vqa")).toEqual(["second", 0]);
+  expect(await chosen("match")).toEqual(["itm", 0]);
+  expect(await chosen("vqa", "all")).toEqual(["all", 0]);
+  expect(await chosen("match", "itm-coco")).toEqual(["itm-coco", 0]);
+  expect(await chosen("caption", "itm-coco")).toEqual(["nano", 0]);
+  // A name that no node has is told in the log.
+  expect(await chosen("caption", "gone")).toEqual(["nano", 1]);
+
+  const { room, state } = setUp();
+  await expect(room.resolve(undefined, "embed", signal)).rejects.toMatchObject({
+    code: "model_not_found",
+    detail: "No model here can do embed. GET /v1/models lists what each can do.",
+  });
+  state.catalog = { models: [] };
+  const empty = room.resolveFresh(undefined, "caption", signal);
+  await expect(empty).rejects.toMatchObject({ code: "node_unavailable" });
 });
 
 test("a fresh answer is asked for even when the old one is believed", async () => {

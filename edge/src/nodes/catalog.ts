@@ -40,11 +40,13 @@ type Resolve = (
 
 export interface Models {
   all(signal: AbortSignal): Promise<Catalog>;
-  /** Throws model_not_found, invalid_request (it lacks the ability), node_unavailable. */
+  /** Throws model_not_found, invalid_request (the one named lacks the ability), node_unavailable. */
   readonly resolve: Resolve;
   /** The same, but asks the node now, whatever is believed. */
   readonly resolveFresh: Resolve;
 }
+
+const can = (model: CatalogModel, ability: Ability): boolean => model.abilities.includes(ability);
 
 /** After a failure the node is left alone this long, so that a dead one costs hits nothing. */
 const pauseAfterFaultMs = 2000;
@@ -98,21 +100,38 @@ export function models(options: CatalogOptions): Models {
     return memory.known;
   }
 
-  const pick = (catalog: Catalog, name: string | undefined, ability: Ability): CatalogModel => {
-    const wanted = name ?? options.defaultModel ?? catalog.models[0]?.model;
-    const model = catalog.models.find((entry) => entry.model === wanted);
-    if (wanted === undefined) throw unavailable("the catalogue is empty");
+  /** None is named: the configured model or else the first, if it can do it; else the first that can. */
+  function pickDefault({ models: entries }: Catalog, ability: Ability): CatalogModel {
+    const [first] = entries;
+    if (first === undefined) throw unavailable("the catalogue is empty");
+    const configured = entries.find(({ model }) => model === options.defaultModel);
+    if (options.defaultModel !== undefined && configured === undefined) {
+      onFault(`DEFAULT_MODEL names ${JSON.stringify(options.defaultModel)}, which no node has`);
+    }
+    const able = [configured ?? first, ...entries].find((entry) => can(entry, ability));
+    if (able !== undefined) return able;
+    throw new AppError(
+      "model_not_found",
+      `No model here can do ${ability}. GET /v1/models lists what each can do.`,
+    );
+  }
+
+  function pick(catalog: Catalog, name: string | undefined, ability: Ability): CatalogModel {
+    if (name === undefined) return pickDefault(catalog, ability);
+    const model = catalog.models.find((entry) => entry.model === name);
     if (model === undefined) {
       throw new AppError(
         "model_not_found",
-        `There is no model ${JSON.stringify(wanted)}. GET /v1/models lists those that there are.`,
+        `There is no model ${JSON.stringify(name)}. GET /v1/models lists those that there are.`,
       );
     }
-    if (!model.abilities.includes(ability)) {
-      throw invalidRequest([{ field: "model", message: `names one that cannot do ${ability}` }]);
-    }
-    return model;
-  };
+    if (can(model, ability)) return model;
+    const able = catalog.models.filter((entry) => can(entry, ability)).map((entry) => entry.model);
+    const others = able.length === 0 ? "no model here can" : `${able.join(", ")} can`;
+    throw invalidRequest([
+      { field: "model", message: `names one that cannot do ${ability}; ${others}` },
+    ]);
+  }
 
   return {
     all,

@@ -3,7 +3,7 @@
 import type { Context } from "hono";
 import { cacheStatus, entityTag, matchesEntityTag } from "../cache/answer-headers.ts";
 import type { Env } from "../env.ts";
-import type { Answered } from "../tasks/caption.ts";
+import type { Answered } from "../tasks/answered.ts";
 
 export async function respond(
   c: Context<Env>,

@@ -6,9 +6,10 @@ import {
 } from "@blip2-edge/shared/contracts/question-template";
 import type { Answer, VqaOptions, VqaResponse } from "@blip2-edge/shared/contracts/vqa";
 import type { AuthenticatedContext } from "../context.ts";
-import type { Answered } from "./caption.ts";
-import { generate, moreOf, type Rooms } from "./generate.ts";
+import type { Answered } from "./answered.ts";
+import { generate, moreOf } from "./generate.ts";
 import type { PictureSource } from "./open-picture.ts";
+import type { Rooms } from "./rooms.ts";
 
 export async function answer(
   rooms: Rooms,

@@ -1,14 +1,10 @@
 // A caption: one text (the prompt, or nothing) over one picture.
 import type { CaptionOptions, CaptionResponse } from "@blip2-edge/shared/contracts/caption";
-import type { CacheOutcome } from "../cache/answer-headers.ts";
 import type { AuthenticatedContext } from "../context.ts";
-import { generate, moreOf, type Rooms } from "./generate.ts";
+import type { Answered } from "./answered.ts";
+import { generate, moreOf } from "./generate.ts";
 import type { PictureSource } from "./open-picture.ts";
-
-export interface Answered<Body> {
-  readonly body: Body;
-  readonly outcome: CacheOutcome;
-}
+import type { Rooms } from "./rooms.ts";
 
 export async function caption(
   rooms: Rooms,

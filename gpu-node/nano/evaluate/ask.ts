@@ -6,6 +6,15 @@ export interface Ask {
   answer(png: Uint8Array, questions: readonly string[]): Promise<readonly string[]>;
 }
 
+/** The same door to a retrieval model. */
+export interface AskMatch {
+  /** The probability that each text describes the picture, and their cosine, in the texts' order. */
+  match(
+    png: Uint8Array,
+    texts: readonly string[],
+  ): Promise<readonly { readonly itm: number; readonly itc: number }[]>;
+}
+
 export interface HttpAskOptions {
   readonly url: string;
   readonly key: string;
@@ -18,7 +27,7 @@ export function askOverHttp({
   key,
   fetch: send = fetch,
   timeoutMs = 60_000,
-}: HttpAskOptions): Ask {
+}: HttpAskOptions): Ask & AskMatch {
   const post = async (path: string, png: Uint8Array, request: object): Promise<unknown> => {
     const form = new FormData();
     form.set("image", new Blob([new Uint8Array(png)], { type: "image/png" }), "scene.png");
@@ -48,6 +57,12 @@ export function askOverHttp({
         answers: readonly { answer: string }[];
       };
       return answers.map(({ answer }) => answer);
+    },
+    match: async (png, texts) => {
+      const { matches } = (await post("/v1/match", png, { texts })) as {
+        matches: readonly { itm: number; itc: number }[];
+      };
+      return matches;
     },
   };
 }

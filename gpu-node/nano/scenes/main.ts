@@ -3,6 +3,7 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { captionsOf } from "./captions.ts";
+import { writeCoco } from "./coco.ts";
 import type { StyleWeights } from "./compose.ts";
 import { composeScene } from "./compose.ts";
 import type { Drawings } from "./drawings.ts";
@@ -14,12 +15,13 @@ import { writeSamples } from "./samples.ts";
 import { streamScenes } from "./stream.ts";
 import { things } from "./vocabulary.ts";
 
-const usage = `usage: main.ts stream|sheet|samples|nouns|plurals [--seed N] [--from N] [--count N] [--size PIXELS] [--questions N]
+const usage = `usage: main.ts stream|sheet|samples|coco|nouns|plurals [--seed N] [--from N] [--count N] [--size PIXELS] [--questions N]
          [--falses N]          statements for the retrieval model: two true ones and N false ones a scene (stream)
          [--sprites FILE]...   more styles than the shipped ones (repeatable)
          [--only]              none of the shipped ones
          [--mix training]      extra helpings of hard scenes (stream)
          [--out FILE.png]      (sheet)
+         coco --seed N --count N --out DIR   an exam as COCO-format files and pictures, for blip2 eval
          samples INDEX...      draw these scenes of the samples' seed into ../samples`;
 
 const { values, positionals } = parseArgs({
@@ -54,6 +56,17 @@ async function main(): Promise<void> {
   }
   if (positionals[0] === "samples" && positionals.length > 1) {
     await writeSamples(positionals.slice(1).map(Number), new URL("../samples/", import.meta.url));
+    return;
+  }
+  if (positionals[0] === "coco") {
+    const count = Number(values.count);
+    // The defaults are those of a stream and of a sheet.
+    if (!(count >= 1 && count <= 100_000 && seed >= 0) || values.out.endsWith(".png")) {
+      console.error(usage);
+      process.exitCode = 2;
+      return;
+    }
+    await writeCoco({ seed, count, out: values.out }, await openDrawings());
     return;
   }
   const shipped = values.only ? [] : shippedSpriteFiles;

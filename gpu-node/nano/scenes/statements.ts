@@ -59,13 +59,15 @@ export function stateScene(scene: Scene, falseCount: number, random: Random): St
       count: objects.length,
     })),
     background: scene.background.colour,
-    relation: relation !== null && random.chance(0.4) ? relation : null,
+    relation: relation !== null && random.chance(0.6) ? relation : null,
   };
   const part = partOf(told, random);
   const falses: Statement[] = [];
   while (falses.length < falseCount) {
     const from = random.chance(0.75) ? told : part;
-    const kind = random.pick(falsehoods);
+    // Few scenes have a relation to be wrong about: where there is one, it is asked for more often.
+    const kind =
+      from.relation !== null && random.chance(0.4) ? "relation" : random.pick(falsehoods);
     const claims = falsify[kind](from, scene, random);
     if (claims !== null && !holds(claims, scene))
       falses.push({ kind, text: say(claims, random), claims });

@@ -36,10 +36,15 @@ const commonShape = {
   vision: z.strictObject({ tokens: z.int(), hidden: z.int() }),
   qformer: z.strictObject({ queries: z.int(), hidden: z.int() }),
   tokenizer: z.strictObject({ tokenizer: z.string(), config: z.string() }),
-  /** Where `{}` stands for the question. */
-  question_template: z.string(),
   /** Every file of the artifact but this one. */
   files: z.record(z.string(), z.strictObject({ sha256, bytes: z.int() })),
+};
+
+/** What the manifest of a family with a language model says besides. */
+const generationShape = {
+  ...commonShape,
+  /** Where `{}` stands for the question. */
+  question_template: z.string(),
 };
 
 const decoderShape = {
@@ -71,7 +76,7 @@ const tokenShape = {
  *              -> logits f32 [batch, vocab] of the last position, present.{i}.key / .value
  */
 const optManifestSchema = z.strictObject({
-  ...commonShape,
+  ...generationShape,
   family: z.literal("opt"),
   graphs: z.strictObject({ vision: graphSchema, qformer: graphSchema, decoder: graphSchema }),
   decoder: z.strictObject({
@@ -95,7 +100,7 @@ const optManifestSchema = z.strictObject({
  *              -> logits f32 [batch, vocab] of the last position, present.{i}.decoder.key / .value
  */
 const t5ManifestSchema = z.strictObject({
-  ...commonShape,
+  ...generationShape,
   family: z.literal("t5"),
   graphs: z.strictObject({
     vision: graphSchema,
@@ -115,14 +120,57 @@ const t5ManifestSchema = z.strictObject({
   }),
 });
 
-export const manifestSchema = z.discriminatedUnion("family", [optManifestSchema, t5ManifestSchema]);
+/**
+ * Graph interfaces of the retrieval family; `vision` is that of OPT:
+ *
+ * - `qformer`: image_embeds f32 [batch, patches + 1, visionHidden]
+ *              -> query_output f32 [batch, queries, qformerHidden],
+ *              projected f32 [batch, queries, dim], each vector of length 1
+ * - `text`:    input_ids i64 [batch, tokens], attention_mask i64 [batch, tokens] (0 for pads, on the right)
+ *              -> text_output f32 [batch, tokens, qformerHidden], projected f32 [batch, dim] of length 1
+ * - `itm`:     image_embeds f32 [1, patches + 1, visionHidden]: one image for all texts, input_ids,
+ *              attention_mask -> logits f32 [batch, 2]: does not match, matches
+ *
+ * The last three read one data file, `qformer.data`: most of their weights are the same.
+ */
+const retrievalManifestSchema = z.strictObject({
+  ...commonShape,
+  family: z.literal("retrieval"),
+  graphs: z.strictObject({
+    vision: graphSchema,
+    qformer: graphSchema,
+    text: graphSchema,
+    itm: graphSchema,
+  }),
+  text: z.strictObject({
+    vocab: z.int(),
+    /** Positions of a text; the queries have none. */
+    context: z.int(),
+    /** Of the space in which pictures and texts are compared. */
+    dim: z.int(),
+  }),
+  tokens: z.strictObject({
+    /** The placeholder that a text may not contain; null where the model has none. */
+    image: z.int().nullable(),
+    pad: z.int(),
+  }),
+});
+
+export const manifestSchema = z.discriminatedUnion("family", [
+  optManifestSchema,
+  t5ManifestSchema,
+  retrievalManifestSchema,
+]);
 export type Manifest = z.infer<typeof manifestSchema>;
 export type OptManifest = z.infer<typeof optManifestSchema>;
 export type T5Manifest = z.infer<typeof t5ManifestSchema>;
+export type GenerationManifest = OptManifest | T5Manifest;
+export type RetrievalManifest = z.infer<typeof retrievalManifestSchema>;
 
+type OfEveryFamily = "family" | "graphs" | "image" | "vision" | "qformer" | "tokens";
+type OfGeneration = OfEveryFamily | "decoder" | "question_template";
 /** The part of a manifest that the model's configuration decides. */
-type Described<M extends Manifest> = Pick<
-  M,
-  "family" | "graphs" | "image" | "vision" | "qformer" | "decoder" | "tokens"
->;
-export type ModelDescription = Described<OptManifest> | Described<T5Manifest>;
+export type ModelDescription =
+  | Pick<OptManifest, OfGeneration>
+  | Pick<T5Manifest, OfGeneration>
+  | Pick<RetrievalManifest, OfEveryFamily | "text">;

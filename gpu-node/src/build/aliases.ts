@@ -8,13 +8,14 @@ import { lmHead } from "../models/weights.ts";
 import { sameTensor } from "./digest-tensors.ts";
 
 /** The names of a family's token embedding, the one that the graphs ask for first. */
-const tokenEmbeddings: Readonly<Record<Family, readonly [string, ...string[]]>> = {
+const tokenEmbeddings: Readonly<Record<Family, readonly string[]>> = {
   opt: ["language_model.model.decoder.embed_tokens.weight"],
   t5: [
     "language_model.shared.weight",
     "language_model.encoder.embed_tokens.weight",
     "language_model.decoder.embed_tokens.weight",
   ],
+  retrieval: [], // one name, and no head
 };
 
 /**
@@ -32,7 +33,7 @@ export async function resolveAliases(
   const [name] = names;
   const stored = names.flatMap((each) => tensors.get(each) ?? []);
   const [embedding] = stored;
-  if (embedding === undefined) return tensors; // the plan says what is missing
+  if (name === undefined || embedding === undefined) return tensors; // the plan says what is missing
   for (const alias of stored.slice(1)) {
     if (!(await sameTensor(checkpoint, alias, embedding, signal))) {
       throw new AppError(

@@ -5,7 +5,6 @@ import { readdir, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { AppError } from "@blip2-edge/shared/problem";
 import { modelNameSchema } from "@blip2-edge/shared/contracts/caption";
-import { defaultQuestionTemplate } from "@blip2-edge/shared/contracts/question-template";
 import { builderFormatVersion, type Manifest, manifestFile } from "../artifact/manifest.ts";
 import { openArtifact } from "../artifact/open-artifact.ts";
 import type { Precision } from "../artifact/precision.ts";
@@ -17,9 +16,10 @@ import {
 } from "../checkpoint/read-checkpoint-config.ts";
 import { externalBytes, layOutData } from "../onnx/external-data.ts";
 import type { ExternalTensor } from "../onnx/graph.ts";
-import { encodeGraph, parametersKey } from "../onnx/model.ts";
+import { encodeGraph, parametersKey, sharedParametersKey } from "../onnx/model.ts";
 import { builtInRecipe, precisionOf, type Recipe } from "../quantize/recipe.ts";
 import { resolveAliases } from "./aliases.ts";
+import { dataFiles } from "./data-files.ts";
 import { digestTensors } from "./digest-tensors.ts";
 import { writeFolder } from "./draft-folder.ts";
 import { describeModel } from "./describe-model.ts";
@@ -120,8 +120,8 @@ async function findExisting(source: Source, options: BuildOptions): Promise<Mani
 }
 
 const dataBytes = (plan: Plan): number =>
-  [...plan.values()]
-    .flatMap((part) => part.weights)
+  dataFiles(plan)
+    .flatMap(({ weights }) => weights)
     .flatMap(({ tensors }) => tensors)
     .reduce((sum, tensor) => sum + externalBytes(tensor), 0);
 
@@ -140,14 +140,13 @@ async function writeArtifact(
   };
 
   const totalBytes = dataBytes(plan);
-  const count = [...plan.values()].reduce((sum, part) => sum + part.weights.length, 0);
+  const count = dataFiles(plan).reduce((sum, { weights }) => sum + weights.length, 0);
   log(`building ${name}: ${count} tensors, ${formatBytes(totalBytes)} as ${precision.name}`);
   const progress = createProgress(log, "writing weights", totalBytes);
   const digests = new Map<string, string>();
-  for (const [part, planned] of plan) {
-    const { graph, weights } = planned;
+  for (const { file, parts, weights } of dataFiles(plan)) {
     const layout = layOutData(
-      `${part}.data`,
+      file,
       weights.flatMap(({ tensors }) => tensors),
     );
     const written = await writeWeights(checkpoint, weights, layout, join(folder, layout.file), {
@@ -162,10 +161,19 @@ async function writeArtifact(
       if (placement === undefined) throw new Error(`${bytesOf} was not laid out`);
       return placement;
     };
-    const model = encodeGraph(graph, place, {
-      [parametersKey]: String(parametersOf(planned)),
-    });
-    await writeSmall(`${part}.onnx`, model);
+    const counted = new Set<string>();
+    for (const part of parts) {
+      const planned = plan.get(part);
+      if (planned === undefined) continue;
+      const told = {
+        [parametersKey]: String(parametersOf(planned.weights)),
+        [sharedParametersKey]: String(
+          parametersOf(planned.weights.filter(({ source }) => counted.has(source.name))),
+        ),
+      };
+      await writeSmall(`${part}.onnx`, encodeGraph(planned.graph, place, told));
+      for (const { source } of planned.weights) counted.add(source.name);
+    }
   }
   await writeSmall(tokenizerFiles.tokenizer, settings.tokenizer.tokenizer);
   await writeSmall(tokenizerFiles.config, settings.tokenizer.config);
@@ -179,7 +187,6 @@ async function writeArtifact(
     source: digested,
     precision,
     tokenizer: tokenizerFiles,
-    question_template: defaultQuestionTemplate,
     files,
   };
   await writeFile(join(folder, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`, { signal });

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import type { Artifact } from "../artifact/open-artifact.ts";
 import type { Precision } from "../artifact/precision.ts";
-import { parametersKey } from "../onnx/model.ts";
+import { parametersKey, sharedParametersKey } from "../onnx/model.ts";
 import { decodeModel } from "../onnx/model-proto.ts";
 
 export interface PartDescription {
@@ -28,8 +28,13 @@ export interface ArtifactDescription {
   readonly precision: string;
   readonly image_size: number;
   readonly queries: number;
+  /** Positions of a text; image tokens count where they stand before it. */
   readonly context: number;
   readonly vocab: number;
+  /** Of a retrieval model: of the space in which pictures and texts are compared. */
+  readonly dim?: number;
+  /** Numbers in all weights; those that several parts read count once. */
+  readonly parameters: number;
   readonly bytes: number;
   readonly source_digest: string;
   readonly parts: Readonly<Record<string, PartDescription>>;
@@ -40,29 +45,32 @@ export interface ArtifactDescription {
 async function readGraph(path: string, signal: AbortSignal) {
   const { graph, metadataProps = [] } = decodeModel(await readFile(path, { signal }));
   const weights = graph.initializer.filter(({ dataLocation }) => dataLocation === 1);
-  const stated = metadataProps.find(({ key }) => key === parametersKey)?.value;
-  // A graph that does not say it was built before any were coded: its weights are its numbers.
-  const parameters =
-    stated === undefined
-      ? weights.reduce(
-          (sum, { dims }) => sum + dims.reduce((product, dim) => product * Number(dim), 1),
-          0,
-        )
-      : Number(stated);
-  const locations = weights.flatMap(({ externalData = [] }) =>
-    externalData.filter(({ key }) => key === "location").map(({ value }) => value),
-  );
-  // Two initializers may read the same bytes.
-  const spans = new Map(
-    weights.map(({ externalData = [] }) => {
-      const { location, offset, length } = Object.fromEntries(
-        externalData.map(({ key, value }) => [key, value]),
-      );
-      return [`${location}:${offset}`, Number(length)];
-    }),
-  );
-  const weightBytes = [...spans.values()].reduce((sum, bytes) => sum + bytes, 0);
-  return { parameters, weightBytes, files: [...new Set(locations)] };
+  const spans = new Map<string, { readonly bytes: number; readonly numbers: number }>();
+  const files = new Set<string>();
+  for (const { dims, externalData = [] } of weights) {
+    const {
+      location = "",
+      offset,
+      length,
+    } = Object.fromEntries(externalData.map(({ key, value }) => [key, value]));
+    files.add(location);
+    // Two initializers may read the same bytes.
+    const numbers = dims.reduce((product, dim) => product * Number(dim), 1);
+    spans.set(`${location}@${offset}`, { bytes: Number(length), numbers });
+  }
+  const sum = (of: "bytes" | "numbers") =>
+    [...spans.values()].reduce((total, span) => total + span[of], 0);
+  const stated = (name: string): number | undefined => {
+    const found = metadataProps.find(({ key }) => key === name)?.value;
+    return found === undefined ? undefined : Number(found);
+  };
+  return {
+    // A graph that does not say it was built before any weights were coded: they are its numbers.
+    parameters: stated(parametersKey) ?? sum("numbers"),
+    sharedParameters: stated(sharedParametersKey) ?? 0,
+    weightBytes: sum("bytes"),
+    files: [...files],
+  };
 }
 
 export async function describeArtifact(
@@ -73,9 +81,11 @@ export async function describeArtifact(
   const sizeOf = (files: readonly string[]): number =>
     files.reduce((sum, file) => sum + (manifest.files[file]?.bytes ?? 0), 0);
   const parts: Record<string, PartDescription> = {};
+  let parameters = 0;
   for (const [part, { file }] of Object.entries(manifest.graphs)) {
     const graph = await readGraph(artifact.path(file), signal);
     const files = [file, ...graph.files];
+    parameters += graph.parameters - graph.sharedParameters;
     parts[part] = {
       parameters: graph.parameters,
       bytes: sizeOf(files),
@@ -94,8 +104,10 @@ export async function describeArtifact(
     precision: manifest.precision.name,
     image_size: manifest.image.size,
     queries: manifest.qformer.queries,
-    context: manifest.decoder.context,
-    vocab: manifest.decoder.vocab,
+    ...(manifest.family === "retrieval"
+      ? manifest.text
+      : { context: manifest.decoder.context, vocab: manifest.decoder.vocab }),
+    parameters,
     bytes: sizeOf(Object.keys(manifest.files)),
     source_digest: manifest.source.digest,
     parts,

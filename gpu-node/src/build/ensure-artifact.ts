@@ -1,5 +1,5 @@
 // An artifact made on first use and found again at once later. It lies in `root` under a name that
-// changes with the checkpoint's files and the builder, so a stale one is never served; several processes may
+// changes with the checkpoint's files, the recipe and the builder, so a stale one is never served; several processes may
 // ask at the same time, and each gets a whole folder.
 import { createHash } from "node:crypto";
 import { readdir, stat } from "node:fs/promises";
@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { AppError } from "@blip2-edge/shared/problem";
 import { builderFormatVersion } from "../artifact/manifest.ts";
 import { openArtifact } from "../artifact/open-artifact.ts";
+import { builtInRecipe, type PrecisionName, type Recipe } from "../quantize/recipe.ts";
 import { buildArtifact } from "./build-artifact.ts";
 
 export interface EnsureOptions {
@@ -16,12 +17,14 @@ export interface EnsureOptions {
   readonly root: string;
   /** The model's name. */
   readonly name: string;
+  /** Full precision by default. */
+  readonly precision?: PrecisionName;
   readonly signal: AbortSignal;
   readonly log: (line: string) => void;
 }
 
 /** Length and time of every file of the folder: cheap, and no file changes without changing it. */
-async function fingerprint(folder: string): Promise<string> {
+async function fingerprint(folder: string, recipe: Recipe): Promise<string> {
   const names = await readdir(folder).catch((cause: unknown) => {
     throw new AppError("checkpoint_invalid", `${folder} is not a readable folder.`, { cause });
   });
@@ -31,7 +34,7 @@ async function fingerprint(folder: string): Promise<string> {
       return JSON.stringify([name, size, mtimeMs]);
     }),
   );
-  const text = [builderFormatVersion, folder, ...lines].join("\n");
+  const text = [builderFormatVersion, folder, JSON.stringify(recipe), ...lines].join("\n");
   return createHash("sha256").update(text).digest("hex").slice(0, 12);
 }
 
@@ -53,8 +56,9 @@ const maxCopies = 8;
  * Errors: as `buildArtifact`; `artifact_invalid` when damaged copies fill `root`.
  */
 export async function ensureArtifact(options: EnsureOptions): Promise<string> {
-  const { checkpoint, root, name, signal, log } = options;
-  const base = join(root, `${name}-${await fingerprint(checkpoint)}`);
+  const { checkpoint, root, name, precision = "fp32", signal, log } = options;
+  const recipe = builtInRecipe(precision);
+  const base = join(root, `${name}-${await fingerprint(checkpoint, recipe)}`);
   for (let copy = 0; copy < maxCopies; copy += 1) {
     signal.throwIfAborted();
     const folder = copy === 0 ? base : `${base}-${copy}`;
@@ -65,7 +69,7 @@ export async function ensureArtifact(options: EnsureOptions): Promise<string> {
       continue;
     }
     try {
-      await buildArtifact({ checkpoint, out: folder, name, signal, log });
+      await buildArtifact({ checkpoint, out: folder, name, recipe, signal, log });
       return folder;
     } catch (error) {
       // Another process was faster: its rename made ours fail, and its artifact is as good.

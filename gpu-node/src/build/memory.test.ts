@@ -1,17 +1,14 @@
 // The builder's memory does not grow with the checkpoint. The checkpoint is a sparse file of zeros, so that
 // this takes a second and no disk; what is built from it is real.
-import { open, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { execFile } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import {
-  tensorShapes,
-  tinyConfig,
-  writeTinyCheckpoint,
-} from "../../../test/support/tiny-checkpoint.ts";
+import { writeSparseTensors } from "../../../test/support/sparse-checkpoint.ts";
+import { tinyConfig, writeTinyCheckpoint } from "../../../test/support/tiny-checkpoint.ts";
 import { builtInRecipe, type Recipe } from "../quantize/recipe.ts";
 import { buildArtifact } from "./build-artifact.ts";
 
@@ -34,30 +31,12 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true }));
 
-/** A safetensors file of zeros that takes no room on the disk; gives its length. */
-async function writeSparse(path: string, config: unknown): Promise<number> {
-  const header: Record<string, unknown> = {};
-  let end = 0;
-  for (const [name, shape] of tensorShapes(config)) {
-    const start = end;
-    end += shape.reduce((product, size) => product * size, 4);
-    header[name] = { dtype: "F32", shape, data_offsets: [start, end] };
-  }
-  const text = Buffer.from(JSON.stringify(header));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(text.length));
-  await using file = await open(path, "w");
-  await file.write(Buffer.concat([length, text]));
-  await file.truncate(8 + text.length + end);
-  return end;
-}
-
 /** Builds the sparse checkpoint; gives what it took beyond doing nothing and what it wrote. */
 async function buildSparse(recipe: Recipe, layers: number) {
   const config = configOf(layers);
   const checkpoint = join(root, "checkpoint");
   await writeTinyCheckpoint(checkpoint, { config });
-  const bytes = await writeSparse(join(checkpoint, "model.safetensors"), config);
+  const bytes = await writeSparseTensors(join(checkpoint, "model.safetensors"), config);
   expect(bytes).toBeGreaterThan(150 * layers * megabyte);
 
   const before = process.memoryUsage().rss;

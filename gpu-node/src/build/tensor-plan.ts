@@ -26,7 +26,7 @@ export interface WeightTensor {
   readonly source: TensorEntry & { readonly dtype: FloatDtype };
   readonly form: WrittenForm;
   /** In the order of the file: one, or of block codes the codes, the scales and any zero points. */
-  readonly tensors: readonly ExternalTensor[];
+  readonly tensors: readonly [ExternalTensor, ...ExternalTensor[]];
 }
 
 export interface Part {
@@ -34,8 +34,8 @@ export interface Part {
   /** In the order of the graph. */
   readonly weights: readonly WeightTensor[];
 }
-/** Numbers of the checkpoint in a part; a tied head counts once. */
-export const parametersOf = ({ weights }: Part): number => {
+/** Numbers of the checkpoint in these weights; a tied head counts once. */
+export const parametersOf = (weights: readonly WeightTensor[]): number => {
   const sources = new Map(weights.map(({ source }) => [source.name, source]));
   return [...sources.values()].reduce(
     (sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1),

@@ -65,6 +65,15 @@ export interface T5Config {
   readonly context: number;
 }
 
+/** The Q-Former's own text side, in place of a language model. */
+export interface RetrievalTextConfig {
+  readonly vocab: number;
+  /** Positions of a text; the queries have none. */
+  readonly context: number;
+  /** Of the space in which pictures and texts are compared. */
+  readonly dim: number;
+}
+
 export interface TokenIds {
   readonly image: number;
   readonly bos: number;
@@ -75,6 +84,12 @@ export interface TokenIds {
 export interface T5TokenIds extends TokenIds {
   /** What the decoder is fed first. */
   readonly start: number;
+}
+
+export interface RetrievalTokenIds {
+  /** Null where the model has no placeholder: queries and text never stand in one list of ids. */
+  readonly image: number | null;
+  readonly pad: number;
 }
 
 export interface ImageConfig {
@@ -99,5 +114,11 @@ export interface T5CheckpointConfig extends CheckpointParts {
   readonly text: T5Config;
   readonly tokens: T5TokenIds;
 }
-export type Blip2Config = OptCheckpointConfig | T5CheckpointConfig;
+export interface RetrievalCheckpointConfig extends CheckpointParts {
+  readonly family: "retrieval";
+  readonly text: RetrievalTextConfig;
+  readonly tokens: RetrievalTokenIds;
+}
+export type GenerationConfig = OptCheckpointConfig | T5CheckpointConfig;
+export type Blip2Config = GenerationConfig | RetrievalCheckpointConfig;
 export type Family = Blip2Config["family"];

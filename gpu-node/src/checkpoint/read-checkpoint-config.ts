@@ -3,9 +3,9 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { AppError } from "@blip2-edge/shared/problem";
 import { z } from "zod";
-import type { Blip2Config } from "./config.ts";
+import type { Blip2Config, ImageConfig } from "./config.ts";
 import { readJsonFile, readSmallFile } from "./json-file.ts";
-import { parseModelConfig } from "./read-config.ts";
+import { type ModelConfig, parseModelConfig } from "./read-config.ts";
 import { parsePreprocessor } from "./read-preprocessor.ts";
 
 export const tokenizerFiles = {
@@ -60,6 +60,19 @@ function findImageToken(tokenizer: unknown): number {
   return found.id;
 }
 
+/** `findToken` is asked for a placeholder that the model needs and config.json does not name. */
+async function completeConfig(
+  model: ModelConfig,
+  image: ImageConfig,
+  findToken: () => Promise<number>,
+): Promise<Blip2Config> {
+  if (model.family === "retrieval") return { ...model, image };
+  const placeholder = model.tokens.image ?? (await findToken());
+  return model.family === "opt"
+    ? { ...model, tokens: { ...model.tokens, image: placeholder }, image }
+    : { ...model, tokens: { ...model.tokens, image: placeholder }, image };
+}
+
 /** Errors: `checkpoint_invalid` naming file and field. */
 export async function readCheckpointConfig(
   folder: string,
@@ -92,10 +105,6 @@ export async function readCheckpointConfig(
     tokenizer: await readTokenizerFile(folder, tokenizerFiles.tokenizer, signal),
     config: await readTokenizerFile(folder, tokenizerFiles.config, signal),
   };
-  const imageToken = model.tokens.image ?? findImageToken(await json(tokenizerFiles.tokenizer));
-  const config: Blip2Config =
-    model.family === "opt"
-      ? { ...model, tokens: { ...model.tokens, image: imageToken }, image }
-      : { ...model, tokens: { ...model.tokens, image: imageToken }, image };
-  return { config: deepFreeze(config), tokenizer };
+  const findToken = async () => findImageToken(await json(tokenizerFiles.tokenizer));
+  return { config: deepFreeze(await completeConfig(model, image, findToken)), tokenizer };
 }

@@ -89,8 +89,8 @@ describe("parseModelConfig", () => {
     [{ model_type: "llava" }, /model_type is "llava"; only "blip-2"/],
     [{ model_type: undefined }, /model_type is undefined/],
     [
-      { architectures: ["Blip2ForImageTextRetrieval"] },
-      /architectures is \["Blip2ForImageTextRetrieval"\]; only/,
+      { architectures: ["Blip2Model"] },
+      /architectures is \["Blip2Model"\]; only "Blip2ForConditionalGeneration" and "Blip2ForImageTextRetrieval" are/,
     ],
     [
       text({ model_type: "llama" }),
@@ -226,9 +226,50 @@ describe("parseModelConfig", () => {
     });
   });
 
+  describe("of a retrieval checkpoint", () => {
+    /** What the published blip2-itm-vit-g says; its text_config is a default that nothing reads. */
+    const itm = {
+      architectures: ["Blip2ForImageTextRetrieval"],
+      model_type: "blip-2",
+      image_token_index: null,
+      qformer_config: { vocab_size: 30523, use_qformer_text_input: true },
+      text_config: { model_type: "opt", num_attention_heads: 5 },
+    };
+
+    test("fields that the published files omit take the class defaults", () => {
+      expect(parseModelConfig(itm)).toMatchObject({
+        family: "retrieval",
+        vision: { hidden: 1408, layers: 39 },
+        qformer: { queries: 32, hidden: 768, layers: 12 },
+        text: { vocab: 30523, context: 512, dim: 256 },
+        tokens: { image: null, pad: 0 },
+      });
+      const bare = { architectures: itm.architectures, model_type: "blip-2" };
+      expect(parseModelConfig(bare)).toMatchObject({ text: { vocab: 30522 } });
+    });
+
+    test("the placeholder may be named, and text_config may be anything", () => {
+      const model = { ...itm, image_token_index: 30524, text_config: 7, image_text_hidden_size: 9 };
+      expect(parseModelConfig(model)).toMatchObject({ text: { dim: 9 }, tokens: { image: 30524 } });
+    });
+
+    const qformer = (fields: object) => ({ qformer_config: { ...itm.qformer_config, ...fields } });
+    test.each<[object, RegExp]>([
+      [qformer({ vocab_size: 0 }), /qformer_config\.vocab_size/],
+      [qformer({ max_position_embeddings: "x" }), /qformer_config\.max_position_embeddings/],
+      [qformer({ pad_token_id: 30523 }), /pad_token_id 30523 is outside of qformer_config\.vocab/],
+      [qformer({ num_attention_heads: 5 }), /qformer_config\.hidden_size 768 is not a multiple/],
+      [qformer({ position_embedding_type: "relative_key" }), /position_embedding_type/],
+      [{ image_text_hidden_size: 1.5 }, /image_text_hidden_size/],
+      [{ image_token_id: 4, image_token_index: 5 }, /image_token_index 5 and image_token_id 4/],
+    ])("refuses %j by the field's name", (change, message) => {
+      expect(() => parseModelConfig({ ...itm, ...change })).toThrow(message);
+    });
+  });
+
   test("all faults come in one message", () => {
     const config = { ...tinyConfig, ...text({ enable_bias: false }), num_query_tokens: 0 };
-    expect(() => parseModelConfig(config)).toThrow(/enable_bias.*num_query_tokens/);
+    expect(() => parseModelConfig(config)).toThrow(/num_query_tokens.*enable_bias/);
   });
 
   test("no JSON does anything but parse or be refused by name", () => {
@@ -245,8 +286,14 @@ describe("parseModelConfig", () => {
         vision_config: part(tinyConfig.vision_config),
         qformer_config: part(tinyConfig.qformer_config),
         text_config: part(tinyConfig.text_config),
+        architectures: fc.constantFrom(
+          undefined,
+          ["Blip2ForImageTextRetrieval"],
+          ["Blip2ForConditionalGeneration"],
+        ),
         num_query_tokens: value,
         image_token_index: value,
+        image_text_hidden_size: value,
       },
       { requiredKeys: [] },
     );

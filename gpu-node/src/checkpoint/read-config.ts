@@ -5,11 +5,18 @@ import { z } from "zod";
 import type {
   OptCheckpointConfig,
   QformerConfig,
+  RetrievalCheckpointConfig,
   T5CheckpointConfig,
   VisionConfig,
 } from "./config.ts";
 import { epsilon, layers, only, required, size, tokenId } from "./config-fields.ts";
 import { findOptFaults, optConfig, optSchema, optTokens, type RawOpt } from "./read-opt-config.ts";
+import {
+  findRetrievalFaults,
+  type RawRetrieval,
+  retrievalText,
+  textSideShape,
+} from "./read-retrieval-config.ts";
 import { findT5Faults, type RawT5, t5Config, t5Schema, t5Tokens } from "./read-t5-config.ts";
 
 const visionSchema = z.object({
@@ -34,7 +41,6 @@ const qformerSchema = z.object({
   layer_norm_eps: epsilon.default(1e-12),
   cross_attention_frequency: z.int().min(1).default(2),
   position_embedding_type: only("absolute"),
-  use_qformer_text_input: only(false),
 });
 
 /** A text_config that is absent, or does not say which model it is, is OPT's. */
@@ -53,44 +59,78 @@ const textSchema = z.preprocess(
   }),
 );
 
-const supportedArchitecture = "Blip2ForConditionalGeneration";
+const generationArchitecture = "Blip2ForConditionalGeneration";
+const retrievalArchitecture = "Blip2ForImageTextRetrieval";
+const supported = [generationArchitecture, retrievalArchitecture];
 
-const configSchema = z.object({
+/** Without a name it is the first. */
+const namesRetrieval = (json: unknown): boolean =>
+  typeof json === "object" &&
+  json !== null &&
+  "architectures" in json &&
+  Array.isArray(json.architectures) &&
+  !json.architectures.includes(generationArchitecture) &&
+  json.architectures.includes(retrievalArchitecture);
+
+const section = <S extends z.ZodType>(schema: S) =>
+  schema.nullish().transform((given) => given ?? schema.parse({}));
+
+const commonShape = {
   model_type: required("blip-2"),
   architectures: z
     .array(z.string())
     .nullish()
-    .refine((given) => (given ?? []).length === 0 || given?.includes(supportedArchitecture), {
-      error: ({ input }) =>
-        `is ${JSON.stringify(input)}; only ${JSON.stringify(supportedArchitecture)} is supported`,
-    }),
-  vision_config: visionSchema.nullish().transform((given) => given ?? visionSchema.parse({})),
-  qformer_config: qformerSchema.nullish().transform((given) => given ?? qformerSchema.parse({})),
-  text_config: textSchema,
+    .refine(
+      (given) => (given ?? []).length === 0 || given?.some((one) => supported.includes(one)),
+      {
+        error: ({ input }) =>
+          `is ${JSON.stringify(input)}; only ${supported.map((one) => JSON.stringify(one)).join(" and ")} are supported`,
+      },
+    ),
+  vision_config: section(visionSchema),
   num_query_tokens: z.int().min(1).max(1024).default(32),
   image_token_index: tokenId.nullish(),
   image_token_id: tokenId.nullish(),
+};
+const generationSchema = z.object({
+  ...commonShape,
+  qformer_config: section(qformerSchema.extend({ use_qformer_text_input: only(false) })),
+  text_config: textSchema,
 });
-type RawConfig = z.infer<typeof configSchema>;
+const retrievalSchema = z.object({
+  ...commonShape,
+  qformer_config: section(qformerSchema.extend(textSideShape)),
+  image_text_hidden_size: size.default(256),
+});
+type RawGeneration = z.infer<typeof generationSchema>;
+type RawTowers = Pick<RawGeneration, keyof typeof commonShape> & {
+  readonly qformer_config: z.infer<typeof qformerSchema>;
+};
 
 /** `image` is undefined when config.json does not say it. */
 type KnownTokens<T> = Omit<T, "image"> & { readonly image: number | undefined };
 type TextOf<C extends OptCheckpointConfig | T5CheckpointConfig> = Pick<C, "family" | "text"> & {
   readonly tokens: KnownTokens<C["tokens"]>;
 };
-export type ModelConfig = {
+interface Towers {
   readonly vision: VisionConfig;
   readonly qformer: QformerConfig;
-} & (TextOf<OptCheckpointConfig> | TextOf<T5CheckpointConfig>);
+}
+export type ModelConfig = Towers &
+  (
+    | TextOf<OptCheckpointConfig>
+    | TextOf<T5CheckpointConfig>
+    | Pick<RetrievalCheckpointConfig, "family" | "text" | "tokens">
+  );
 
 const contextOf = (text: RawOpt | RawT5) =>
   text.model_type === "opt"
     ? { field: "max_position_embeddings", positions: text.max_position_embeddings }
     : { field: "n_positions", positions: text.n_positions };
 
-/** What single fields cannot say: sizes that must divide or agree. */
-function findContradictions(raw: RawConfig): string[] {
-  const { vision_config: vision, qformer_config: qformer, text_config: text } = raw;
+/** What single fields of the two towers cannot say: sizes that must divide or agree. */
+function findTowerFaults(raw: RawTowers): string[] {
+  const { vision_config: vision, qformer_config: qformer } = raw;
   const faults: string[] = [];
   for (const [name, part] of Object.entries({ vision_config: vision, qformer_config: qformer })) {
     if (part.hidden_size % part.num_attention_heads !== 0) {
@@ -99,26 +139,32 @@ function findContradictions(raw: RawConfig): string[] {
       );
     }
   }
-  faults.push(...(text.model_type === "opt" ? findOptFaults(text) : findT5Faults(text)));
   if (vision.patch_size > vision.image_size) {
     faults.push(
       `vision_config.patch_size ${vision.patch_size} is larger than image_size ${vision.image_size}`,
-    );
-  }
-  const context = contextOf(text);
-  if (raw.num_query_tokens >= context.positions) {
-    faults.push(
-      `num_query_tokens ${raw.num_query_tokens} leaves no room in text_config.${context.field} ${context.positions}`,
     );
   }
   const { image_token_index: index, image_token_id: id } = raw;
   if (typeof index === "number" && typeof id === "number" && index !== id) {
     faults.push(`image_token_index ${index} and image_token_id ${id} differ`);
   }
+  return faults;
+}
+
+/** The same of the language model and of what it shares with the towers. */
+function findGenerationFaults(raw: RawGeneration): string[] {
+  const { text_config: text } = raw;
+  const faults = text.model_type === "opt" ? findOptFaults(text) : findT5Faults(text);
+  const context = contextOf(text);
+  if (raw.num_query_tokens >= context.positions) {
+    faults.push(
+      `num_query_tokens ${raw.num_query_tokens} leaves no room in text_config.${context.field} ${context.positions}`,
+    );
+  }
   for (const [name, token] of Object.entries({
     "text_config.bos_token_id": text.bos_token_id,
     "text_config.pad_token_id": text.pad_token_id,
-    image_token_index: index ?? id ?? 0,
+    image_token_index: imageTokenOf(raw) ?? 0,
   })) {
     if (token >= text.vocab_size) {
       faults.push(`${name} ${token} is outside of text_config.vocab_size ${text.vocab_size}`);
@@ -127,20 +173,30 @@ function findContradictions(raw: RawConfig): string[] {
   return faults;
 }
 
-/**
- * Errors: `checkpoint_invalid` with every fault.
- * Source: transformers 5.18 configuration_blip_2.py.
- */
-export function parseModelConfig(json: unknown): ModelConfig {
-  const parsed = configSchema.safeParse(json);
-  const faults = parsed.success
-    ? findContradictions(parsed.data)
-    : parsed.error.issues.map(({ path, message }) => `${path.join(".")} ${message}`);
-  if (!parsed.success || faults.length > 0) {
-    throw new AppError("checkpoint_invalid", `config.json: ${faults.join("; ")}.`);
+const imageTokenOf = (raw: RawTowers): number | undefined =>
+  raw.image_token_index ?? raw.image_token_id ?? undefined;
+
+const refuse = (faults: readonly string[]): AppError =>
+  new AppError("checkpoint_invalid", `config.json: ${faults.join("; ")}.`);
+
+/** Errors: `checkpoint_invalid` with every fault of a field, else with every contradiction. */
+function parseWith<Raw extends RawTowers>(
+  schema: z.ZodType<Raw>,
+  json: unknown,
+  findFaults: (raw: Raw) => string[],
+): Raw {
+  const parsed = schema.safeParse(json);
+  if (!parsed.success) {
+    throw refuse(parsed.error.issues.map(({ path, message }) => `${path.join(".")} ${message}`));
   }
-  const { vision_config: vision, qformer_config: qformer, text_config: text } = parsed.data;
-  const towers = {
+  const faults = [...findTowerFaults(parsed.data), ...findFaults(parsed.data)];
+  if (faults.length > 0) throw refuse(faults);
+  return parsed.data;
+}
+
+function towersOf(raw: RawTowers): Towers {
+  const { vision_config: vision, qformer_config: qformer } = raw;
+  return {
     vision: {
       hidden: vision.hidden_size,
       intermediate: vision.intermediate_size,
@@ -154,7 +210,7 @@ export function parseModelConfig(json: unknown): ModelConfig {
       qkvBias: vision.qkv_bias,
     },
     qformer: {
-      queries: parsed.data.num_query_tokens,
+      queries: raw.num_query_tokens,
       hidden: qformer.hidden_size,
       intermediate: qformer.intermediate_size,
       layers: qformer.num_hidden_layers,
@@ -164,8 +220,32 @@ export function parseModelConfig(json: unknown): ModelConfig {
       crossAttentionFrequency: qformer.cross_attention_frequency,
     },
   };
-  const image = parsed.data.image_token_index ?? parsed.data.image_token_id ?? undefined;
+}
+
+/**
+ * Errors: `checkpoint_invalid` with every fault.
+ * Source: transformers 5.18 configuration_blip_2.py.
+ */
+export function parseModelConfig(json: unknown): ModelConfig {
+  if (namesRetrieval(json)) {
+    const raw: RawRetrieval & RawTowers = parseWith(retrievalSchema, json, findRetrievalFaults);
+    const tokens = { image: imageTokenOf(raw) ?? null, pad: raw.qformer_config.pad_token_id };
+    return { ...towersOf(raw), family: "retrieval", text: retrievalText(raw), tokens };
+  }
+  const raw = parseWith(generationSchema, json, findGenerationFaults);
+  const { text_config: text } = raw;
+  const image = imageTokenOf(raw);
   return text.model_type === "opt"
-    ? { ...towers, family: "opt", text: optConfig(text), tokens: { image, ...optTokens(text) } }
-    : { ...towers, family: "t5", text: t5Config(text), tokens: { image, ...t5Tokens(text) } };
+    ? {
+        ...towersOf(raw),
+        family: "opt",
+        text: optConfig(text),
+        tokens: { image, ...optTokens(text) },
+      }
+    : {
+        ...towersOf(raw),
+        family: "t5",
+        text: t5Config(text),
+        tokens: { image, ...t5Tokens(text) },
+      };
 }

@@ -8,6 +8,7 @@ import {
   spellOutFlags,
   withNotes,
 } from "./generation-flags.ts";
+import { loadGenerationModel } from "../runtime/load-model.ts";
 import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
 
@@ -42,6 +43,7 @@ export async function ask(args: readonly string[], io: CliIo): Promise<number> {
     {
       images: [image],
       modelDir: values.model,
+      load: loadGenerationModel,
       json,
       async work(model, path, { imageId, pixels }) {
         const { projected } = await model.lookAt(pixels);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AppError } from "@blip2-edge/shared/problem";
@@ -27,12 +27,19 @@ test("build then inspect, for people and as JSON", async () => {
   const args = [join(root, "checkpoint"), "--out", artifact, "--json"];
   expect(await build(args, io)).toBe(0);
   const built = JSON.parse(out[0] ?? "") as Record<string, unknown>;
-  expect(built).toMatchObject({ artifact, name: "tiny", built: true });
+  expect(built).toMatchObject({
+    artifact,
+    name: "tiny",
+    built: true,
+    parity: { passed: true, short: [] },
+  });
   expect(out).toHaveLength(1);
   expect(err.join("\n")).toMatch(/building tiny: \d+ tensors/);
 
   expect(await build(args, io)).toBe(0);
-  expect(JSON.parse(out[1] ?? "")).toEqual({ ...built, built: false });
+  // What parity.json proves is not measured again.
+  const { parity: _, ...unchanged } = built;
+  expect(JSON.parse(out[1] ?? "")).toEqual({ ...unchanged, built: false });
 
   out = [];
   expect(await inspect([artifact, "--json", "--verify"], io)).toBe(0);
@@ -51,6 +58,26 @@ test("build then inspect, for people and as JSON", async () => {
   expect(await inspect([artifact], io)).toBe(0);
   expect(out.join("\n")).toMatch(/tiny [0-9a-f]{16} .*opt, fp32/);
   expect(out.join("\n")).toMatch(/1,354 parameters/);
+});
+
+test("a sample of blocks that falls short is named and exits 1; the artifact stands", async () => {
+  // Random and narrow: 4 bits are not enough for its Q-Former.
+  const checkpoint = join(import.meta.dirname, "../../../test/golden/opt/published/checkpoint");
+  const args = [checkpoint, "--out", join(root, "coarse"), "--precision", "int4"];
+  expect(await build(args, io)).toBe(1);
+  expect(out[1]).toMatch(/^parity: \d of 14 blocks fall short .*qformer layer\.0/);
+  // What has not passed is measured again.
+  expect(await build(args, io)).toBe(1);
+  expect(out[2]).toMatch(/already there/);
+  expect(await inspect([join(root, "coarse"), "--verify"], io)).toBe(0);
+});
+
+test("--no-verify measures nothing", async () => {
+  const artifact = join(root, "tiny");
+  const args = [join(root, "checkpoint"), "--out", artifact, "--no-verify", "--json"];
+  expect(await build(args, io)).toBe(0);
+  expect(JSON.parse(out[0] ?? "")).not.toHaveProperty("parity");
+  expect(await readdir(artifact)).not.toContain("parity.json");
 });
 
 test.each([

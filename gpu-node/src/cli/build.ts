@@ -1,15 +1,20 @@
-// `blip2 build CHECKPOINT --out DIR [--name NAME] [--precision fp32|fp16|int8|int4 | --recipe FILE] [--json]`
+// `blip2 build CHECKPOINT --out DIR [--name NAME] [--precision fp32|fp16|int8|int4 | --recipe FILE] [--no-verify] [--json]`
 import { readFile, stat } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { AppError } from "@blip2-edge/shared/problem";
-import { buildArtifact } from "../build/build-artifact.ts";
+import { buildArtifact, type BuildResult } from "../build/build-artifact.ts";
 import { formatBytes } from "../build/progress.ts";
 import { builtInRecipe, parseRecipe, precisions, type Recipe } from "../quantize/recipe.ts";
 import { resolveCheckpoint } from "../hub/resolve-checkpoint.ts";
+import { hasPassed, type Parity } from "../verify/parity-file.ts";
+import { verifyParity } from "../verify/verify-parity.ts";
 import type { CliIo } from "./io.ts";
 
 export const buildUsage =
-  "blip2 build CHECKPOINT --out DIR [--name NAME] [--precision fp32|fp16|int8|int4 | --recipe FILE] [--json]";
+  "blip2 build CHECKPOINT --out DIR [--name NAME] [--precision fp32|fp16|int8|int4 | --recipe FILE] [--no-verify] [--json]";
+
+/** Of every kind of block that repeats: the first, the middle and the last. */
+const sampledBlocks = 3;
 
 function parse(args: readonly string[]) {
   try {
@@ -21,6 +26,7 @@ function parse(args: readonly string[]) {
         name: { type: "string" },
         precision: { type: "string" },
         recipe: { type: "string" },
+        "no-verify": { type: "boolean", default: false },
         json: { type: "boolean", default: false },
       },
     });
@@ -65,7 +71,35 @@ function chooseRecipe(values: {
   );
 }
 
-/** Exit status: 0 when the artifact stands. Errors: AppError, for the entry to print. */
+/** A few blocks beside the checkpoint's; undefined when that was not wanted or is proven already. */
+async function sampleParity(
+  folder: string,
+  checkpoint: string,
+  { manifest, built }: BuildResult,
+  io: CliIo,
+): Promise<Parity | undefined> {
+  if (!built && (await hasPassed(folder, manifest.model_revision))) return undefined;
+  io.stderr("comparing a sample of its blocks with the checkpoint");
+  return verifyParity({
+    artifact: folder,
+    checkpoint,
+    blocks: sampledBlocks,
+    wholeMaxBytes: 0,
+    fresh: built,
+    signal: io.signal,
+    log: io.stderr,
+    onBlock: () => undefined,
+  });
+}
+
+function describeParity({ blocks, short }: Parity): string {
+  const worst = Math.min(...blocks.map(({ cosine }) => cosine));
+  return short.length === 0
+    ? `parity: ${blocks.length} blocks compared with the checkpoint, lowest cosine ${worst.toFixed(6)}`
+    : `parity: ${short.length} of ${blocks.length} blocks fall short of the checkpoint: ${short.join(", ")}. For all of them: blip2 verify`;
+}
+
+/** Exit status: 0 when the artifact stands and its sample is the checkpoint's. Errors: AppError, for the entry to print. */
 export async function build(args: readonly string[], io: CliIo): Promise<number> {
   const { values, positionals } = parse(args);
   const [checkpoint, ...more] = positionals;
@@ -76,17 +110,24 @@ export async function build(args: readonly string[], io: CliIo): Promise<number>
     );
   }
   const recipe = await chooseRecipe(values);
-  const { manifest, built } = await buildArtifact({
-    checkpoint: await resolveCheckpoint(checkpoint, io.env ?? {}),
+  const folder = await resolveCheckpoint(checkpoint, io.env ?? {});
+  const result = await buildArtifact({
+    checkpoint: folder,
     out: values.out,
     ...(values.name === undefined ? {} : { name: values.name }),
     recipe,
     signal: io.signal,
     log: io.stderr,
   });
+  const { manifest, built } = result;
+  const parity = values["no-verify"]
+    ? undefined
+    : await sampleParity(values.out, folder, result, io);
   const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);
   if (values.json) {
     const { name, model_revision } = manifest;
+    const found =
+      parity === undefined ? {} : { parity: { passed: parity.passed, short: parity.short } };
     io.stdout(
       JSON.stringify({
         artifact: values.out,
@@ -95,6 +136,7 @@ export async function build(args: readonly string[], io: CliIo): Promise<number>
         precision: manifest.precision.name,
         bytes,
         built,
+        ...found,
       }),
     );
   } else {
@@ -102,6 +144,7 @@ export async function build(args: readonly string[], io: CliIo): Promise<number>
     io.stdout(
       `${values.out}: ${manifest.name} ${manifest.model_revision}, ${manifest.precision.name}, ${formatBytes(bytes)}, ${state}`,
     );
+    if (parity !== undefined) io.stdout(describeParity(parity));
   }
-  return 0;
+  return (parity?.passed ?? true) ? 0 : 1;
 }

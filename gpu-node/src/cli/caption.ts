@@ -7,6 +7,7 @@ import {
   spellOutFlags,
   withNotes,
 } from "./generation-flags.ts";
+import { loadGenerationModel } from "../runtime/load-model.ts";
 import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
 
@@ -34,6 +35,7 @@ export async function caption(args: readonly string[], io: CliIo): Promise<numbe
     {
       images: positionals,
       modelDir: values.model,
+      load: loadGenerationModel,
       json,
       async work(model, path, { imageId, pixels }) {
         const { projected } = await model.lookAt(pixels);

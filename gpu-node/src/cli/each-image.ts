@@ -1,22 +1,27 @@
-// What `caption` and `ask` share: the model opened once, then image after image; one that fails is
+// What the commands about pictures share: the model opened once, then image after image; one that fails is
 // reported on its own line and the others are done.
 import { AppError, toProblem } from "@blip2-edge/shared/problem";
-import { loadModel, type Model } from "../runtime/load-model.ts";
+import type { LoadOptions, Model } from "../runtime/load-model.ts";
 import type { CliIo } from "./io.ts";
 import { createImageReader, type ReadImage } from "./read-image.ts";
 
-export interface EachImageOptions {
+export interface EachImageOptions<M extends Model> {
   readonly images: readonly string[];
   readonly modelDir: string;
+  /** Opens a model that the command can use. */
+  readonly load: (modelDir: string, options: LoadOptions) => Promise<M>;
   readonly json: boolean;
-  readonly work: (model: Model, path: string, image: ReadImage) => Promise<void>;
+  readonly work: (model: M, path: string, image: ReadImage) => Promise<void>;
 }
 
-/** Exit status: 0 when every image was done, else 1. Errors: those of loadModel. */
-export async function eachImage(options: EachImageOptions, io: CliIo): Promise<number> {
-  const { images, modelDir, json, work } = options;
+/** Exit status: 0 when every image was done, else 1. Errors: those of `load`. */
+export async function eachImage<M extends Model>(
+  options: EachImageOptions<M>,
+  io: CliIo,
+): Promise<number> {
+  const { images, modelDir, load, json, work } = options;
   io.stderr(`loading ${modelDir}`);
-  const model = await loadModel(modelDir, { signal: io.signal });
+  const model = await load(modelDir, { signal: io.signal });
   const readImage = createImageReader();
   let failed = 0;
   try {

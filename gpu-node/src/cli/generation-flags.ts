@@ -4,6 +4,7 @@ import {
   type Generation,
   generationFields,
   generationNotes,
+  type GenerationRequest,
   generationSchema,
   resolveGeneration,
 } from "@blip2-edge/shared/contracts/generation";
@@ -64,10 +65,11 @@ export interface ParsedGeneration {
   readonly notes: readonly string[];
 }
 
-/** Errors: `usage` that names every flag at fault. */
+/** What no flag sets is as in `base`. Errors: `usage` that names every flag at fault. */
 export function parseGeneration(
   values: Readonly<Record<string, unknown>>,
   usage: string,
+  base: GenerationRequest = {},
 ): ParsedGeneration {
   const given = fieldNames.flatMap((field) => {
     const text = values[flagOf(field)];
@@ -75,7 +77,7 @@ export function parseGeneration(
       ? [[field, valueOf(text, bareFlags.has(`--${flagOf(field)}`))]]
       : [];
   });
-  const parsed = generationSchema.safeParse(Object.fromEntries(given));
+  const parsed = generationSchema.safeParse({ ...base, ...Object.fromEntries(given) });
   if (parsed.success) {
     return { generation: resolveGeneration(parsed.data), notes: generationNotes(parsed.data) };
   }

@@ -42,12 +42,11 @@ const formatPartPrecision = (stored: Precision["parts"][string]): string =>
       ].join(", ");
 
 function formatDescription(described: ArtifactDescription): string[] {
-  const { name, model_revision: revision, family, precision } = described;
-  const total = Object.values(described.parts).reduce((sum, part) => sum + part.parameters, 0);
+  const { name, model_revision: revision, family, precision, dim } = described;
   return [
     `${name} ${revision}  (${family}, ${precision}, format ${described.format})`,
-    `image ${described.image_size} x ${described.image_size}, ${described.queries} queries, context ${described.context}, vocabulary ${described.vocab}`,
-    `${total.toLocaleString("en")} parameters, ${formatBytes(described.bytes)}, source ${described.source_digest}`,
+    `image ${described.image_size} x ${described.image_size}, ${described.queries} queries, context ${described.context}, vocabulary ${described.vocab}${dim === undefined ? "" : `, ${dim} dimensions`}`,
+    `${described.parameters.toLocaleString("en")} parameters, ${formatBytes(described.bytes)}, source ${described.source_digest}`,
     "",
     ...Object.entries(described.parts).map(
       ([part, { parameters, bytes, bits_per_weight: bits, source_digest: digest }]) =>

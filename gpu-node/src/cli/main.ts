@@ -37,6 +37,13 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: inspect, help: inspectUsage };
     },
   },
+  verify: {
+    summary: "compare an artifact with its checkpoint",
+    load: async () => {
+      const { verify, verifyHelp, verifyUsage } = await import("./verify.ts");
+      return { run: verify, help: `${verifyUsage}\n\n${verifyHelp}` };
+    },
+  },
   caption: {
     summary: "say what is in pictures",
     load: async () => {
@@ -51,11 +58,32 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: ask, help: askUsage };
     },
   },
+  match: {
+    summary: "say how well texts fit a picture",
+    load: async () => {
+      const { match, matchHelp, matchUsage } = await import("./match.ts");
+      return { run: match, help: `${matchUsage}\n\n${matchHelp}` };
+    },
+  },
+  embed: {
+    summary: "give the vectors of a picture or a text",
+    load: async () => {
+      const { embed, embedHelp, embedUsage } = await import("./embed.ts");
+      return { run: embed, help: `${embedUsage}\n\n${embedHelp}` };
+    },
+  },
   trace: {
     summary: "write the tensors of one pass",
     load: async () => {
       const { trace, traceUsage } = await import("./trace.ts");
       return { run: trace, help: traceUsage };
+    },
+  },
+  eval: {
+    summary: "measure a model on captions, questions or retrieval",
+    load: async () => {
+      const { evaluate, evalHelp, evalUsage } = await import("./eval.ts");
+      return { run: evaluate, help: `${evalUsage}\n\n${evalHelp}` };
     },
   },
   serve: {

@@ -1,4 +1,6 @@
-// `blip2 trace IMAGE --model DIR --out FILE`: the tensors of one pass, for comparison with the reference.
+// `blip2 trace IMAGE --model DIR --out FILE`: the tensors of one pass, for comparison with the reference. Which
+// they are depends on the model's family.
+import { loadModel } from "../runtime/load-model.ts";
 import { writeSafetensors } from "../tensor/safetensors-file.ts";
 import { eachImage } from "./each-image.ts";
 import type { CliIo } from "./io.ts";
@@ -27,6 +29,7 @@ export async function trace(args: readonly string[], io: CliIo): Promise<number>
     {
       images: positionals,
       modelDir,
+      load: loadModel,
       json,
       async work(model, path, { imageId, pixels }) {
         const tensors = await model.trace(pixels, text);

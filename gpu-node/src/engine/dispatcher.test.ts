@@ -2,17 +2,17 @@ import { resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import { AppError } from "@blip2-edge/shared/problem";
 import { describe, expect, test } from "vitest";
 import { createDispatcher } from "./dispatcher.ts";
-import type { InferJob, InferOutcome } from "./messages.ts";
+import type { GenerateJob, Job, Outcome } from "./messages.ts";
 import type { EngineState } from "./supervisor.ts";
 
-const outcome: InferOutcome = {
+const outcome: Outcome = {
+  kind: "generate",
   results: [],
   visionPasses: 0,
-  visionMs: 0,
-  prefillMs: 0,
-  decodeMs: 0,
+  stages: {},
 };
-const job = (imageId: string): InferJob => ({
+const job = (imageId: string): GenerateJob => ({
+  kind: "generate",
   model: "m",
   modelRevision: "r",
   partition: "p",
@@ -29,9 +29,9 @@ function manualEngine() {
   const engine = {
     state: "ready" as EngineState,
     retryAfterS: () => 3,
-    infer: (each: InferJob) =>
-      new Promise<InferOutcome>((resolve, reject) => {
-        started.push(each.imageId);
+    run: (each: Job) =>
+      new Promise<Outcome>((resolve, reject) => {
+        started.push("imageId" in each ? each.imageId : "");
         finish.push((error) => (error === undefined ? resolve(outcome) : reject(error)));
       }),
   };
@@ -42,9 +42,9 @@ describe("dispatcher", () => {
   test("one job runs, the next starts in order when it is done", async () => {
     const { engine, started, finish } = manualEngine();
     const dispatcher = createDispatcher({ engine, maxQueue: 4 });
-    const first = dispatcher.infer(job("a"), never);
-    const second = dispatcher.infer(job("b"), never);
-    const third = dispatcher.infer(job("c"), never);
+    const first = dispatcher.run(job("a"), never);
+    const second = dispatcher.run(job("b"), never);
+    const third = dispatcher.run(job("c"), never);
     expect(started).toEqual(["a"]);
     expect(dispatcher.depth).toBe(2);
     finish[0]?.();
@@ -61,13 +61,13 @@ describe("dispatcher", () => {
     let clock = 0;
     const { engine, finish } = manualEngine();
     const dispatcher = createDispatcher({ engine, maxQueue: 1, now: () => clock });
-    const warm = dispatcher.infer(job("w"), never);
+    const warm = dispatcher.run(job("w"), never);
     clock = 4000;
     finish[0]?.();
     await warm;
-    const running = dispatcher.infer(job("a"), never);
-    const waiting = dispatcher.infer(job("b"), never);
-    await expect(dispatcher.infer(job("c"), never)).rejects.toMatchObject({
+    const running = dispatcher.run(job("a"), never);
+    const waiting = dispatcher.run(job("b"), never);
+    await expect(dispatcher.run(job("c"), never)).rejects.toMatchObject({
       code: "overloaded",
       retryAfterS: 8,
     });
@@ -80,9 +80,9 @@ describe("dispatcher", () => {
   test("who leaves the queue is answered at once and never reaches the engine", async () => {
     const { engine, started, finish } = manualEngine();
     const dispatcher = createDispatcher({ engine, maxQueue: 4 });
-    const first = dispatcher.infer(job("a"), never);
+    const first = dispatcher.run(job("a"), never);
     const leaver = new AbortController();
-    const second = dispatcher.infer(job("b"), leaver.signal);
+    const second = dispatcher.run(job("b"), leaver.signal);
     leaver.abort(new AppError("canceled", "gone"));
     await expect(second).rejects.toMatchObject({ code: "canceled" });
     expect(dispatcher.depth).toBe(0);
@@ -95,8 +95,8 @@ describe("dispatcher", () => {
     const { engine, started, finish } = manualEngine();
     const dispatcher = createDispatcher({ engine, maxQueue: 4 });
     const late = new AbortController();
-    const first = dispatcher.infer(job("a"), late.signal);
-    const second = dispatcher.infer(job("b"), never);
+    const first = dispatcher.run(job("a"), late.signal);
+    const second = dispatcher.run(job("b"), never);
     late.abort(new AppError("deadline_exceeded", "late"));
     await expect(first).rejects.toMatchObject({ code: "deadline_exceeded" });
     expect(started).toEqual(["a"]);
@@ -112,7 +112,7 @@ describe("dispatcher", () => {
     const { engine } = manualEngine();
     engine.state = "down";
     const dispatcher = createDispatcher({ engine, maxQueue: 4 });
-    await expect(dispatcher.infer(job("a"), never)).rejects.toMatchObject({
+    await expect(dispatcher.run(job("a"), never)).rejects.toMatchObject({
       code: "not_ready",
       retryAfterS: 3,
     });
@@ -121,8 +121,8 @@ describe("dispatcher", () => {
   test("flush ends what waits with a retryable problem", async () => {
     const { engine, finish } = manualEngine();
     const dispatcher = createDispatcher({ engine, maxQueue: 4 });
-    const first = dispatcher.infer(job("a"), never);
-    const second = dispatcher.infer(job("b"), never);
+    const first = dispatcher.run(job("a"), never);
+    const second = dispatcher.run(job("b"), never);
     dispatcher.flush();
     await expect(second).rejects.toMatchObject({ code: "engine_restarted" });
     finish[0]?.();
@@ -132,10 +132,10 @@ describe("dispatcher", () => {
   test("draining refuses what comes and waits for what is there", async () => {
     const { engine, finish } = manualEngine();
     const dispatcher = createDispatcher({ engine, maxQueue: 4 });
-    const first = dispatcher.infer(job("a"), never);
+    const first = dispatcher.run(job("a"), never);
     let drained = false;
     const drain = dispatcher.drain(never).then(() => (drained = true));
-    await expect(dispatcher.infer(job("b"), never)).rejects.toMatchObject({ code: "not_ready" });
+    await expect(dispatcher.run(job("b"), never)).rejects.toMatchObject({ code: "not_ready" });
     expect(drained).toBe(false);
     finish[0]?.();
     await first;
@@ -146,7 +146,7 @@ describe("dispatcher", () => {
   test("draining ends at its bound", async () => {
     const { engine } = manualEngine();
     const dispatcher = createDispatcher({ engine, maxQueue: 4 });
-    void dispatcher.infer(job("a"), never);
+    void dispatcher.run(job("a"), never);
     await dispatcher.drain(AbortSignal.timeout(5));
   });
 });

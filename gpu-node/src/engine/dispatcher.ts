@@ -2,12 +2,10 @@
 // a time. A caller that leaves or whose deadline passes is answered at once; its place in the engine is
 // free when the engine says so. Continuous batching will put more than one job there.
 import { AppError } from "@blip2-edge/shared/problem";
-import type { InferJob, InferOutcome } from "./messages.ts";
+import type { Job, Outcome } from "./messages.ts";
 import type { Supervisor } from "./supervisor.ts";
 
-export interface Dispatched extends InferOutcome {
-  readonly queueMs: number;
-}
+export type Dispatched = Outcome & { readonly queueMs: number };
 
 export interface Dispatcher {
   /** Jobs that wait; the one in the engine is not counted. */
@@ -17,7 +15,7 @@ export interface Dispatcher {
   /**
    * Errors: `overloaded` and `not_ready` at once, the signal's reason, `engine_restarted`, the engine's.
    */
-  infer(job: InferJob, signal: AbortSignal): Promise<Dispatched>;
+  run(job: Job, signal: AbortSignal): Promise<Dispatched>;
   /** Ends what waits with `engine_restarted`: called when the engine is gone. */
   flush(): void;
   /** Refuses new jobs from now on; resolves when nothing waits or runs, or the signal aborts. */
@@ -25,7 +23,7 @@ export interface Dispatcher {
 }
 
 export interface DispatcherOptions {
-  readonly engine: Pick<Supervisor, "state" | "infer" | "retryAfterS">;
+  readonly engine: Pick<Supervisor, "state" | "run" | "retryAfterS">;
   /** Jobs that may wait. */
   readonly maxQueue: number;
   readonly now?: () => number;
@@ -58,11 +56,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     }
   };
 
-  const runInEngine = async (job: InferJob, signal: AbortSignal): Promise<InferOutcome> => {
+  const runInEngine = async (job: Job, signal: AbortSignal): Promise<Outcome> => {
     busy = true;
     const startedAt = now();
     try {
-      const outcome = await engine.infer(job, signal);
+      const outcome = await engine.run(job, signal);
       const took = now() - startedAt;
       serviceMs = serviceMs === undefined ? took : serviceMs + smoothing * (took - serviceMs);
       return outcome;
@@ -80,7 +78,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       return busy ? 1 : 0;
     },
 
-    async infer(job, signal) {
+    async run(job, signal) {
       if (draining) {
         throw new AppError("not_ready", "The node is shutting down.", { retryAfterS: 5 });
       }

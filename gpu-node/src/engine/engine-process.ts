@@ -2,13 +2,13 @@
 // the IPC channel only and ends when the channel closes, however the door ended, so no orphan stays.
 import process from "node:process";
 import { AppError } from "@blip2-edge/shared/problem";
-import { loadModel } from "../runtime/load-model.ts";
+import { loadModels } from "../runtime/load-model.ts";
 import { createEngine, type EngineRoom } from "./engine.ts";
 import { createFeatureStore } from "./feature-store.ts";
 import {
   type EngineSettings,
   type FromEngine,
-  type InferJob,
+  type Job,
   type ToEngine,
   toSentError,
 } from "./messages.ts";
@@ -22,26 +22,25 @@ let engine: EngineRoom | undefined;
 
 async function start(settings: EngineSettings): Promise<void> {
   try {
-    const models = [];
-    for (const dir of settings.modelDirs) {
-      models.push(await loadModel(dir, { threads: settings.threads, provider: settings.provider }));
-    }
+    const { modelDirs, threads, provider } = settings;
+    const models = await loadModels(modelDirs, { threads, provider });
     engine = createEngine(models, createFeatureStore(settings.featureStoreMaxBytes));
     await engine.warmUp();
-    send({ type: "ready", models: engine.models });
+    send({ type: "ready", models: engine.models, visionKeys: engine.visionKeys });
   } catch (error) {
     send({ type: "failed", error: toSentError(error) });
   }
 }
 
-async function infer(id: number, job: InferJob): Promise<void> {
+async function run(id: number, job: Job): Promise<void> {
   const controller = new AbortController();
   running.set(id, controller);
   try {
     if (engine === undefined) throw new AppError("not_ready", "The model is still loading.");
-    const outcome = await engine.infer(job, controller.signal, (change) =>
-      send({ type: "store", change }),
-    );
+    const outcome = await engine.run(job, controller.signal, {
+      onStore: (change) => send({ type: "store", change }),
+      onVisionPass: () => send({ type: "vision_pass" }),
+    });
     send({ type: "result", id, outcome });
   } catch (error) {
     send({ type: "error", id, error: toSentError(error) });
@@ -55,8 +54,8 @@ process.on("message", (message: ToEngine) => {
     case "start":
       void start(message.settings);
       break;
-    case "infer":
-      void infer(message.id, message.job);
+    case "run":
+      void run(message.id, message.job);
       break;
     case "cancel":
       running.get(message.id)?.abort(new AppError("canceled", "The request was cancelled."));

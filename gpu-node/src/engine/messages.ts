@@ -3,6 +3,8 @@
 import type { Generation } from "@blip2-edge/shared/contracts/generation";
 import { AppError, type ProblemCode } from "@blip2-edge/shared/problem";
 import type { CatalogModel, InferResult } from "@blip2-edge/shared/wire/protocol";
+import type { TextMatch } from "../runtime/retrieval-model.ts";
+import type { FloatTensor } from "../tensor/tensor.ts";
 
 export interface EngineSettings {
   /** Artifact folders; each model has a name of its own. */
@@ -13,18 +15,42 @@ export interface EngineSettings {
   readonly featureStoreMaxBytes: number;
 }
 
-/** One image and the texts to generate over it. */
-export interface InferJob {
+interface JobFields {
   readonly model: string;
   readonly modelRevision: string;
+}
+/** Which image a job is about. */
+export interface ImageFields {
   /** Opaque tag of the partition that the image belongs to. */
   readonly partition: string;
   readonly imageId: string;
-  /** Canonical RGB, u8 [S, S, 3]; absent when the features should still be held. */
+  /** Canonical RGB, u8 [S, S, 3]; absent when what the job needs should still be held. */
   readonly pixels?: Uint8Array;
+}
+/** One image and the texts to generate over it. */
+export interface GenerateJob extends JobFields, ImageFields {
+  readonly kind: "generate";
   readonly texts: readonly (string | null)[];
   readonly generation: Generation;
 }
+/** One image and the texts to compare with it. */
+export interface MatchJob extends JobFields, ImageFields {
+  readonly kind: "match";
+  readonly texts: readonly string[];
+  readonly scores: readonly ("itm" | "itc")[];
+}
+interface EmbedFields extends JobFields {
+  readonly features: "projected" | "query";
+}
+export interface EmbedImageJob extends EmbedFields, ImageFields {
+  readonly kind: "embed_image";
+}
+export interface EmbedTextsJob extends EmbedFields {
+  readonly kind: "embed_texts";
+  readonly texts: readonly string[];
+}
+export type ImageJob = GenerateJob | MatchJob | EmbedImageJob;
+export type Job = ImageJob | EmbedTextsJob;
 
 /** How the feature store changed, so that the door can tell what is held without asking. */
 export interface StoreChange {
@@ -33,13 +59,20 @@ export interface StoreChange {
   readonly bytes: number;
 }
 
-export interface InferOutcome {
-  readonly results: readonly InferResult[];
+/** Where the time of a job goes, in the order in which it goes there. */
+export type Stage = "vision" | "prefill" | "decode" | "match" | "embed";
+interface OutcomeFields {
+  /** Vision passes that the job cost: 0 when the image was still held, or when there is none. */
   readonly visionPasses: number;
-  readonly visionMs: number;
-  readonly prefillMs: number;
-  readonly decodeMs: number;
+  /** Milliseconds. */
+  readonly stages: Readonly<Partial<Record<Stage, number>>>;
 }
+export type Outcome = OutcomeFields &
+  (
+    | { readonly kind: "generate"; readonly results: readonly InferResult[] }
+    | { readonly kind: "match"; readonly matches: readonly TextMatch[] }
+    | { readonly kind: "embed"; readonly embeddings: readonly FloatTensor[] }
+  );
 
 /** An AppError on its way through the channel. */
 export interface SentError {
@@ -50,21 +83,39 @@ export interface SentError {
 
 export type ToEngine =
   | { readonly type: "start"; readonly settings: EngineSettings }
-  | { readonly type: "infer"; readonly id: number; readonly job: InferJob }
+  | { readonly type: "run"; readonly id: number; readonly job: Job }
   | { readonly type: "cancel"; readonly id: number }
   | { readonly type: "stop" };
 
 export type FromEngine =
-  | { readonly type: "ready"; readonly models: readonly CatalogModel[] }
+  | {
+      readonly type: "ready";
+      readonly models: readonly CatalogModel[];
+      /** By model revision: equal where models have the same vision tower. */
+      readonly visionKeys: Readonly<Record<string, string>>;
+    }
   | { readonly type: "failed"; readonly error: SentError }
-  | { readonly type: "result"; readonly id: number; readonly outcome: InferOutcome }
+  | { readonly type: "result"; readonly id: number; readonly outcome: Outcome }
   | { readonly type: "error"; readonly id: number; readonly error: SentError }
+  | { readonly type: "vision_pass" }
   | { readonly type: "store"; readonly change: StoreChange };
 
-/** Under which the features of one image are held. Partition first: nobody finds what is not theirs. */
-export const featureKey = (
-  job: Pick<InferJob, "partition" | "imageId" | "modelRevision">,
-): string => `${job.partition}/${job.imageId}/${job.modelRevision}`;
+/** Under which the features that a model made of one image are held. Partition first: nobody finds what is not theirs. */
+export const featureKey = ({ partition, imageId }: ImageFields, modelRevision: string): string =>
+  `${partition}/${imageId}/${modelRevision}`;
+
+/** Under which the vision tower's output is held, for every model that has this tower. */
+export const sightKey = ({ partition, imageId }: ImageFields, visionKey: string): string =>
+  `${partition}/${imageId}/vision/${visionKey}`;
+
+/** What may be held of the job's image so that it needs no pixels: any one of these is enough. */
+export function sourceKeys(job: ImageJob, visionKey: string): readonly string[] {
+  const sight = sightKey(job, visionKey);
+  const needsSight =
+    (job.kind === "match" && job.scores.includes("itm")) ||
+    (job.kind === "embed_image" && job.features === "query");
+  return needsSight ? [sight] : [featureKey(job, job.modelRevision), sight];
+}
 
 export function toSentError(error: unknown): SentError {
   if (error instanceof AppError) {

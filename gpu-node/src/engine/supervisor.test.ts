@@ -1,14 +1,22 @@
 import { resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { EngineChild } from "./fork-engine.ts";
-import type { FromEngine, InferJob, InferOutcome, ToEngine } from "./messages.ts";
+import type {
+  EmbedImageJob,
+  GenerateJob,
+  MatchJob,
+  FromEngine,
+  Outcome,
+  ToEngine,
+} from "./messages.ts";
 import { createSupervisor } from "./supervisor.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 
 const settings = { modelDirs: ["m"], threads: 1, provider: "cpu", featureStoreMaxBytes: 0 };
-const job: InferJob = {
+const job: GenerateJob = {
+  kind: "generate",
   model: "m",
   modelRevision: "r",
   partition: "p",
@@ -16,12 +24,11 @@ const job: InferJob = {
   texts: [null],
   generation: resolveGeneration({ max_new_tokens: 1 }),
 };
-const outcome: InferOutcome = {
+const outcome: Outcome = {
+  kind: "generate",
   results: [],
   visionPasses: 1,
-  visionMs: 1,
-  prefillMs: 1,
-  decodeMs: 1,
+  stages: { vision: 1 },
 };
 const never = new AbortController().signal;
 
@@ -71,6 +78,7 @@ async function startedSupervisor(extra: Partial<Parameters<typeof createSupervis
         question_template: "{}",
       },
     ],
+    visionKeys: { r: "v" },
   });
   await started;
   return { supervisor, forks };
@@ -79,8 +87,8 @@ async function startedSupervisor(extra: Partial<Parameters<typeof createSupervis
 describe("supervisor", () => {
   test("a job goes to the engine and its outcome comes back", async () => {
     const { supervisor, forks } = await startedSupervisor();
-    const answer = supervisor.infer(job, never);
-    expect(forks[0]?.sent.at(-1)).toEqual({ type: "infer", id: 1, job });
+    const answer = supervisor.run(job, never);
+    expect(forks[0]?.sent.at(-1)).toEqual({ type: "run", id: 1, job });
     forks[0]?.says({ type: "result", id: 1, outcome });
     expect(await answer).toEqual(outcome);
   });
@@ -101,18 +109,18 @@ describe("supervisor", () => {
   test("when the engine ends, what was in flight is retryable and a new one is started", async () => {
     const onDown = vi.fn();
     const { supervisor, forks } = await startedSupervisor({ onDown });
-    const answer = supervisor.infer(job, never);
+    const answer = supervisor.run(job, never);
     forks[0]?.ends("SIGKILL");
     await expect(answer).rejects.toMatchObject({ code: "engine_restarted" });
     expect(onDown).toHaveBeenCalledOnce();
     expect(supervisor.state).toBe("down");
-    await expect(supervisor.infer(job, never)).rejects.toMatchObject({
+    await expect(supervisor.run(job, never)).rejects.toMatchObject({
       code: "not_ready",
       retryAfterS: 1,
     });
     await vi.advanceTimersByTimeAsync(200);
     expect(supervisor.state).toBe("starting");
-    forks[1]?.says({ type: "ready", models: supervisor.models });
+    forks[1]?.says({ type: "ready", models: supervisor.models, visionKeys: {} });
     expect(supervisor.state).toBe("ready");
     expect(supervisor.restarts).toBe(1);
     expect(supervisor.pid).toBe(102);
@@ -127,7 +135,7 @@ describe("supervisor", () => {
       await vi.advanceTimersByTimeAsync(1);
       expect(forks).toHaveLength(index + 2);
     }
-    forks[4]?.says({ type: "ready", models: supervisor.models });
+    forks[4]?.says({ type: "ready", models: supervisor.models, visionKeys: {} });
     await vi.advanceTimersByTimeAsync(5000);
     forks[4]?.ends("SIGSEGV");
     await vi.advanceTimersByTimeAsync(200);
@@ -137,7 +145,7 @@ describe("supervisor", () => {
   test("an abort cancels in the engine; the promise waits for the engine's word", async () => {
     const { supervisor, forks } = await startedSupervisor();
     const controller = new AbortController();
-    const answer = supervisor.infer(job, controller.signal);
+    const answer = supervisor.run(job, controller.signal);
     controller.abort();
     expect(forks[0]?.sent.at(-1)).toEqual({ type: "cancel", id: 1 });
     forks[0]?.says({ type: "error", id: 1, error: { code: "canceled", detail: "" } });
@@ -149,7 +157,7 @@ describe("supervisor", () => {
   test("an engine that never answers a cancellation is killed and replaced", async () => {
     const { supervisor, forks } = await startedSupervisor({ stuckMs: 1000 });
     const controller = new AbortController();
-    const answer = supervisor.infer(job, controller.signal);
+    const answer = supervisor.run(job, controller.signal);
     const refused = expect(answer).rejects.toMatchObject({ code: "engine_restarted" });
     controller.abort();
     await vi.advanceTimersByTimeAsync(1000);
@@ -169,10 +177,42 @@ describe("supervisor", () => {
     expect(supervisor.storeBytes).toBe(64);
     forks[0]?.says({ type: "store", change: { added: "q/i/r", removed: ["p/i/r"], bytes: 64 } });
     expect(supervisor.holds(job)).toBe(false);
-    expect(onVisionPass).toHaveBeenCalledTimes(2);
+    expect(onVisionPass).not.toHaveBeenCalled();
+    forks[0]?.says({ type: "vision_pass" });
+    expect(onVisionPass).toHaveBeenCalledOnce();
     forks[0]?.ends("SIGKILL");
     expect(supervisor.holds({ ...job, partition: "q" })).toBe(false);
     expect(supervisor.storeBytes).toBe(0);
+  });
+
+  test("what the vision tower saw serves every job; query vectors only those that need no more", async () => {
+    const { supervisor, forks } = await startedSupervisor();
+    const { texts: _, generation: __, ...about } = job;
+    const match = (scores: ("itm" | "itc")[]): MatchJob => ({
+      ...about,
+      kind: "match",
+      texts: ["a"],
+      scores,
+    });
+    const embed = (features: "projected" | "query"): EmbedImageJob => ({
+      ...about,
+      kind: "embed_image",
+      features,
+    });
+    const jobs = [job, match(["itc"]), embed("projected"), match(["itc", "itm"]), embed("query")];
+    const held = () => jobs.map((each) => supervisor.holds(each));
+    forks[0]?.says({ type: "store", change: { added: "p/i/r", removed: [], bytes: 1 } });
+    expect(held()).toEqual([true, true, true, false, false]);
+    forks[0]?.says({
+      type: "store",
+      change: { added: "p/i/vision/v", removed: ["p/i/r"], bytes: 1 },
+    });
+    expect(held()).toEqual([true, true, true, true, true]);
+    forks[0]?.says({
+      type: "store",
+      change: { added: "p/i/vision/w", removed: ["p/i/vision/v"], bytes: 1 },
+    });
+    expect(held()).toEqual([false, false, false, false, false]);
   });
 
   test("stop during the first start ends that start", async () => {

@@ -6,10 +6,11 @@ import type { CatalogModel } from "@blip2-edge/shared/wire/protocol";
 import type { EngineChild } from "./fork-engine.ts";
 import {
   type EngineSettings,
-  featureKey,
   fromSentError,
-  type InferJob,
-  type InferOutcome,
+  type ImageJob,
+  type Job,
+  type Outcome,
+  sourceKeys,
 } from "./messages.ts";
 
 export type EngineState = "starting" | "ready" | "down" | "stopped";
@@ -21,15 +22,15 @@ export interface Supervisor {
   readonly models: readonly CatalogModel[];
   readonly restarts: number;
   readonly storeBytes: number;
-  /** Whether the engine holds the features of this job's image. */
-  holds(job: Pick<InferJob, "partition" | "imageId" | "modelRevision">): boolean;
+  /** Whether the engine holds what this job needs of its image. */
+  holds(job: ImageJob): boolean;
   /** Starts the engine; resolves when it is ready, rejects when the first start fails. */
   start(): Promise<void>;
   /**
    * Settles when the engine is done with the job, also after the signal asked it to stop.
    * Errors: `not_ready`, `engine_restarted`, and the engine's own.
    */
-  infer(job: InferJob, signal: AbortSignal): Promise<InferOutcome>;
+  run(job: Job, signal: AbortSignal): Promise<Outcome>;
   /** Seconds until the engine may be ready, for Retry-After. */
   retryAfterS(): number;
   stop(): Promise<void>;
@@ -54,7 +55,7 @@ export interface SupervisorOptions {
 }
 
 interface Pending {
-  readonly resolve: (outcome: InferOutcome) => void;
+  readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: AppError) => void;
 }
 
@@ -75,6 +76,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   let child: EngineChild | undefined;
   let state: EngineState = "down";
   let models: readonly CatalogModel[] = [];
+  let visionKeys: Readonly<Record<string, string>> = {};
   let restarts = 0;
   let storeBytes = 0;
   let nextId = 1;
@@ -103,6 +105,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       switch (message.type) {
         case "ready":
           models = message.models;
+          visionKeys = message.visionKeys;
           state = "ready";
           readyAt = now();
           loadMs = readyAt - launchedAt;
@@ -117,6 +120,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
           for (const key of message.change.removed) held.delete(key);
           if (message.change.added !== undefined) held.add(message.change.added);
           storeBytes = message.change.bytes;
+          break;
+        case "vision_pass":
           options.onVisionPass?.();
           break;
         case "result":
@@ -184,7 +189,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     get storeBytes() {
       return storeBytes;
     },
-    holds: (job) => held.has(featureKey(job)),
+    holds: (job) =>
+      sourceKeys(job, visionKeys[job.modelRevision] ?? "").some((key) => held.has(key)),
     retryAfterS,
 
     start: () =>
@@ -192,7 +198,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         launch((error) => (error === undefined ? resolve() : reject(error)));
       }),
 
-    async infer(job, signal) {
+    async run(job, signal) {
       const engine = child;
       if (state !== "ready" || engine === undefined) {
         throw new AppError("not_ready", "The inference engine is starting; try again soon.", {
@@ -212,9 +218,9 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       };
       signal.addEventListener("abort", cancel, { once: true });
       try {
-        return await new Promise<InferOutcome>((resolve, reject) => {
+        return await new Promise<Outcome>((resolve, reject) => {
           pending.set(id, { resolve, reject });
-          engine.send({ type: "infer", id, job });
+          engine.send({ type: "run", id, job });
         });
       } finally {
         clearTimeout(stuckTimer);

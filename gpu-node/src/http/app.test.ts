@@ -10,7 +10,7 @@ import {
 } from "@blip2-edge/shared/wire/signature";
 import { describe, expect, test, vi } from "vitest";
 import type { Dispatched } from "../engine/dispatcher.ts";
-import type { InferJob } from "../engine/messages.ts";
+import type { Job } from "../engine/messages.ts";
 import type { EngineState } from "../engine/supervisor.ts";
 import { createLog } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
@@ -32,6 +32,7 @@ const request = {
   deadline_ms: 1000,
 };
 const outcome: Dispatched = {
+  kind: "generate",
   results: [
     {
       text: "a cat",
@@ -42,23 +43,21 @@ const outcome: Dispatched = {
     },
   ],
   visionPasses: 1,
-  visionMs: 12.34,
-  prefillMs: 5,
-  decodeMs: 6,
+  stages: { vision: 12.34, prefill: 5, decode: 6 },
   queueMs: 0.5,
 };
 
-type InferStub = (job: InferJob, signal: AbortSignal) => Promise<Dispatched>;
+type RunStub = (job: Job, signal: AbortSignal) => Promise<Dispatched>;
 
 function openDoor({
-  infer = () => Promise.resolve(outcome),
+  run = () => Promise.resolve(outcome),
   state = "ready",
   held = false,
   draining = false,
   bodyTimeoutMs = 1000,
   verifier = createVerifier({ keys }),
 }: {
-  infer?: InferStub;
+  run?: RunStub;
   state?: EngineState;
   held?: boolean;
   draining?: boolean;
@@ -66,7 +65,7 @@ function openDoor({
   verifier?: Verifier;
 } = {}) {
   const lines: Record<string, unknown>[] = [];
-  const jobs: InferJob[] = [];
+  const jobs: Job[] = [];
   const app = createDoor({
     engine: {
       state,
@@ -84,9 +83,9 @@ function openDoor({
       retryAfterS: () => 7,
     },
     dispatcher: {
-      infer(job, signal) {
+      run(job, signal) {
         jobs.push(job);
-        return infer(job, signal);
+        return run(job, signal);
       },
     },
     verifier,
@@ -168,21 +167,27 @@ describe("health", () => {
 });
 
 describe("signature", () => {
-  test.each(["/v1/infer", "/v1/catalog", "/metrics", "/", "/nothing", "/healthz/x"])(
-    "401: %s without one, the same mute problem everywhere",
-    async (path) => {
-      const { app } = openDoor();
-      const response = await app.request(path);
-      expect(response.status).toBe(401);
-      expect(await problemOf(response)).toEqual({
-        type: "urn:blip2-edge:problem:signature_invalid",
-        title: "The request's signature is not valid",
-        status: 401,
-        code: "signature_invalid",
-        retryable: false,
-      });
-    },
-  );
+  test.each([
+    "/v1/infer",
+    "/v1/match",
+    "/v1/embed",
+    "/v1/catalog",
+    "/metrics",
+    "/",
+    "/nothing",
+    "/healthz/x",
+  ])("401: %s without one, the same mute problem everywhere", async (path) => {
+    const { app } = openDoor();
+    const response = await app.request(path);
+    expect(response.status).toBe(401);
+    expect(await problemOf(response)).toEqual({
+      type: "urn:blip2-edge:problem:signature_invalid",
+      title: "The request's signature is not valid",
+      status: 401,
+      code: "signature_invalid",
+      retryable: false,
+    });
+  });
   test("401: a body that is not the signed one", async () => {
     const { send } = openDoor();
     const response = await send("POST", "/v1/infer", {
@@ -217,9 +222,13 @@ describe("POST /v1/infer", () => {
     expect(response.headers.get("server-timing")).toBe(
       "queue;dur=0.5, vision;dur=12.3, prefill;dur=5, decode;dur=6",
     );
-    expect(jobs[0]).toMatchObject({ partition: request.partition, texts: [null] });
-    expect(jobs[0]?.pixels).toEqual(pixels);
-    expect(jobs[0]?.generation.max_new_tokens).toBe(20);
+    expect(jobs[0]).toMatchObject({
+      kind: "generate",
+      partition: request.partition,
+      texts: [null],
+      pixels,
+      generation: { max_new_tokens: 20 },
+    });
     expect(lines).toHaveLength(1);
     expect(lines[0]).toMatchObject({ event: "request", route: "/v1/infer", outcome: "ok" });
     expect(JSON.stringify(lines)).not.toContain("a cat");
@@ -227,7 +236,7 @@ describe("POST /v1/infer", () => {
   test("200: JSON alone when the features are held", async () => {
     const { sendJson, jobs } = openDoor({ held: true });
     expect((await sendJson(request)).status).toBe(200);
-    expect(jobs[0]?.pixels).toBeUndefined();
+    expect(jobs[0]).not.toHaveProperty("pixels");
   });
   test("428: JSON alone when they are not, without a place in the queue", async () => {
     const { sendJson, jobs } = openDoor();
@@ -276,9 +285,23 @@ describe("POST /v1/infer", () => {
     expect(response.status).toBe(409);
     expect((await problemOf(response)).detail).toContain(revision);
   });
-  test("405: another method", async () => {
-    expect((await openDoor().send("GET", "/v1/infer")).status).toBe(405);
+  test.each(["/v1/infer", "/v1/match", "/v1/embed"])("405: another method on %s", async (path) => {
+    expect((await openDoor().send("GET", path)).status).toBe(405);
   });
+  test.each(["/v1/match", "/v1/embed"])(
+    "400: %s of a model that captions is refused and counted under its route",
+    async (path) => {
+      const { send } = openDoor();
+      const { texts: _, generation: __, ...about } = request;
+      const more = path === "/v1/match" ? { texts: ["a"], scores: ["itm"] } : { features: "query" };
+      const body = new TextEncoder().encode(JSON.stringify({ ...about, ...more }));
+      const response = await send("POST", path, { body, contentType: "application/json" });
+      expect(response.status).toBe(400);
+      expect((await problemOf(response)).detail).toMatch(/it can: caption, vqa\. No model of this/);
+      const text = await (await send("GET", "/metrics")).text();
+      expect(text).toContain(`requests_total{route="${path}",outcome="invalid_request"} 1`);
+    },
+  );
   test("408: a body that drips", async () => {
     const { app } = openDoor({ bodyTimeoutMs: 20 });
     const body = new TextEncoder().encode("{}");
@@ -314,24 +337,28 @@ describe("POST /v1/infer", () => {
   });
   test("503: overloaded and the engine's end, with Retry-After", async () => {
     for (const code of ["overloaded", "engine_restarted"] as const) {
-      const infer: InferStub = () => Promise.reject(new AppError(code, "busy", { retryAfterS: 4 }));
-      const response = await openDoor({ held: true, infer }).sendJson(request);
+      const run: RunStub = () => Promise.reject(new AppError(code, "busy", { retryAfterS: 4 }));
+      const response = await openDoor({ held: true, run }).sendJson(request);
       expect(response.status).toBe(503);
       expect(response.headers.get("retry-after")).toBe("4");
       expect(await problemOf(response)).toMatchObject({ code, retryable: true });
     }
   });
   test("503: not ready, with Retry-After, before anything else is looked at", async () => {
-    const response = await openDoor({ state: "down" }).sendJson({ nonsense: true });
+    const { sendJson, send } = openDoor({ state: "down" });
+    const response = await sendJson({ nonsense: true });
     expect(response.status).toBe(503);
     expect(response.headers.get("retry-after")).toBe("7");
+    const body = new TextEncoder().encode("{");
+    const bad = { body, contentType: "application/json" };
+    expect((await send("POST", "/v1/match", bad)).status).toBe(503);
   });
   test("504: the deadline passes", async () => {
-    const infer: InferStub = (_, signal) =>
+    const run: RunStub = (_, signal) =>
       new Promise((_resolve, reject) => {
         signal.addEventListener("abort", () => reject(signal.reason as Error));
       });
-    const { sendJson, lines } = openDoor({ held: true, infer });
+    const { sendJson, lines } = openDoor({ held: true, run });
     const response = await sendJson({ ...request, deadline_ms: 10 });
     expect(response.status).toBe(504);
     expect((await problemOf(response)).code).toBe("deadline_exceeded");
@@ -340,7 +367,7 @@ describe("POST /v1/infer", () => {
   test("499: the client goes away and the job hears of it", async () => {
     const gone = new AbortController();
     let reason: unknown;
-    const infer: InferStub = (_, signal) =>
+    const run: RunStub = (_, signal) =>
       new Promise((_resolve, reject) => {
         signal.addEventListener("abort", () => {
           reason = signal.reason;
@@ -348,7 +375,7 @@ describe("POST /v1/infer", () => {
         });
         gone.abort();
       });
-    const { app } = openDoor({ held: true, infer });
+    const { app } = openDoor({ held: true, run });
     const body = new TextEncoder().encode(JSON.stringify(request));
     const contentType = "application/json";
     const url = `${origin}/v1/infer`;
@@ -358,8 +385,8 @@ describe("POST /v1/infer", () => {
     expect(reason).toMatchObject({ code: "canceled" });
   });
   test("500: what nobody expected is mute outside and exact in the log", async () => {
-    const infer: InferStub = () => Promise.reject(new Error("the secret inside"));
-    const { sendJson, lines } = openDoor({ held: true, infer });
+    const run: RunStub = () => Promise.reject(new Error("the secret inside"));
+    const { sendJson, lines } = openDoor({ held: true, run });
     const response = await sendJson(request);
     expect(response.status).toBe(500);
     expect(await response.text()).not.toContain("secret");

@@ -13,11 +13,14 @@ import type { Verifier } from "@blip2-edge/shared/wire/signature";
 import { Hono } from "hono";
 import { inspect } from "node:util";
 import type { Dispatcher } from "../engine/dispatcher.ts";
-import type { InferJob } from "../engine/messages.ts";
+import type { ImageJob } from "../engine/messages.ts";
 import type { EngineState } from "../engine/supervisor.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
-import { infer, type Inferred } from "./infer-route.ts";
+import { embed } from "./embed-route.ts";
+import { infer } from "./infer-route.ts";
+import type { Answered, JobCall } from "./job-route.ts";
+import { match } from "./match-route.ts";
 import { readBody } from "./read-body.ts";
 
 export interface Door {
@@ -25,10 +28,10 @@ export interface Door {
   readonly engine: {
     readonly state: EngineState;
     readonly models: readonly CatalogModel[];
-    holds(job: Pick<InferJob, "partition" | "imageId" | "modelRevision">): boolean;
+    holds(job: ImageJob): boolean;
     retryAfterS(): number;
   };
-  readonly dispatcher: Pick<Dispatcher, "infer">;
+  readonly dispatcher: Pick<Dispatcher, "run">;
   readonly verifier: Verifier;
   readonly metrics: Metrics;
   readonly log: Log;
@@ -42,11 +45,17 @@ export interface Door {
 interface Seen {
   /** Verified body bytes. */
   body: Uint8Array;
-  inferred?: Inferred;
+  answered?: Answered;
   error?: unknown;
 }
 
 const defaultBodyTimeoutMs = 10_000;
+/** The routes that give work to the engine. */
+const jobRoutes: Readonly<Record<string, (call: JobCall) => Promise<Answered>>> = {
+  "/v1/infer": infer,
+  "/v1/match": match,
+  "/v1/embed": embed,
+};
 const healthRoutes = new Set(["/healthz", "/readyz"]);
 
 export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
@@ -115,33 +124,34 @@ export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
     c.body(await metrics.render(), 200, { "content-type": metrics.contentType }),
   );
 
-  app.post("/v1/infer", async (c) => {
-    if (!readyNow()) {
-      throw new AppError("not_ready", "The node is not ready; try again soon.", {
-        retryAfterS: engine.retryAfterS(),
+  for (const [path, route] of Object.entries(jobRoutes)) {
+    app.post(path, async (c) => {
+      if (!readyNow()) {
+        throw new AppError("not_ready", "The node is not ready; try again soon.", {
+          retryAfterS: engine.retryAfterS(),
+        });
+      }
+      const seen = c.get("seen");
+      const answered = await route({
+        rooms: {
+          models: () => engine.models,
+          holds: (job) => engine.holds(job),
+          dispatcher: door.dispatcher,
+        },
+        body: seen.body,
+        contentType: c.req.header("content-type") ?? "",
+        gone: c.req.raw.signal,
       });
-    }
-    const seen = c.get("seen");
-    const inferred = await infer(
-      {
-        models: () => engine.models,
-        holds: (job) => engine.holds(job),
-        dispatcher: door.dispatcher,
-      },
-      seen.body,
-      c.req.header("content-type") ?? "",
-      c.req.raw.signal,
-    );
-    seen.inferred = inferred;
-    const { response, times } = inferred;
-    const tokens = response.results.reduce((sum, result) => sum + result.token_ids.length, 0);
-    metrics.inference(response.results.length, tokens, times);
-    if (response.vision_passes === 0) metrics.visionPassAvoided();
-    c.header("server-timing", serverTiming(times));
-    return c.json(response);
-  });
+      seen.answered = answered;
+      metrics.job(answered);
+      c.header("server-timing", serverTiming(answered.times));
+      return c.body(JSON.stringify(answered.response), 200, {
+        "content-type": "application/json",
+      });
+    });
+  }
 
-  for (const path of ["/v1/catalog", "/metrics", "/v1/infer"]) {
+  for (const path of ["/v1/catalog", "/metrics", ...Object.keys(jobRoutes)]) {
     app.all(path, () => {
       throw new AppError("method_not_allowed", "Another method is needed here.");
     });
@@ -157,24 +167,24 @@ function fail(seen: Seen, error: unknown): Response {
   return problemResponse(error);
 }
 
-const knownRoutes = new Set(["/healthz", "/readyz", "/v1/catalog", "/v1/infer", "/metrics"]);
+const knownRoutes = new Set([
+  ...healthRoutes,
+  "/v1/catalog",
+  "/metrics",
+  ...Object.keys(jobRoutes),
+]);
 /** Unknown paths are one label: a caller must not be able to grow the metrics. */
 const routeOf = (path: string): string => (knownRoutes.has(path) ? path : "other");
 
 const round = (milliseconds: number): number => Math.round(milliseconds * 10) / 10;
 
-const serverTiming = (times: Inferred["times"]): string =>
-  [
-    ["queue", times.queueMs],
-    ["vision", times.visionMs],
-    ["prefill", times.prefillMs],
-    ["decode", times.decodeMs],
-  ]
-    .map(([stage, tookMs]) => `${stage};dur=${round(Number(tookMs))}`)
+const serverTiming = ({ queueMs, stages }: Answered["times"]): string =>
+  Object.entries({ queue: queueMs, ...stages })
+    .map(([stage, tookMs]) => `${stage};dur=${round(tookMs)}`)
     .join(", ");
 
 function logRequest(log: Log, seen: Seen, fields: Readonly<Record<string, unknown>>): void {
-  const { inferred, error } = seen;
+  const { answered, error } = seen;
   if (error !== undefined) {
     const known = error instanceof AppError;
     const internal = known ? error.internal : error instanceof Error ? error.stack : inspect(error);
@@ -185,16 +195,19 @@ function logRequest(log: Log, seen: Seen, fields: Readonly<Record<string, unknow
   }
   log.info("request", {
     ...fields,
-    ...(inferred === undefined
+    ...(answered === undefined
       ? {}
       : {
-          model: inferred.response.model,
-          texts: inferred.response.results.length,
-          vision_passes: inferred.response.vision_passes,
-          queue_ms: round(inferred.times.queueMs),
-          vision_ms: round(inferred.times.visionMs),
-          prefill_ms: round(inferred.times.prefillMs),
-          decode_ms: round(inferred.times.decodeMs),
+          model: answered.model,
+          [answered.kind === "embed" ? "embeddings" : "texts"]: answered.items,
+          vision_passes: answered.visionPasses,
+          queue_ms: round(answered.times.queueMs),
+          ...Object.fromEntries(
+            Object.entries(answered.times.stages).map(([stage, tookMs]) => [
+              `${stage}_ms`,
+              round(tookMs),
+            ]),
+          ),
         }),
   });
 }

@@ -2,9 +2,9 @@ import { resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import { AppError } from "@blip2-edge/shared/problem";
 import { framedType, writeFrame } from "@blip2-edge/shared/wire/frame";
 import type { CatalogModel, InferRequest } from "@blip2-edge/shared/wire/protocol";
-import { assert, asyncProperty, constantFrom, json, uint8Array } from "fast-check";
+import { assert, asyncProperty, constantFrom, json as jsonText, uint8Array } from "fast-check";
 import { expect, test } from "vitest";
-import type { InferJob } from "../engine/messages.ts";
+import type { Job } from "../engine/messages.ts";
 import { infer } from "./infer-route.ts";
 
 const model: CatalogModel = {
@@ -25,23 +25,23 @@ const request: InferRequest = {
   deadline_ms: 1000,
 };
 const never = new AbortController().signal;
-const rooms = (jobs: InferJob[] = []) => ({
+const rooms = (jobs: Job[] = []) => ({
   models: () => [model],
   holds: () => true,
   dispatcher: {
-    infer: (job: InferJob) => {
+    run: (job: Job) => {
       jobs.push(job);
       return Promise.resolve({
+        kind: "generate" as const,
         results: [],
         visionPasses: 0,
-        visionMs: 0,
-        prefillMs: 0,
-        decodeMs: 0,
+        stages: {},
         queueMs: 0,
       });
     },
   },
 });
+const json = { rooms: rooms(), contentType: "application/json", gone: never };
 const encode = (text: string) => new TextEncoder().encode(text);
 
 test("whatever a body holds, it is answered or refused from the table, never a crash", async () => {
@@ -51,7 +51,7 @@ test("whatever a body holds, it is answered or refused from the table, never a c
   await assert(
     asyncProperty(
       uint8Array({ maxLength: 300 }),
-      json(),
+      jsonText(),
       type,
       async (bytes, text, contentType) => {
         for (const body of [
@@ -60,9 +60,12 @@ test("whatever a body holds, it is answered or refused from the table, never a c
           frame(bytes, text),
           frame(bytes, "[").subarray(9),
         ]) {
-          const error: unknown = await infer(rooms(), body, contentType, never).catch(
-            (caught: unknown) => caught,
-          );
+          const error: unknown = await infer({
+            rooms: rooms(),
+            body,
+            contentType,
+            gone: never,
+          }).catch((caught: unknown) => caught);
           expect(error).toBeInstanceOf(AppError);
           expect((error as AppError).kind.status).toBeLessThan(500);
         }
@@ -73,7 +76,7 @@ test("whatever a body holds, it is answered or refused from the table, never a c
 
 test.each(Object.keys(request))("a wrong %s is refused by its name", async (name) => {
   const text = JSON.stringify({ ...request, [name]: { wrong: true } });
-  const run = infer(rooms(), encode(text), "application/json", never);
+  const run = infer({ ...json, body: encode(text) });
   const error = (await run.catch((caught: unknown) => caught)) as AppError;
   expect(error.code).toBe("invalid_request");
   expect(error.errors?.length).toBeGreaterThan(0);
@@ -81,11 +84,17 @@ test.each(Object.keys(request))("a wrong %s is refused by its name", async (name
 });
 
 test("a job holds what the request said and nothing else", async () => {
-  const jobs: InferJob[] = [];
+  const jobs: Job[] = [];
   const body = encode(JSON.stringify({ ...request, texts: [null, "a b"] }));
-  await infer(rooms(jobs), body, "application/json; charset=utf-8", never);
+  await infer({
+    ...json,
+    rooms: rooms(jobs),
+    body,
+    contentType: "application/json; charset=utf-8",
+  });
   expect(jobs).toEqual([
     {
+      kind: "generate",
       model: "nano",
       modelRevision: model.model_revision,
       partition: request.partition,
@@ -101,16 +110,16 @@ test("a client that is gone before the start never reaches the engine's work", a
   const watching = {
     ...rooms(),
     dispatcher: {
-      infer: (_: InferJob, signal: AbortSignal) => {
+      run: (_: Job, signal: AbortSignal) => {
         signals.push(signal);
         signal.throwIfAborted();
-        return rooms().dispatcher.infer(_);
+        return rooms().dispatcher.run(_);
       },
     },
   };
   const body = encode(JSON.stringify(request));
   const gone = AbortSignal.abort();
-  const run = async () => infer(watching, body, "application/json", gone);
+  const run = async () => infer({ ...json, rooms: watching, body, gone });
   await expect(run()).rejects.toMatchObject({ code: "canceled" });
   expect(signals[0]?.aborted).toBe(true);
 });

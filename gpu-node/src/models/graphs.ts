@@ -2,6 +2,7 @@
 import type {
   Blip2Config,
   OptCheckpointConfig,
+  RetrievalCheckpointConfig,
   T5CheckpointConfig,
   T5Config,
 } from "../checkpoint/config.ts";
@@ -9,11 +10,18 @@ import { createGraph, type Graph } from "../onnx/graph.ts";
 import type { Value } from "../onnx/value.ts";
 import { optDecoder } from "./opt.ts";
 import { languageProjection, qformerModel } from "./q-former.ts";
+import {
+  matchingModel,
+  textModel,
+  type TextInputs,
+  textProjection,
+  visionProjection,
+} from "./retrieval.ts";
 import { t5CrossCache, t5Decoder, t5Encoder } from "./t5.ts";
 import { visionModel } from "./vision.ts";
 import type { Weights } from "./weights.ts";
 
-export type PartName = "vision" | "qformer" | "encoder" | "decoder";
+export type PartName = "vision" | "qformer" | "encoder" | "decoder" | "text" | "itm";
 
 function visionGraph(config: Blip2Config, weights: Weights): Graph {
   const graph = createGraph("vision");
@@ -23,12 +31,17 @@ function visionGraph(config: Blip2Config, weights: Weights): Graph {
   return graph;
 }
 
-function qformerGraph(config: Blip2Config, weights: Weights): Graph {
+/** `project` makes what the rest of the model reads of the queries. */
+function qformerGraph(
+  config: Blip2Config,
+  weights: Weights,
+  project: (graph: Graph, queryOutput: Value) => Value,
+): Graph {
   const graph = createGraph("qformer");
   const { tokens, hidden } = config.vision;
   const image = graph.input("image_embeds", "float32", ["batch", tokens, hidden]);
   const queryOutput = qformerModel(graph, config.qformer, weights, image);
-  const projected = languageProjection(graph, weights, queryOutput, config.text.hidden);
+  const projected = project(graph, queryOutput);
   graph.output("query_output", queryOutput);
   graph.output("projected", projected);
   return graph;
@@ -115,15 +128,44 @@ function t5DecoderGraph({ text }: T5CheckpointConfig, weights: Weights, tiedHead
   return graph;
 }
 
+const textInputs = (graph: Graph): TextInputs => ({
+  inputIds: graph.input("input_ids", "int64", ["batch", "tokens"]),
+  attentionMask: graph.input("attention_mask", "int64", ["batch", "tokens"]),
+});
+
+function textGraph(config: RetrievalCheckpointConfig, weights: Weights): Graph {
+  const graph = createGraph("text");
+  const textOutput = textModel(graph, config, weights, textInputs(graph));
+  const projected = textProjection(graph, weights, textOutput, config.text.dim);
+  graph.output("text_output", textOutput);
+  graph.output("projected", projected);
+  return graph;
+}
+
+function itmGraph(config: RetrievalCheckpointConfig, weights: Weights): Graph {
+  const graph = createGraph("itm");
+  const { tokens, hidden } = config.vision;
+  const image = graph.input("image_embeds", "float32", [1, tokens, hidden]);
+  graph.output("logits", matchingModel(graph, config, weights, image, textInputs(graph)));
+  return graph;
+}
+
 /** All graphs in the order of a pass; asking `weights` for every tensor they need. */
 export function blip2Graphs(
   config: Blip2Config,
   weights: (part: PartName) => Weights,
   tiedHead: boolean,
 ): ReadonlyMap<PartName, Graph> {
+  const vision = visionGraph(config, weights("vision"));
+  const ofQueries = weights("qformer");
+  const qformer = qformerGraph(config, ofQueries, (graph, queryOutput) =>
+    config.family === "retrieval"
+      ? visionProjection(graph, ofQueries, queryOutput, config.text.dim)
+      : languageProjection(graph, ofQueries, queryOutput, config.text.hidden),
+  );
   const graphs = new Map<PartName, Graph>([
-    ["vision", visionGraph(config, weights("vision"))],
-    ["qformer", qformerGraph(config, weights("qformer"))],
+    ["vision", vision],
+    ["qformer", qformer],
   ]);
   switch (config.family) {
     case "opt":
@@ -132,5 +174,9 @@ export function blip2Graphs(
       return graphs
         .set("encoder", t5EncoderGraph(config, weights("encoder")))
         .set("decoder", t5DecoderGraph(config, weights("decoder"), tiedHead));
+    case "retrieval":
+      return graphs
+        .set("text", textGraph(config, weights("text")))
+        .set("itm", itmGraph(config, weights("itm")));
   }
 }

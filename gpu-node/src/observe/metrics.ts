@@ -11,22 +11,28 @@ export interface MetricSources {
   readonly doorRssBytes: () => number;
 }
 
-export interface InferenceTimes {
-  readonly queueMs: number;
-  readonly visionMs: number;
-  readonly prefillMs: number;
-  readonly decodeMs: number;
+/** A job that was done. */
+export interface DoneJob {
+  readonly kind: "generate" | "match" | "embed";
+  /** Texts generated or matched, embeddings made. */
+  readonly items: number;
+  /** Generated tokens. */
+  readonly tokens: number;
+  /** 0 when the image was still held, undefined where there was none. */
+  readonly visionPasses: number | undefined;
+  readonly times: {
+    readonly queueMs: number;
+    /** Milliseconds by stage of the engine. */
+    readonly stages: Readonly<Record<string, number>>;
+  };
 }
 
 export interface Metrics {
   readonly contentType: string;
   /** A request was answered. `route` is a pattern, `outcome` "ok" or a problem's code. */
   request(route: string, outcome: string, seconds: number): void;
-  /** A job was done: `inferences` texts were generated with `tokens` tokens in all. */
-  inference(inferences: number, tokens: number, times: InferenceTimes): void;
+  job(done: DoneJob): void;
   visionPass(): void;
-  /** A job found the features of its image still held. */
-  visionPassAvoided(): void;
   render(): Promise<string>;
 }
 
@@ -65,6 +71,17 @@ export function createMetrics(sources: MetricSources): Metrics {
     help: "Texts generated.",
     registers,
   });
+  const matches = new Counter({
+    name: "matches_total",
+    help: "Texts compared with an image.",
+    registers,
+  });
+  const embeddings = new Counter({
+    name: "embeddings_total",
+    help: "Images and texts embedded.",
+    registers,
+  });
+  const items = { generate: inferences, match: matches, embed: embeddings };
   const tokens = new Counter({
     name: "generated_tokens_total",
     help: "Tokens generated, end tokens included.",
@@ -110,16 +127,16 @@ export function createMetrics(sources: MetricSources): Metrics {
       requests.inc({ route, outcome });
       requestSeconds.observe({ route }, seconds);
     },
-    inference(count, tokenCount, times) {
-      inferences.inc(count);
-      tokens.inc(tokenCount);
-      stageSeconds.observe({ stage: "queue" }, times.queueMs / 1000);
-      stageSeconds.observe({ stage: "vision" }, times.visionMs / 1000);
-      stageSeconds.observe({ stage: "prefill" }, times.prefillMs / 1000);
-      stageSeconds.observe({ stage: "decode" }, times.decodeMs / 1000);
+    job(done) {
+      items[done.kind].inc(done.items);
+      tokens.inc(done.tokens);
+      if (done.visionPasses === 0) visionPassesAvoided.inc();
+      const stages = { queue: done.times.queueMs, ...done.times.stages };
+      for (const [stage, tookMs] of Object.entries(stages)) {
+        stageSeconds.observe({ stage }, tookMs / 1000);
+      }
     },
     visionPass: () => visionPasses.inc(),
-    visionPassAvoided: () => visionPassesAvoided.inc(),
     render: () => registry.metrics(),
   };
 }

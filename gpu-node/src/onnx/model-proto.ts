@@ -88,7 +88,8 @@ export interface DimensionProto {
 }
 export interface ValueInfoProto {
   name: string;
-  type: { tensorType: { elemType: number; shape: { dim: DimensionProto[] } } };
+  /** May be left out of an output, whose type follows from the nodes. */
+  type?: { tensorType: { elemType: number; shape: { dim: DimensionProto[] } } };
 }
 /** `type` says which of the values counts: 1 f, 2 i, 3 s, 4 t, 5 g, 6 floats, 7 ints. */
 export interface AttributeProto {

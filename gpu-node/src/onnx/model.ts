@@ -8,6 +8,8 @@ const opset = 21;
 
 /** Metadata: how many numbers of the checkpoint the graph holds, however they are coded. */
 export const parametersKey = "blip2.parameters";
+/** Of them, those that an earlier graph of the same data file reads too. */
+export const sharedParametersKey = "blip2.shared_parameters";
 
 /** `place` says where each external tensor stands; it is asked for every tensor of the graph. */
 export function encodeGraph(

@@ -242,6 +242,45 @@ export function splitLast(graph: Graph, x: Value, count: number): readonly Value
   });
 }
 
+/** Places [start, end) of one axis; without `end` to its end, a size that `length` names. */
+export function slice(
+  graph: Graph,
+  x: Value,
+  axis: number,
+  range:
+    | { readonly start: number; readonly end: number }
+    | { readonly start: number; readonly length: Dim },
+): Value {
+  const index = (value: number) => graph.constant("int64", [value]);
+  const open = "length" in range;
+  const size = open ? range.length : range.end - range.start;
+  const shape = x.shape.map((dim, at) => (at === axis ? size : dim));
+  const ends = [index(range.start), index(open ? toTheEnd : range.end), index(axis)];
+  return single(graph, "Slice", [x, ...ends], x.type, shape);
+}
+/** Beyond the length of any axis; Slice stops where the axis does. */
+const toTheEnd = 2 ** 31 - 1;
+
+/** The mean over one axis, which disappears. */
+export const mean = (graph: Graph, x: Value, axis: number): Value =>
+  single(
+    graph,
+    "ReduceMean",
+    [x, graph.constant("int64", [axis])],
+    x.type,
+    x.shape.filter((_, at) => at !== axis),
+    { keepdims: 0 },
+  );
+
+/** x / max(|x|, 1e-12) over the last axis, |x| the Euclidean length. Source: torch.nn.functional.normalize. */
+export function normalise(graph: Graph, x: Value): Value {
+  const shape = [...x.shape.slice(0, -1), 1];
+  const axes = graph.constant("int64", [-1]);
+  const length = single(graph, "ReduceL2", [x, axes], x.type, shape, { keepdims: 1 });
+  const least = graph.constant("float32", [1e-12], []);
+  return div(graph, x, single(graph, "Max", [length, least], x.type, shape));
+}
+
 /** Rows of `table` by index: [rows, ...rest] and [...ids] -> [...ids, ...rest]. */
 export const lookUp = (graph: Graph, table: Value, ids: Value): Value =>
   single(graph, "Gather", [table, ids], table.type, [...ids.shape, ...table.shape.slice(1)], {

@@ -82,6 +82,25 @@ const configs = {
       n_positions: 64,
     },
   },
+  retrieval: {
+    ...towers,
+    architectures: ["Blip2ForImageTextRetrieval"],
+    image_text_hidden_size: 64,
+    qformer_config: {
+      ...towers.qformer_config,
+      vocab_size: 500,
+      max_position_embeddings: 64,
+      use_qformer_text_input: true,
+    },
+    text_config: { model_type: "opt" },
+  },
+};
+
+/** Of each family: what its blocks give, as outputs of its graphs. */
+const blockOutputs: Readonly<Record<keyof typeof configs, readonly string[]>> = {
+  opt: ["image_embeds", "query_output", "logits"],
+  t5: ["image_embeds", "query_output", "encoder_hidden_states", "logits"],
+  retrieval: ["image_embeds", "query_output", "text_output"],
 };
 
 /** Uniform in [0, 1), the same at every run. */
@@ -103,7 +122,7 @@ function outlierChannels(width: number): number[] {
 
 const inNorm = /(layer_norm[12]?|layernorm|layer_norm)\.weight$/;
 /** Their rows are the input of another product. */
-const feedsProduct = /(fc1|intermediate_query\.dense|wi_1|v_proj|\.v|value)\.(weight|bias)$/;
+const feedsProduct = /(fc1|intermediate(_query)?\.dense|wi_1|v_proj|\.v|value)\.(weight|bias)$/;
 
 const isProduct = (name: string, shape: readonly number[]): boolean =>
   shape.length === 2 && !/position|relative/.test(name);
@@ -111,7 +130,7 @@ const isProduct = (name: string, shape: readonly number[]): boolean =>
 /** Standard deviation of the random numbers, such that a block adds about what it is given. */
 function spreadOf(name: string, shape: readonly number[]): number {
   if (shape.length === 1) return 0.1;
-  if (!isProduct(name, shape) || /embed_tokens|shared/.test(name)) return 1;
+  if (!isProduct(name, shape) || /embed_tokens|shared|word_embeddings/.test(name)) return 1;
   const even = (shape[1] ?? 1) ** -0.5;
   // T5 does not scale its scores; what is added to the residual stream is kept half as large.
   if (name.endsWith("Attention.q.weight")) return even * (size.hidden / size.heads) ** -0.5;
@@ -212,6 +231,10 @@ async function runGraphs(artifact: string, family: string, given?: Outputs): Pro
   const before = given ?? made;
   const qformer = await run("qformer", { image_embeds: pick(before, "image_embeds") });
   made["query_output"] = pick(qformer, "query_output");
+  if (family === "retrieval") {
+    const text = await run("text", { input_ids: ids, attention_mask: ones(8) });
+    return { ...made, text_output: pick(text, "text_output") };
+  }
   const cache = { key: emptyCache, value: emptyCache };
   if (family === "opt") {
     const decoder = await run("decoder", {
@@ -246,7 +269,6 @@ async function runGraphs(artifact: string, family: string, given?: Outputs): Pro
 }
 
 const leastCosine = 0.99;
-const blockOutputs = ["image_embeds", "query_output", "encoder_hidden_states", "logits"];
 
 function cosineOf(exact: Outputs, made: Outputs, output: string): number {
   const [a, b] = [exact[output], made[output]];
@@ -260,7 +282,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-for (const [family, config] of Object.entries(configs)) {
+for (const family of ["opt", "t5", "retrieval"] as const) {
+  const config = configs[family];
   describe(`a ${family} checkpoint with outlier channels`, () => {
     const build = async (recipe: Recipe): Promise<string> => {
       const checkpoint = join(root, family);
@@ -279,11 +302,8 @@ for (const [family, config] of Object.entries(configs)) {
     test.each(["int8", "int4"] as const)("%s keeps every block's output", async (name) => {
       const made = await runGraphs(await build(builtInRecipe(name)), family, exact);
       const found = Object.fromEntries(
-        blockOutputs
-          .filter((output) => output in exact)
-          .map((output) => [output, cosineOf(exact, made, output)]),
+        blockOutputs[family].map((output) => [output, cosineOf(exact, made, output)]),
       );
-      expect(Object.keys(found).length).toBe(family === "opt" ? 3 : 4);
       for (const [output, value] of Object.entries(found)) {
         expect(value, JSON.stringify(found)).toBeGreaterThanOrEqual(leastCosine);
         expect(value, output).toBeLessThan(1 - 1e-7); // it is quantised

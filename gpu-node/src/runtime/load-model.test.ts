@@ -4,14 +4,15 @@ import { join } from "node:path";
 import { resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nanoArtifact } from "../../../test/support/nano-artifact.ts";
-import { loadModel, type Model } from "./load-model.ts";
+import type { GenerationModel } from "./generation-model.ts";
+import { loadGenerationModel, loadModel } from "./load-model.ts";
 
 let artifact: string;
-let model: Model;
+let model: GenerationModel;
 let size: number;
 beforeAll(async () => {
   artifact = await nanoArtifact();
-  model = await loadModel(artifact, { threads: 1 });
+  model = await loadGenerationModel(artifact, { threads: 1 });
   ({ size } = model.manifest.image);
 });
 afterAll(() => model.close());

@@ -1,22 +1,14 @@
-// An artifact folder, opened: sessions, tokenizer and pixel values of one model behind one object. Used
-// in process by the command line and by the engine process. Blocks its thread while a graph runs.
-import type { Generation } from "@blip2-edge/shared/contracts/generation";
+// An artifact folder, opened: sessions, tokenizer and pixel values of one model behind one object, whose
+// kind the manifest's family decides. Used in process by the command line and by the engine process.
 import { AppError } from "@blip2-edge/shared/problem";
-import type { InferResult } from "@blip2-edge/shared/wire/protocol";
 import { readFile } from "node:fs/promises";
-import type { Manifest } from "../artifact/manifest.ts";
-import { openArtifact } from "../artifact/open-artifact.ts";
-import { usesHalves } from "../artifact/precision.ts";
-import type { Decoder } from "../generate/decoder.ts";
-import { generate, type GeneratedRow } from "../generate/generate.ts";
-import type { FoundSequence } from "../generate/search.ts";
-import { createPixelValues } from "../tensor/pixel-values.ts";
-import { type FloatTensor, floatTensor } from "../tensor/tensor.ts";
-import { createTokenizer, type Tokenizer } from "../tokenizers/tokenizer.ts";
-import { output } from "./decoder-tensors.ts";
-import { createOptDecoder } from "./opt-decoder.ts";
-import { openSession, type Session } from "./ort.ts";
-import { createT5Decoder } from "./t5-decoder.ts";
+import { type Artifact, openArtifact } from "../artifact/open-artifact.ts";
+import { createGenerationModel, type GenerationModel } from "./generation-model.ts";
+import { openGraph } from "./open-graph.ts";
+import type { Session } from "./ort.ts";
+import { createRetrievalModel, type RetrievalModel } from "./retrieval-model.ts";
+import { createSight } from "./sight.ts";
+import { createVisionTowers, type VisionTower, type VisionTowers } from "./vision-tower.ts";
 
 export interface LoadOptions {
   /** Threads of one operator; 0 (the default) takes the physical cores. */
@@ -26,79 +18,75 @@ export interface LoadOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What the Q-Former made of one image or several. */
-export interface Features {
-  /** f32 [batch, queries, qformerHidden] */
-  readonly queryOutput: FloatTensor;
-  /** f32 [batch, queries, hidden]: what the language model reads. */
-  readonly projected: FloatTensor;
-}
-
-export interface GenerateSettings {
-  readonly signal?: AbortSignal;
-}
-
-/** One generation: what to look at, what stands before the answer, how to choose its tokens. */
-export interface GenerateInput {
-  /** f32 [queries, hidden] flat. */
-  readonly projected: Float32Array;
-  /** Null is the plain caption. */
-  readonly text: string | null;
-  readonly generation: Generation;
-}
-
-export interface ModelGeneration {
-  /** In the order of the inputs. */
-  readonly results: readonly InferResult[];
-  readonly prefillMs: number;
-  readonly decodeMs: number;
-}
-
-/** Keys are the names of the tensors in a trace file. */
-export type Trace = Readonly<
-  Record<"pixel_values" | "image_embeds" | "query_output" | "projected" | "logits", FloatTensor>
->;
-
-export interface Model {
-  readonly manifest: Manifest;
-  readonly tokenizer: Tokenizer;
-  /** u8 [S, S, 3] -> f32 [1, 3, S, S] */
-  pixelValues(rgb: Uint8Array): FloatTensor;
-  /** f32 [batch, 3, S, S] -> image_embeds f32 [batch, patches + 1, visionHidden] */
-  vision(pixelValues: FloatTensor): Promise<FloatTensor>;
-  features(imageEmbeds: FloatTensor): Promise<Features>;
-  /** One vision pass over one canonical image. */
-  lookAt(rgb: Uint8Array): Promise<Features>;
-  /** Ids of a text after the image: null is the plain caption, the start token alone. */
-  textIds(text: string | null): number[];
-  /**
-   * Generates for all inputs, whatever their images and parameters, as one batch or, when their beams and
-   * samples are too many for one, as several. A result never depends on its neighbours. Errors:
-   * `prompt_too_long`, `invalid_request`, the signal's reason between two steps.
-   */
-  generateBatch(
-    inputs: readonly GenerateInput[],
-    settings?: GenerateSettings,
-  ): Promise<ModelGeneration>;
-  /** generateBatch of several texts over one image under the same parameters. */
-  generate(
-    projected: Float32Array,
-    texts: readonly (string | null)[],
-    generation: Generation,
-    settings?: GenerateSettings,
-  ): Promise<ModelGeneration>;
-  /** Every tensor of one pass up to the scores of the first new token. */
-  trace(rgb: Uint8Array, text: string | null): Promise<Trace>;
-  close(): Promise<void>;
-}
+export type Model = GenerationModel | RetrievalModel;
 
 /**
  * Errors: `artifact_invalid` for a folder, graph or tokenizer that cannot be used; `usage` for a
  * provider that is not available.
  */
-export async function loadModel(artifactDir: string, options: LoadOptions = {}): Promise<Model> {
-  const { threads = 0, provider = "cpu", signal } = options;
+export const loadModel = async (artifactDir: string, options: LoadOptions = {}): Promise<Model> =>
+  load(await openArtifact(artifactDir), options, createVisionTowers());
+
+/** Several models of one process; those with the same vision tower have one session of it. */
+export async function loadModels(
+  artifactDirs: readonly string[],
+  options: LoadOptions = {},
+): Promise<readonly Model[]> {
+  const towers = createVisionTowers();
+  const models: Model[] = [];
+  try {
+    for (const dir of artifactDirs) {
+      models.push(await load(await openArtifact(dir), options, towers));
+    }
+    return models;
+  } catch (error) {
+    await Promise.all(models.map((model) => model.close()));
+    throw error;
+  }
+}
+
+/** A model that captions and answers. Errors: as `loadModel`; `usage` for one that compares. */
+export async function loadGenerationModel(
+  artifactDir: string,
+  options: LoadOptions = {},
+): Promise<GenerationModel> {
   const artifact = await openArtifact(artifactDir);
+  const { name, family } = artifact.manifest;
+  if (family === "retrieval") {
+    throw new AppError(
+      "usage",
+      `${artifactDir} holds ${name}, a retrieval model, which compares pictures with texts (match, embed) and writes nothing. A model of the family opt or t5 captions and answers.`,
+    );
+  }
+  const model = await load(artifact, options, createVisionTowers());
+  if (model.kind !== "generation") throw new Error(`${name} is of another kind than ${family}`);
+  return model;
+}
+
+/** A model that compares. Errors: as `loadModel`; `usage` for one that captions and answers. */
+export async function loadRetrievalModel(
+  artifactDir: string,
+  options: LoadOptions = {},
+): Promise<RetrievalModel> {
+  const artifact = await openArtifact(artifactDir);
+  const { name, family } = artifact.manifest;
+  if (family !== "retrieval") {
+    throw new AppError(
+      "usage",
+      `${artifactDir} holds ${name} of the family ${family}, which captions and answers (caption, ask). A retrieval model (of a Blip2ForImageTextRetrieval checkpoint) compares pictures with texts.`,
+    );
+  }
+  const model = await load(artifact, options, createVisionTowers());
+  if (model.kind !== "retrieval") throw new Error(`${name} is of another kind than ${family}`);
+  return model;
+}
+
+async function load(
+  artifact: Artifact,
+  options: LoadOptions,
+  towers: VisionTowers,
+): Promise<Model> {
+  const { threads = 0, provider = "cpu", signal } = options;
   const { manifest } = artifact;
   const json = async (file: string): Promise<unknown> => {
     try {
@@ -108,173 +96,33 @@ export async function loadModel(artifactDir: string, options: LoadOptions = {}):
       throw new AppError("artifact_invalid", `The artifact's ${file} cannot be read.`, { cause });
     }
   };
-  const tokenizer = createTokenizer(
-    {
-      tokenizer: await json(manifest.tokenizer.tokenizer),
-      config: await json(manifest.tokenizer.config),
-    },
-    manifest.tokens.image,
-  );
+  const tokenizerFiles = {
+    tokenizer: await json(manifest.tokenizer.tokenizer),
+    config: await json(manifest.tokenizer.config),
+  };
 
-  const sessions: Session[] = [];
-  const open: OpenGraph = async (part, { file }) => {
+  const opened: (Session | VisionTower)[] = [];
+  const keep = <T extends Session | VisionTower>(each: T): T => {
+    opened.push(each);
+    return each;
+  };
+  const open = async (part: string): Promise<Session> => {
     signal?.throwIfAborted();
-    const halfWeights = usesHalves(manifest.precision, part);
-    const session = await openSession(artifact.path(file), { threads, provider, halfWeights });
-    sessions.push(session);
-    return session;
+    return keep(await openGraph(artifact, part, { threads, provider }));
   };
   const close = async (): Promise<void> => {
-    await Promise.all(sessions.map((session) => session.release()));
+    await Promise.all(opened.splice(0).map((each) => each.release()));
   };
   try {
-    const towers = {
-      vision: await open("vision", manifest.graphs.vision),
-      qformer: await open("qformer", manifest.graphs.qformer),
-    };
-    const decoder = await openDecoder(manifest, open);
-    return assemble(manifest, tokenizer, towers, decoder, close);
+    signal?.throwIfAborted();
+    const tower = keep(await towers.open(artifact, { threads, provider }));
+    const sight = createSight(tower, await open("qformer"));
+    const parts = { tokenizerFiles, sight, open, close };
+    return manifest.family === "retrieval"
+      ? await createRetrievalModel(manifest, parts)
+      : await createGenerationModel(manifest, parts);
   } catch (error) {
     await close();
     throw error;
   }
-}
-
-type OpenGraph = (part: string, graph: { readonly file: string }) => Promise<Session>;
-
-async function openDecoder(manifest: Manifest, open: OpenGraph): Promise<Decoder<unknown>> {
-  switch (manifest.family) {
-    case "opt":
-      return createOptDecoder(await open("decoder", manifest.graphs.decoder), manifest);
-    case "t5": {
-      const encoder = await open("encoder", manifest.graphs.encoder);
-      const decoder = await open("decoder", manifest.graphs.decoder);
-      return createT5Decoder({ encoder, decoder }, manifest);
-    }
-  }
-}
-
-function assemble(
-  manifest: Manifest,
-  tokenizer: Tokenizer,
-  towers: Readonly<Record<"vision" | "qformer", Session>>,
-  decoder: Decoder<unknown>,
-  close: () => Promise<void>,
-): Model {
-  const { qformer, tokens } = manifest;
-  const pixelValues = createPixelValues(manifest.image);
-
-  const vision = async (input: FloatTensor): Promise<FloatTensor> =>
-    output(await towers.vision.run({ pixel_values: input }), "image_embeds");
-  const features = async (imageEmbeds: FloatTensor): Promise<Features> => {
-    const outputs = await towers.qformer.run({ image_embeds: imageEmbeds });
-    return {
-      queryOutput: output(outputs, "query_output"),
-      projected: output(outputs, "projected"),
-    };
-  };
-  const textIds = (text: string | null): number[] =>
-    text === null ? [tokens.bos] : tokenizer.encode(text);
-
-  const generateTogether = async (
-    inputs: readonly GenerateInput[],
-    { signal }: GenerateSettings,
-  ): Promise<ModelGeneration> => {
-    const rows = inputs.map(({ projected, text, generation }) => ({
-      prefix: projected,
-      textIds: textIds(text),
-      generation,
-    }));
-    const generated = await generate(decoder, rows, {
-      endIds: tokens.eos,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    const results = generated.rows.map((row, index) =>
-      resultOf(tokenizer, row, {
-        image_tokens: qformer.queries,
-        prompt_tokens: rows[index]?.textIds.length ?? 0,
-        completion_tokens: row.sequences.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0),
-      }),
-    );
-    return { results, prefillMs: generated.prefillMs, decodeMs: generated.decodeMs };
-  };
-  const generateBatch: Model["generateBatch"] = async (inputs, settings = {}) => {
-    const parts: ModelGeneration[] = [];
-    for (const part of splitByRows(inputs)) parts.push(await generateTogether(part, settings));
-    return {
-      results: parts.flatMap(({ results }) => results),
-      prefillMs: parts.reduce((sum, { prefillMs }) => sum + prefillMs, 0),
-      decodeMs: parts.reduce((sum, { decodeMs }) => sum + decodeMs, 0),
-    };
-  };
-
-  return {
-    manifest,
-    tokenizer,
-    pixelValues,
-    vision,
-    features,
-    lookAt: async (rgb) => features(await vision(pixelValues(rgb))),
-    textIds,
-    generateBatch,
-    generate: (projected, texts, generation, settings) =>
-      generateBatch(
-        texts.map((text) => ({ projected, text, generation })),
-        settings,
-      ),
-    async trace(rgb, text) {
-      const pixel_values = pixelValues(rgb);
-      const image_embeds = await vision(pixel_values);
-      const { queryOutput, projected } = await features(image_embeds);
-      const { logits } = await decoder.prefill([
-        { prefix: projected.data, textIds: textIds(text) },
-      ]);
-      return {
-        pixel_values,
-        image_embeds,
-        query_output: queryOutput,
-        projected,
-        logits: floatTensor(logits, [1, decoder.vocab]),
-      };
-    },
-    close,
-  };
-}
-
-/** Rows of one decode batch at most: 64 sequences' keys and values are held at a time. */
-const maxDecodeRows = 64;
-
-/** Cuts the inputs, in their order, where their beams or samples would be more than a batch holds. */
-function splitByRows(inputs: readonly GenerateInput[]): GenerateInput[][] {
-  const parts: GenerateInput[][] = [[]];
-  let rows = 0;
-  for (const input of inputs) {
-    const width = Math.max(input.generation.num_beams, input.generation.num_return_sequences);
-    if (rows > 0 && rows + width > maxDecodeRows) {
-      parts.push([]);
-      rows = 0;
-    }
-    parts.at(-1)?.push(input);
-    rows += width;
-  }
-  return parts;
-}
-
-function resultOf(
-  tokenizer: Tokenizer,
-  { sequences, notes }: GeneratedRow,
-  usage: InferResult["usage"],
-): InferResult {
-  const said = ({ tokenIds, finishReason, logProb }: FoundSequence) => ({
-    text: tokenizer.decode(tokenIds),
-    token_ids: [...tokenIds],
-    finish_reason: finishReason,
-    log_prob: logProb,
-  });
-  return {
-    ...said(sequences[0]),
-    usage,
-    ...(sequences.length === 1 ? {} : { sequences: sequences.map(said) }),
-    ...(notes.length === 0 ? {} : { notes: [...notes] }),
-  };
 }

@@ -15,6 +15,22 @@ export interface IntTensor {
 
 export type Tensor = FloatTensor | IntTensor;
 
+export interface HalfTensor {
+  readonly type: "float16";
+  readonly dims: readonly number[];
+  readonly data: Float16Array;
+}
+
+export interface BoolTensor {
+  readonly type: "bool";
+  readonly dims: readonly number[];
+  /** 0 or 1. */
+  readonly data: Uint8Array;
+}
+
+/** What may pass between two pieces of one graph: the graphs of an artifact take and give `Tensor` only. */
+export type InnerTensor = Tensor | HalfTensor | BoolTensor;
+
 /** Elements of a shape; 1 for a scalar. */
 const elementCount = (dims: readonly number[]): number =>
   dims.reduce((count, dim) => count * dim, 1);

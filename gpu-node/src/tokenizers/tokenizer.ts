@@ -1,5 +1,5 @@
 // The only file that knows @huggingface/tokenizers. Text to ids with the specials the processor adds
-// (OPT: `</s>` first), ids to text. Image placeholders are the caller's business: a text must not
+// (OPT: `</s>` first; BERT: [CLS] and [SEP]), ids to text. Image placeholders are the caller's business: a text must not
 // contain them.
 import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
 import { AppError } from "@blip2-edge/shared/problem";
@@ -21,11 +21,22 @@ export interface TokenizerFiles {
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
 /**
- * Reads a tokenizer as transformers' Blip2Processor uses it. `imageToken` is the placeholder id.
+ * Whether decoding takes away spaces before punctuation: only where the configuration says so, never for BPE,
+ * whose text it would spoil. Source: transformers 5.18 tokenization_utils_tokenizers.py, `_decode`.
+ */
+function cleansUp(tokenizer: object, config: object): boolean {
+  const model = "model" in tokenizer && isObject(tokenizer.model) ? tokenizer.model : {};
+  const bytePairs = "type" in model && model.type === "BPE";
+  const asked = "clean_up_tokenization_spaces" in config && config.clean_up_tokenization_spaces;
+  return asked === true && !bytePairs;
+}
+
+/**
+ * Reads a tokenizer as transformers' Blip2Processor uses it. `imageToken` is the placeholder id, null where there is none.
  * Errors: `artifact_invalid` when the files are no tokenizer; `encode` throws `invalid_request` for a
  * text that spells the placeholder, which would be taken for a piece of the picture.
  */
-export function createTokenizer(files: TokenizerFiles, imageToken: number): Tokenizer {
+export function createTokenizer(files: TokenizerFiles, imageToken: number | null): Tokenizer {
   if (!isObject(files.tokenizer) || !isObject(files.config)) {
     throw new AppError("artifact_invalid", "The tokenizer files are not JSON objects.");
   }
@@ -35,10 +46,14 @@ export function createTokenizer(files: TokenizerFiles, imageToken: number): Toke
   } catch (cause) {
     throw new AppError("artifact_invalid", "The tokenizer files cannot be used.", { cause });
   }
+  const decoding = {
+    skip_special_tokens: true,
+    clean_up_tokenization_spaces: cleansUp(files.tokenizer, files.config),
+  };
   return {
     encode(text) {
       const { ids } = hub.encode(text, { add_special_tokens: true });
-      if (ids.includes(imageToken)) {
+      if (imageToken !== null && ids.includes(imageToken)) {
         throw new AppError(
           "invalid_request",
           "The text may not contain the model's image placeholder; leave it out.",
@@ -46,6 +61,6 @@ export function createTokenizer(files: TokenizerFiles, imageToken: number): Toke
       }
       return ids;
     },
-    decode: (ids) => hub.decode([...ids], { skip_special_tokens: true }).trim(),
+    decode: (ids) => hub.decode([...ids], decoding).trim(),
   };
 }

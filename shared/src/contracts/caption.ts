@@ -8,9 +8,8 @@ import {
   usageSchema,
 } from "./generation.ts";
 import { imageIdSchema, imageInputSchema, imageUrlSchema } from "./image.ts";
+import { maxTextCharacters } from "./text.ts";
 
-/** Prompts and questions are bounded here; whether they fit the model's context the node decides. */
-export const maxTextCharacters = 2000;
 export const modelNameSchema = z
   .string()
   .regex(

@@ -1,6 +1,6 @@
 // POST /v1/vqa: one question or several about one picture.
 import { z } from "zod";
-import { maxTextCharacters, modelNameSchema } from "./caption.ts";
+import { modelNameSchema } from "./caption.ts";
 import {
   finishReasonSchema,
   generationFields,
@@ -8,18 +8,15 @@ import {
   refuseCombinations,
   usageSchema,
 } from "./generation.ts";
-import { isQuestionTemplate } from "./question-template.ts";
 import { imageIdSchema, imageInputSchema } from "./image.ts";
+import { isQuestionTemplate } from "./question-template.ts";
+import { textSchema } from "./text.ts";
 
 export const maxQuestions = 16;
-const questionSchema = z
-  .string()
-  .max(maxTextCharacters)
-  .refine((text) => text.trim() !== "", "is empty");
 
 const vqaFields = {
-  question: questionSchema.optional(),
-  questions: z.array(questionSchema).min(1).max(maxQuestions).optional(),
+  question: textSchema.optional(),
+  questions: z.array(textSchema).min(1).max(maxQuestions).optional(),
   /** `{}` stands for the question; without it the artifact's own template is used. */
   template: z
     .string()

@@ -1,4 +1,4 @@
-// The body of POST /v1/infer when it carries pixels: multipart/related (RFC 2387) of exactly two
+// The body of a request about a picture when it carries pixels: multipart/related (RFC 2387) of exactly two
 // parts, the JSON and the raw RGB. Both ends are ours, so the reader takes only what the writer
 // writes; it looks at each byte of the framing once and copies no pixels.
 import { AppError } from "../problem.ts";
@@ -22,7 +22,7 @@ export interface FrameLimits {
   readonly maxPixelBytes: number;
 }
 
-/** 16 texts of 8,192 characters with room for escapes; one 1,024-pixel image. */
+/** 16 texts of 8,192 characters or 64 of 2,500, with room for escapes; one 1,024-pixel image. */
 export const defaultFrameLimits: FrameLimits = {
   maxJsonBytes: 1024 * 1024,
   maxPixelBytes: 1024 * 1024 * 3,

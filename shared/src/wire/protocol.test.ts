@@ -2,12 +2,18 @@
 // the code is wrong, not the golden.
 import { describe, expect, test } from "vitest";
 import { AppError, fromProblem, toProblem } from "../problem.ts";
+import { readEmbedding, writeEmbedding } from "./embedding.ts";
 import { readFrame, writeFrame } from "./frame.ts";
 import golden from "./golden/protocol-1.json" with { type: "json" };
+import retrieval from "./golden/retrieval-1.json" with { type: "json" };
 import {
   catalogSchema,
+  embedRequestSchema,
+  embedResponseSchema,
   inferRequestSchema,
   inferResponseSchema,
+  matchRequestSchema,
+  matchResponseSchema,
   protocolHeader,
   protocolVersion,
 } from "./protocol.ts";
@@ -76,4 +82,55 @@ describe("version 1 still reads", () => {
   test("under its header and number", () => {
     expect([protocolHeader, protocolVersion]).toEqual(["blip2-protocol", "1"]);
   });
+});
+
+describe("version 1 still reads matching and embedding", () => {
+  const requests = [
+    ["match", matchRequestSchema, retrieval.match_request],
+    ["embed an image", embedRequestSchema, retrieval.embed_image_request],
+    ["embed a text", embedRequestSchema, retrieval.embed_text_request],
+  ] as const;
+  const answers = [
+    ["match", matchResponseSchema, retrieval.match_response],
+    ["match by one score", matchResponseSchema, retrieval.match_response_itc],
+    ["embed an image", embedResponseSchema, retrieval.embed_image_response],
+    ["embed a text", embedResponseSchema, retrieval.embed_text_response],
+    ["the catalogue", catalogSchema, retrieval.catalog],
+  ] as const;
+
+  test.each(requests)(
+    "the request to %s: losing nothing, taking nothing more",
+    (_, schema, message) => {
+      expect(schema.parse(message)).toEqual(message);
+      expect(schema.safeParse({ ...message, surprise: 1 }).success).toBe(false);
+    },
+  );
+
+  test.each(answers)("the answer, %s: losing nothing, passing over more", (_, schema, message) => {
+    expect(schema.parse(message)).toEqual(message);
+    expect(schema.parse({ ...message, surprise: 1 })).toEqual(message);
+  });
+
+  test("vectors, to the last bit, and writes the same text", () => {
+    const [embedding] = retrieval.embed_image_response.embeddings;
+    if (embedding === undefined) throw new Error("the golden has no embedding");
+    const values = retrieval.embed_image_values;
+    expect([...(readEmbedding(embedding) ?? [])]).toEqual(values);
+    expect(writeEmbedding(embedding.dims, values)).toEqual(embedding);
+  });
+
+  test.each([
+    ["match", retrieval.framed_match, matchRequestSchema, retrieval.match_request],
+    ["embed", retrieval.framed_embed, embedRequestSchema, retrieval.embed_image_request],
+  ] as const)(
+    "the frame of %s with pixels, and writes the same bytes",
+    (_, frame, schema, request) => {
+      const bytes = new Uint8Array(Buffer.from(frame.body_base64, "base64"));
+      const read = readFrame(bytes, frame.content_type);
+      expect(schema.parse(JSON.parse(read.json))).toEqual(request);
+      expect(read.pixels).toEqual(pixels);
+      const written = writeFrame({ json: frame.json, pixels }, frame.boundary);
+      expect(Buffer.from(written.body).toString("base64")).toBe(frame.body_base64);
+    },
+  );
 });

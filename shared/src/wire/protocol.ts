@@ -74,6 +74,10 @@ export const inferResponseSchema = z.object({
 });
 export type InferResponse = z.infer<typeof inferResponseSchema>;
 
+/** ITC costs one pass over the texts alone, ITM one pass over each text with the image. */
+export const scoreNames = ["itm", "itc"] as const;
+export type ScoreName = (typeof scoreNames)[number];
+
 /** Of a retrieval model: how well texts fit one image. Framed as POST /v1/infer is. */
 export const matchRequestSchema = z.strictObject({
   model: z.string().min(1).max(100),
@@ -81,11 +85,7 @@ export const matchRequestSchema = z.strictObject({
   partition: partitionTagSchema,
   image: imageReferenceSchema,
   texts: z.array(z.string().min(1).max(8192)).min(1).max(maxMatchTexts),
-  /** ITC costs one pass over the texts alone, ITM one pass over each text with the image. */
-  scores: z
-    .array(z.enum(["itm", "itc"]))
-    .min(1)
-    .max(2),
+  scores: z.array(z.enum(scoreNames)).min(1).max(scoreNames.length),
   deadline_ms: deadlineMsSchema,
 });
 export type MatchRequest = z.infer<typeof matchRequestSchema>;
@@ -108,11 +108,14 @@ export const matchResponseSchema = z.object({
 });
 export type MatchResponse = z.infer<typeof matchResponseSchema>;
 
+/** projected: the normalised vectors that ITC compares; query: the Q-Former's raw output. */
+export const featureNames = ["projected", "query"] as const;
+export type FeatureName = (typeof featureNames)[number];
+
 const embedFields = {
   model: z.string().min(1).max(100),
   model_revision: modelRevisionSchema,
-  /** projected: the normalised vectors that ITC compares; query: the Q-Former's raw output. */
-  features: z.enum(["projected", "query"]),
+  features: z.enum(featureNames),
   deadline_ms: deadlineMsSchema,
 } as const;
 /** POST /v1/embed: one image (framed as POST /v1/infer is) or several texts. */
@@ -129,19 +132,21 @@ export const embedRequestSchema = z.union([
 ]);
 export type EmbedRequest = z.infer<typeof embedRequestSchema>;
 
+/** Written and read by wire/embedding.ts. */
+export const embeddingSchema = z.object({
+  /** image: [queries, dim]; text: [dim] projected, [tokens, hidden] query. */
+  dims: z.array(z.int()).min(1).max(2),
+  /** float32, little endian, in base64. */
+  data: z.base64(),
+});
+export type Embedding = z.infer<typeof embeddingSchema>;
+
 /** The answer of POST /v1/embed. */
 export const embedResponseSchema = z.object({
   model: z.string(),
   model_revision: modelRevisionSchema,
   /** One for the image, or one per text in their order. */
-  embeddings: z.array(
-    z.object({
-      /** image: [queries, dim]; text: [dim] projected, [tokens, hidden] query. */
-      dims: z.array(z.int()).min(1).max(2),
-      /** float32, little endian, in base64. */
-      data: z.base64(),
-    }),
-  ),
+  embeddings: z.array(embeddingSchema),
   vision_passes: z.int(),
 });
 export type EmbedResponse = z.infer<typeof embedResponseSchema>;

@@ -1,0 +1,85 @@
+// A task's call of a node. About a picture it says whose it is, keeps the pixels meanwhile, so that the
+// picture can be asked about by its id, and has stored ones at hand for a node that lacks them.
+import type { CatalogModel, imageReferenceSchema } from "@blip2-edge/shared/wire/protocol";
+import type { z } from "zod";
+import type { AuthenticatedContext } from "../context.ts";
+import { describeError, type LogEvent } from "../log.ts";
+import type { Reply } from "../nodes/ask.ts";
+import type { NodeAsked, NodeCall, NodeTold } from "../nodes/calls.ts";
+import type { OpenedPicture } from "./open-picture.ts";
+import type { Rooms } from "./rooms.ts";
+
+/** The part of a request that names the model. */
+export interface AboutModel {
+  readonly model: string;
+  readonly model_revision: string;
+  readonly deadline_ms: number;
+}
+
+export interface AboutPicture extends AboutModel {
+  readonly partition: string;
+  readonly image: z.infer<typeof imageReferenceSchema>;
+}
+
+export async function askNode<Asked extends NodeAsked, Told extends NodeTold>(
+  rooms: Rooms,
+  call: NodeCall<Asked, Told>,
+  { model, model_revision }: CatalogModel,
+  request: (about: AboutModel) => Asked,
+  { event, signal, remainingMs }: AuthenticatedContext,
+): Promise<Told> {
+  const reply = await rooms.askNode(
+    call,
+    {
+      request: (deadline_ms) => request({ model, model_revision, deadline_ms }),
+      remainingMs,
+    },
+    signal,
+  );
+  return told(event, reply);
+}
+
+export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTold>(
+  rooms: Rooms,
+  call: NodeCall<Asked, Told>,
+  { model, model_revision }: CatalogModel,
+  { imageId, partitions, pixels, size }: OpenedPicture,
+  request: (about: AboutPicture) => Asked,
+  { event, signal, remainingMs }: AuthenticatedContext,
+): Promise<Told> {
+  const keeping =
+    pixels === undefined
+      ? Promise.resolve()
+      : rooms.pixels.put(partitions, imageId, size, pixels).catch((error: unknown) => {
+          event["pixel_store_fault"] = describeError(error);
+        });
+  // A public picture's features are shared on the node, a private one's are the tenant's.
+  const partition = await rooms.partitionTag(partitions.at(-1) ?? partitions[0]);
+  const image = { image_id: imageId, size };
+  const reply = await rooms.askNode(
+    call,
+    {
+      request: (deadline_ms) => request({ model, model_revision, partition, image, deadline_ms }),
+      remainingMs,
+      pixels,
+      loadPixels: () => rooms.pixels.get(partitions, imageId, size),
+    },
+    signal,
+  );
+  await keeping;
+  return told(event, reply);
+}
+
+/** Adds what the call cost to the log line, which may hold several calls. */
+function told<Told extends NodeTold>(
+  event: LogEvent,
+  { answer, attempts, sentPixels }: Reply<Told>,
+): Told {
+  const add = (name: string, count: number): void => {
+    event[name] = Number(event[name] ?? 0) + count;
+  };
+  add("node_attempts", attempts);
+  add("node_vision_passes", answer.vision_passes);
+  event["node_sent_pixels"] = event["node_sent_pixels"] === true || sentPixels;
+  return answer;
+}

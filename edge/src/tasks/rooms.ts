@@ -1,0 +1,13 @@
+// The rooms that tasks put in order; made for each request in isolate.ts.
+import type { ResultCache } from "../cache/results.ts";
+import type { AskNode } from "../nodes/ask.ts";
+import type { Models } from "../nodes/catalog.ts";
+import type { PartitionTag } from "../nodes/partition-tag.ts";
+import type { PictureRooms } from "./open-picture.ts";
+
+export interface Rooms extends PictureRooms {
+  readonly models: Models;
+  readonly results: ResultCache;
+  readonly askNode: AskNode;
+  readonly partitionTag: PartitionTag;
+}

@@ -1,0 +1,87 @@
+// What every graph is fed in a pass over one picture and one prompt: the picture's pixel values, the prompt's
+// ids, what the graphs before it gave, and no past. The language model sees several positions at once, or
+// nothing would be asked of its attention.
+import type { PartName } from "../models/graphs.ts";
+import type { Manifest } from "../artifact/manifest.ts";
+import { cacheNames, emptyCache } from "../runtime/decoder-tensors.ts";
+import { createPixelValues } from "../tensor/pixel-values.ts";
+import { type FloatTensor, idTensor, type InnerTensor, type Tensor } from "../tensor/tensor.ts";
+
+export interface Pass {
+  /** u8 [S, S, 3] */
+  readonly rgb: Uint8Array;
+  readonly promptIds: readonly number[];
+}
+
+/** Positions of the decoder of T5 behind its start token; the prompt's ids stand in for an answer. */
+const answerTokens = 8;
+
+const ones = (count: number): number[] => Array.from({ length: count }, () => 1);
+
+/** One row of text, nothing padded. */
+const textInputs = (ids: readonly number[]) => ({
+  input_ids: idTensor([ids]),
+  attention_mask: idTensor([ones(ids.length)]),
+});
+
+/** `outputOf` gives what an earlier graph of the pass made. */
+export function passInputs(
+  manifest: Manifest,
+  part: PartName,
+  { rgb, promptIds }: Pass,
+  outputOf: (part: PartName, name: string) => InnerTensor,
+): Readonly<Record<string, Tensor>> {
+  const features = (from: PartName, name: string): FloatTensor => {
+    const tensor = outputOf(from, name);
+    if (tensor.type !== "float32") throw new Error(`${from}'s output ${name} is ${tensor.type}`);
+    return tensor;
+  };
+  switch (part) {
+    case "vision":
+      return { pixel_values: createPixelValues(manifest.image)(rgb) };
+    case "qformer":
+      return { image_embeds: features("vision", "image_embeds") };
+    case "text":
+      return textInputs(promptIds);
+    case "itm":
+      return { image_embeds: features("vision", "image_embeds"), ...textInputs(promptIds) };
+    case "encoder":
+      return {
+        input_ids: idTensor([promptIds]),
+        prefix_embeds: features("qformer", "projected"),
+        attention_mask: idTensor([ones(manifest.qformer.queries + promptIds.length)]),
+      };
+    case "decoder":
+      return decoderInputs(manifest, promptIds, features);
+  }
+}
+
+function decoderInputs(
+  manifest: Manifest,
+  promptIds: readonly number[],
+  features: (from: PartName, name: string) => FloatTensor,
+): Readonly<Record<string, Tensor>> {
+  if (manifest.family === "retrieval") throw new Error("a retrieval model has no decoder");
+  const { heads, head_dim: headDim, layers } = manifest.decoder;
+  const noPast = (names: readonly string[]) => emptyCache(names, { rows: 1, heads, headDim });
+  const source = ones(manifest.qformer.queries + promptIds.length);
+  switch (manifest.family) {
+    case "opt":
+      return {
+        ...noPast(cacheNames(layers)),
+        input_ids: idTensor([promptIds]),
+        prefix_embeds: features("qformer", "projected"),
+        attention_mask: idTensor([source]),
+        position_ids: idTensor([source.map((_, at) => at)]),
+      };
+    case "t5": {
+      const cross = cacheNames(layers, "encoder");
+      return {
+        ...noPast(cacheNames(layers, "decoder")),
+        ...Object.fromEntries(cross.map((name) => [name, features("encoder", name)])),
+        input_ids: idTensor([[manifest.tokens.start, ...promptIds.slice(0, answerTokens)]]),
+        encoder_attention_mask: idTensor([source]),
+      };
+    }
+  }
+}
