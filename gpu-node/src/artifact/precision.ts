@@ -19,7 +19,7 @@ export type Storage = z.infer<typeof storageSchema>;
 
 /**
  * Of one part: its linear layers, its embedding tables and the head that makes the scores. All else (norms,
- * biases, positions, the convolution of patches, queries) is float32: together a third of a hundredth.
+ * biases, positions, the convolution of patches, queries) is float32: a five-hundredth of a model at most.
  */
 const partStorageSchema = z.strictObject({
   matrices: storageSchema,

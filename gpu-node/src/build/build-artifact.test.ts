@@ -15,7 +15,9 @@ import type { Manifest } from "../artifact/manifest.ts";
 import { openArtifact } from "../artifact/open-artifact.ts";
 import { verifyArtifact } from "../artifact/verify-artifact.ts";
 import { decodeModel } from "../onnx/model-proto.ts";
+import { builtInRecipe, parseRecipe } from "../quantize/recipe.ts";
 import { buildArtifact, type BuildOptions } from "./build-artifact.ts";
+import { describeArtifact } from "./describe-artifact.ts";
 
 let root: string;
 let checkpoint: string;
@@ -103,6 +105,87 @@ describe("buildArtifact", () => {
     const text = `${manifest.source.digest}\n${manifest.format}\n${recipe}\n`;
     const digest = createHash("sha256").update(text).digest("hex");
     expect(manifest.model_revision).toBe(digest.slice(0, 16));
+  });
+
+  describe("with a recipe", () => {
+    const recipes = ["fp16", "int8", "int4"] as const;
+
+    test.each(recipes)("%s gives the same bytes whatever the panel size", async (name) => {
+      await writeTinyCheckpoint(checkpoint);
+      const made = new Set<string>();
+      for (const panelBytes of [4, 100, 16 * 1024 * 1024]) {
+        const out = join(root, `panel-${panelBytes}`);
+        const recipe = builtInRecipe(name);
+        const { manifest } = await build({ out, panelBytes, name: "tiny", recipe });
+        await verifyArtifact(out);
+        made.add(JSON.stringify(manifest));
+      }
+      expect(made.size).toBe(1);
+    });
+
+    test("the source is the same, the revision another, and an artifact is found again", async () => {
+      await writeTinyCheckpoint(checkpoint);
+      const plain = await build({ out: join(root, "plain") });
+      const revisions = new Set([plain.manifest.model_revision]);
+      for (const name of recipes) {
+        const options = { out: join(root, name), recipe: builtInRecipe(name) };
+        const { manifest } = await build(options);
+        expect(manifest.source).toEqual(plain.manifest.source);
+        expect(manifest.precision.name).toBe(name);
+        revisions.add(manifest.model_revision);
+        expect((await build(options)).built).toBe(false);
+        await expect(build({ ...options, recipe: builtInRecipe("fp32") })).rejects.toThrow(
+          /holds another revision/,
+        );
+      }
+      expect(revisions.size).toBe(4);
+      const finer = parseRecipe({ name: "int4", others: "int4" }, "finer"); // the Q-Former too
+      const { manifest } = await build({ out: join(root, "finer"), recipe: finer });
+      expect(revisions).not.toContain(manifest.model_revision);
+    });
+
+    test("a tied head and its table are one stretch of the file", async () => {
+      await writeTinyCheckpoint(checkpoint);
+      const out = join(root, "artifact");
+      await build({ recipe: builtInRecipe("int4") });
+      const { graph } = decodeModel(new Uint8Array(await readFile(join(out, "decoder.onnx"))));
+      const place = (name: string) => graph.initializer.find((tensor) => tensor.name === name);
+      const codes = "language_model.model.decoder.embed_tokens.weight.int8.128.codes";
+      expect(place(codes)?.dims).toEqual([13n, 1n, 128n]);
+      expect(place(`${codes}.rows`)?.dims).toEqual([13n, 128n]);
+      expect(place(`${codes}.rows`)?.externalData).toEqual(place(codes)?.externalData);
+      const parametersIn = async (folder: string) => {
+        const { signal } = new AbortController();
+        const { parts } = await describeArtifact(await openArtifact(folder), signal);
+        return parts["decoder"]?.parameters;
+      };
+      await build({ out: join(root, "plain") });
+      expect(await parametersIn(out)).toBe(await parametersIn(join(root, "plain")));
+    });
+
+    test("a number that no half can hold is refused, and its tensor named", async () => {
+      const name = "vision_model.encoder.layers.0.mlp.fc2.weight"; // [10, 14]
+      const values = new Float32Array(140).fill(1);
+      values[139] = -65520;
+      const tensors = new Map([...tinyTensors(), [name, float32Tensor([10, 14], values)]]);
+      await writeTinyCheckpoint(checkpoint, { tensors });
+      await expect(build({ recipe: builtInRecipe("fp16") })).rejects.toThrow(
+        /"vision_model\.encoder\.layers\.0\.mlp\.fc2\.weight" holds numbers beyond 65504/,
+      );
+      expect(await readdir(root)).toEqual(["checkpoint"]);
+      expect((await build({ recipe: builtInRecipe("int4") })).built).toBe(true);
+    });
+
+    test("NaN is refused in block codes too", async () => {
+      const name = "language_model.model.decoder.embed_tokens.weight"; // [13, 12]
+      const values = new Float32Array(156).fill(1);
+      values[155] = NaN;
+      const tensors = new Map([...tinyTensors(), [name, float32Tensor([13, 12], values)]]);
+      await writeTinyCheckpoint(checkpoint, { tensors });
+      await expect(build({ recipe: builtInRecipe("int8") })).rejects.toThrow(
+        /"language_model\.model\.decoder\.embed_tokens\.weight" holds NaN or infinity/,
+      );
+    });
   });
 
   describe("the source digest", () => {

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AppError } from "@blip2-edge/shared/problem";
@@ -84,12 +84,45 @@ test.each([
   [[], /Give one checkpoint .* and --out/],
   [["a"], /--out/],
   [["a", "b", "--out", "c"], /Give one/],
-  [["a", "--out", "c", "--precision", "int3"], /--precision int3 is not supported/],
+  [["a", "--out", "c", "--precision", "int3"], /int3 is not supported; fp32, fp16, int8, int4 are/],
+  [["a", "--out", "c", "--precision", "int8", "--recipe", "r"], /exclude each other/],
+  [["a", "--out", "c", "--recipe", "/no/such.json"], /recipe \/no\/such\.json cannot be read/],
   [["a", "--out", "c", "--colour"], /--colour.*Usage: blip2 build/],
 ])("build %j is wrong usage", async (args, message) => {
   const error: unknown = await build(args, io).catch((caught: unknown) => caught);
   expect(error).toBeInstanceOf(AppError);
   expect(error).toMatchObject({ code: "usage", detail: expect.stringMatching(message) });
+});
+
+test("a recipe file decides each part, and its faults are named by field", async () => {
+  const artifact = join(root, "tiny");
+  const recipe = join(root, "recipe.json");
+  const args = [join(root, "checkpoint"), "--out", artifact, "--recipe", recipe, "--json"];
+  await writeFile(recipe, JSON.stringify({ name: "mine", parts: { vision: "int5" } }));
+  await expect(build(args, io)).rejects.toMatchObject({
+    code: "usage",
+    detail: expect.stringMatching(/recipe\.json is faulty: parts\.vision\.matrices\.precision: /),
+  });
+  await writeFile(recipe, "{");
+  await expect(build(args, io)).rejects.toMatchObject({ code: "usage" });
+
+  const decoder = { matrices: { precision: "int4", block: 32 }, head: "int8" };
+  await writeFile(
+    recipe,
+    JSON.stringify({ name: "mine", parts: { vision: "fp16", decoder }, others: "fp32" }),
+  );
+  expect(await build(args, io)).toBe(0);
+  expect(JSON.parse(out[0] ?? "")).toMatchObject({ precision: "mine", built: true });
+  out = [];
+  expect(await inspect([artifact], io)).toBe(0);
+  const text = out.join("\n");
+  expect(text).toMatch(/opt, mine, format 1/);
+  expect(text).toMatch(/^vision +fp16$/m);
+  expect(text).toMatch(/^qformer +fp32$/m);
+  expect(text).toMatch(
+    /^decoder +matrices int4 in blocks of 32 with zero points, tables int8 in blocks of 128, head int8 in blocks of 128, the rest fp32$/m,
+  );
+  expect(text).toMatch(/^qformer .* 32\.00 bits each/m);
 });
 
 test.each([[[]], [["a", "b"]], [["a", "--wrong"]]])("inspect %j is wrong usage", async (args) => {

@@ -51,7 +51,7 @@ test("halfway between two halves goes to the even one, a hair beyond to the near
     const hair = Math.max(2 ** -40, middle * 2 ** -22);
     const found = [middle, middle + hair, middle - hair].map(bitsOf);
     if (found[0] !== half + (half & 1)) expect.fail(`tie above ${half}: ${found[0]}`);
-    if (found[1] !== half + 1 || found[2] !== half) expect.fail(`near ${half}: ${found}`);
+    if (found[1] !== half + 1 || found[2] !== half) expect.fail(`near ${half}: ${found.join()}`);
   }
 });
 
