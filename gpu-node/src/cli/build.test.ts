@@ -61,11 +61,11 @@ test("build then inspect, for people and as JSON", async () => {
 });
 
 test("a sample of blocks that falls short is named and exits 1; the artifact stands", async () => {
-  // Random and narrow: 4 bits are not enough for its Q-Former.
+  // Random and narrow: 4 bits are not enough for its vision tower.
   const checkpoint = join(import.meta.dirname, "../../../test/golden/opt/published/checkpoint");
   const args = [checkpoint, "--out", join(root, "coarse"), "--precision", "int4"];
   expect(await build(args, io)).toBe(1);
-  expect(out[1]).toMatch(/^parity: \d of 14 blocks fall short .*qformer layer\.0/);
+  expect(out[1]).toMatch(/^parity: \d of 14 blocks fall short .*vision layers\.0/);
   // What has not passed is measured again.
   expect(await build(args, io)).toBe(1);
   expect(out[2]).toMatch(/already there/);
