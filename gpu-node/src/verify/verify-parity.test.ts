@@ -209,7 +209,7 @@ describe("a recipe", () => {
   test("one wrong scale is found like a wrong weight", async () => {
     const checkpoint = join(golden, "opt/published/checkpoint");
     await build(checkpoint, "int8");
-    await corrupt("vision", "vision_model.encoder.layers.1.mlp.fc1.weight.int8.32.scales", 1);
+    await corrupt("vision", "vision_model.encoder.layers.1.mlp.fc1.weight.int8.128.scales", 1);
     expect((await verify(checkpoint)).parity.short).toEqual(["vision layers.1"]);
   });
 });
