@@ -35,11 +35,3 @@ export const precisionSchema = z.strictObject({
   parts: z.record(z.string(), z.union([z.enum(["fp32", "fp16"]), partStorageSchema])),
 });
 export type Precision = z.infer<typeof precisionSchema>;
-
-/** Whether anything in the part is stored in half precision. */
-export function usesHalves(precision: Precision, part: string): boolean {
-  const stored = precision.parts[part];
-  return typeof stored === "object"
-    ? [stored.matrices, stored.tables, stored.head].includes("fp16")
-    : stored === "fp16";
-}

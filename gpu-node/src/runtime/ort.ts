@@ -10,12 +10,6 @@ export interface SessionOptions {
   readonly threads: number;
   /** Execution provider by the runtime's name; only `cpu` is claimed to work. */
   readonly provider: string;
-  /**
-   * The graph holds half-precision weights. The CPU provider has no half-precision products: at its highest
-   * level of optimisation it makes float32 weights when it loads, twice the memory that the recipe promised.
-   * One level lower it widens a weight whenever it is used, in one buffer for all of them.
-   */
-  readonly halfWeights?: boolean;
 }
 
 export interface Session {
@@ -130,7 +124,7 @@ async function createSession(
   }
   const settings: ort.InferenceSession.SessionOptions = {
     executionProviders: [options.provider],
-    graphOptimizationLevel: options.halfWeights === true ? "extended" : "all",
+    graphOptimizationLevel: "all",
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
     executionMode: "sequential",

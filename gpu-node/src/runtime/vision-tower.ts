@@ -7,7 +7,8 @@ import type { Artifact } from "../artifact/open-artifact.ts";
 import { createPixelValues } from "../tensor/pixel-values.ts";
 import type { FloatTensor } from "../tensor/tensor.ts";
 import { output } from "./decoder-tensors.ts";
-import { openGraph, type RunOptions } from "./open-graph.ts";
+import { openGraph } from "./open-graph.ts";
+import type { SessionOptions } from "./ort.ts";
 
 export interface VisionTower {
   /** Equal for towers that make the same numbers of the same pixels. */
@@ -34,7 +35,7 @@ export function visionKey(manifest: Manifest): string {
 
 export interface VisionTowers {
   /** Opens a session, or hands out the one that is open. Errors: those of openSession. */
-  open(artifact: Artifact, options: RunOptions): Promise<VisionTower>;
+  open(artifact: Artifact, options: SessionOptions): Promise<VisionTower>;
 }
 
 export function createVisionTowers(): VisionTowers {
