@@ -1,5 +1,6 @@
 // POST /v1/embed: the vectors of one image or of several texts.
 import { AppError } from "@blip2-edge/shared/problem";
+import { writeEmbedding } from "@blip2-edge/shared/wire/embedding";
 import {
   type CatalogModel,
   type EmbedRequest,
@@ -7,7 +8,6 @@ import {
   type EmbedResponse,
 } from "@blip2-edge/shared/wire/protocol";
 import type { EmbedImageJob, EmbedTextsJob } from "../engine/messages.ts";
-import type { FloatTensor } from "../tensor/tensor.ts";
 import {
   type Answered,
   findModel,
@@ -30,7 +30,7 @@ export async function embed(call: JobCall): Promise<Answered<EmbedResponse>> {
     response: {
       model: request.model,
       model_revision: request.model_revision,
-      embeddings: embeddings.map(encode),
+      embeddings: embeddings.map(({ dims, data }) => writeEmbedding(dims, data)),
       vision_passes: visionPasses,
     },
     model: request.model,
@@ -56,11 +56,4 @@ function jobOf(
     throw new AppError("invalid_request", "Texts come without pixels; send application/json.");
   }
   return { kind: "embed_texts", ...fields, texts: request.texts };
-}
-
-/** float32, little endian whatever this machine is, in base64. */
-function encode({ dims, data }: FloatTensor): EmbedResponse["embeddings"][number] {
-  const bytes = new DataView(new ArrayBuffer(data.length * 4));
-  data.forEach((value, at) => bytes.setFloat32(at * 4, value, true));
-  return { dims: [...dims], data: Buffer.from(bytes.buffer).toString("base64") };
 }
