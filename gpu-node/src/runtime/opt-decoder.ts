@@ -4,6 +4,7 @@
 import type { OptManifest } from "../artifact/manifest.ts";
 import { checkContext } from "../generate/context-limit.ts";
 import type { Decoder, PromptRow } from "../generate/decoder.ts";
+import { stepBatch, type StepDecoder } from "./step-batch.ts";
 import {
   type FloatTensor,
   floatTensor,
@@ -36,7 +37,7 @@ export interface OptState {
 /** What of the manifest describes the decoder. */
 export type OptDecoderShape = Pick<OptManifest, "decoder" | "qformer" | "tokens">;
 
-export function createOptDecoder(session: Session, shape: OptDecoderShape): Decoder<OptState> {
+export function createOptDecoder(session: Session, shape: OptDecoderShape): Decoder {
   const { layers, heads, head_dim: headDim, hidden, vocab, context } = shape.decoder;
   const { queries: prefixTokens } = shape.qformer;
   const names = cacheNames(layers);
@@ -62,17 +63,9 @@ export function createOptDecoder(session: Session, shape: OptDecoderShape): Deco
     };
   };
 
-  return {
+  const steps: StepDecoder<OptState> = {
     vocab,
-    promptIds: (row) => [...placeholders, ...row.textIds],
-    checkContext: (row, maxNewTokens) =>
-      checkContext({
-        imageTokens: prefixTokens,
-        textTokens: row.textIds.length,
-        maxNewTokens,
-        context,
-      }),
-
+    endIds: shape.tokens.eos,
     async prefill(rows: readonly PromptRow[]) {
       const textLength = Math.max(...rows.map((row) => row.textIds.length));
       const pads = rows.map((row) => textLength - row.textIds.length);
@@ -115,5 +108,19 @@ export function createOptDecoder(session: Session, shape: OptDecoderShape): Deco
       masks: selectItems(state.masks, chosen),
       lengths: selectItems(state.lengths, chosen),
     }),
+  };
+  return {
+    vocab,
+    promptIds: (row) => [...placeholders, ...row.textIds],
+    checkContext: (row, maxNewTokens) =>
+      checkContext({
+        imageTokens: prefixTokens,
+        textTokens: row.textIds.length,
+        maxNewTokens,
+        context,
+      }),
+    rowBytes: (row, maxNewTokens) =>
+      2 * 4 * layers * heads * headDim * (prefixTokens + row.textIds.length + maxNewTokens),
+    openBatch: () => stepBatch(steps),
   };
 }

@@ -3,7 +3,8 @@
 // that the encoder left. All rows of a batch have generated equally many ids, so the decoder needs no mask.
 import type { T5Manifest } from "../artifact/manifest.ts";
 import { checkEncoderContext } from "../generate/context-limit.ts";
-import type { DecodeResult, Decoder, PromptRow } from "../generate/decoder.ts";
+import type { Decoder, PromptRow } from "../generate/decoder.ts";
+import { type DecodeResult, stepBatch, type StepDecoder } from "./step-batch.ts";
 import { idTensor, selectItems } from "../tensor/tensor.ts";
 import {
   type Cache,
@@ -33,7 +34,7 @@ export interface T5State {
 export function createT5Decoder(
   graphs: { readonly encoder: Session; readonly decoder: Session },
   shape: T5DecoderShape,
-): Decoder<T5State> {
+): Decoder {
   const { layers, heads, head_dim: headDim, hidden, vocab, context } = shape.decoder;
   const { queries: prefixTokens } = shape.qformer;
   const { pad, start } = shape.tokens;
@@ -78,16 +79,9 @@ export function createT5Decoder(
     };
   };
 
-  return {
+  const steps: StepDecoder<T5State> = {
     vocab,
-    promptIds: () => [start],
-    checkContext: (row, maxNewTokens) =>
-      checkEncoderContext({
-        imageTokens: prefixTokens,
-        textTokens: row.textIds.length,
-        maxNewTokens,
-        context,
-      }),
+    endIds: shape.tokens.eos,
     prefill: async (rows) =>
       decodeStep(
         await encode(rows),
@@ -99,5 +93,19 @@ export function createT5Decoder(
       cross: selectCacheRows(state.cross, chosen),
       sourceMasks: selectItems(state.sourceMasks, chosen),
     }),
+  };
+  return {
+    vocab,
+    promptIds: () => [start],
+    checkContext: (row, maxNewTokens) =>
+      checkEncoderContext({
+        imageTokens: prefixTokens,
+        textTokens: row.textIds.length,
+        maxNewTokens,
+        context,
+      }),
+    rowBytes: (row, maxNewTokens) =>
+      2 * 4 * layers * heads * headDim * (prefixTokens + row.textIds.length + maxNewTokens),
+    openBatch: () => stepBatch(steps),
   };
 }
