@@ -15,9 +15,9 @@ export interface RunResult {
   /** Steps that were made: as many as were asked for, or fewer when every row had ended. */
   readonly steps: number;
   /** Chosen ids, [steps, rows] flat. After a row's end token its ids mean nothing. */
-  readonly ids: readonly number[];
+  readonly ids: ArrayLike<number>;
   /** log-softmax of the raw scores at the chosen ids, [steps, rows] flat. */
-  readonly logProbs: Float32Array;
+  readonly logProbs: ArrayLike<number>;
 }
 
 /** Sequences that are decoded together. A call that fails leaves the batch unusable. */

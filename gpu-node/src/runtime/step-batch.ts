@@ -52,7 +52,7 @@ export function stepBatch<State>(decoder: StepDecoder<State>): DecodeBatch {
           return id;
         });
       }
-      return { steps, ids: chosen, logProbs: Float32Array.from(logProbs) };
+      return { steps, ids: chosen, logProbs };
     },
     select(kept) {
       if (state !== undefined) state = decoder.selectRows(state, kept);
