@@ -45,6 +45,11 @@ const pow = binary("Pow");
 export const and = binary("And");
 export const lessOrEqual = binary("LessOrEqual", "bool");
 export const greater = binary("Greater", "bool");
+export const less = binary("Less", "bool");
+export const equal = binary("Equal", "bool");
+export const or = binary("Or");
+
+export const not = (graph: Graph, x: Value): Value => single(graph, "Not", [x], "bool", x.shape);
 
 export const relu = (graph: Graph, x: Value): Value => single(graph, "Relu", [x], x.type, x.shape);
 
@@ -242,6 +247,22 @@ export function splitLast(graph: Graph, x: Value, count: number): readonly Value
   });
 }
 
+/** Parts along the last axis, as large as `sizes` int64 [parts] says; `names` of these sizes. */
+export function splitSizes(
+  graph: Graph,
+  x: Value,
+  sizes: Value,
+  names: readonly Dim[],
+): readonly Value[] {
+  const front = x.shape.slice(0, -1);
+  return graph.node({
+    op: "Split",
+    inputs: [x, sizes],
+    outputs: names.map((name) => ({ type: x.type, shape: [...front, name] })),
+    attributes: { axis: -1 },
+  });
+}
+
 /** Places [start, end) of one axis; without `end` to its end, a size that `length` names. */
 export function slice(
   graph: Graph,
@@ -298,6 +319,40 @@ export const pick = (graph: Graph, x: Value, axis: number, index: number): Value
     { axis },
   );
 
+/** Of each row of x [batch, places, ...rest] the place `index` int64 [batch] names -> [batch, ...rest]. */
+export const pickEach = (graph: Graph, x: Value, index: Value): Value =>
+  single(
+    graph,
+    "GatherND",
+    [x, unsqueeze(graph, index, [1])],
+    x.type,
+    [dimAt(x.shape, 0), ...x.shape.slice(2)],
+    { batch_dims: 1 },
+  );
+
+/** Of each row of x [batch, n] the number at `index` int64 [batch, 1] -> [batch, 1]. */
+export const numberAt = (graph: Graph, x: Value, index: Value): Value =>
+  single(graph, "GatherElements", [x, index], x.type, index.shape, { axis: 1 });
+
+/** The first place of the largest number along the last axis: [..., n] -> int64 [..., 1]. */
+export const argMax = (graph: Graph, x: Value): Value =>
+  single(graph, "ArgMax", [x], "int64", [...x.shape.slice(0, -1), 1], { axis: -1, keepdims: 1 });
+
+/** log(sum(exp(x))) along the last axis: [..., n] -> [..., 1]. */
+export const logSumExp = (graph: Graph, x: Value): Value => {
+  const axes = graph.constant("int64", [-1]);
+  const shape = [...x.shape.slice(0, -1), 1];
+  return single(graph, "ReduceLogSumExp", [x, axes], x.type, shape, { keepdims: 1 });
+};
+
+/** Whether any of bool [n] is true: a bool scalar. */
+export const any = (graph: Graph, x: Value): Value => {
+  const numbers = cast(graph, x, "int64");
+  const inputs = [numbers, graph.constant("int64", [0])];
+  const largest = single(graph, "ReduceMax", inputs, "int64", [], { keepdims: 0 });
+  return cast(graph, largest, "bool");
+};
+
 /** The size of one axis as int64 [1]. */
 export const sizeOf = (graph: Graph, x: Value, axis: number): Value =>
   single(graph, "Shape", [x], "int64", [1], { start: axis, end: axis + 1 });
@@ -328,4 +383,80 @@ export function repeatForBatch(graph: Graph, x: Value, like: Value): Value {
   const rest = x.shape.slice(1).map((_, index) => fixedDim(x.shape, index + 1));
   const target = concat(graph, [sizeOf(graph, like, 0), graph.constant("int64", rest)], 0);
   return single(graph, "Expand", [x, target], x.type, [dimAt(like.shape, 0), ...rest]);
+}
+
+/** As many zeros as `size` int64 [rank] says. */
+export const zeros = (graph: Graph, size: Value, shape: Shape): Value =>
+  single(graph, "Expand", [graph.constant("float32", [0], []), size], "float32", shape);
+
+/** What one turn of a loop makes. */
+export interface Turn {
+  /** A bool scalar: whether another turn follows. */
+  readonly goOn: Value;
+  /** By the names of what is carried: what the next turn is given. */
+  readonly carried: Readonly<Record<string, Value>>;
+  /** What every turn leaves behind. */
+  readonly kept: Readonly<Record<string, Value>>;
+}
+
+/**
+ * Takes `turns` (int64 scalar, at least one) turns at most. `carried` names what the first one is given; a
+ * size that changes from turn to turn is named in `shapes`. Gives what the last turn carried, and of what was
+ * kept one slice per turn, "turns" of them. `make` may use every value of `graph`.
+ */
+export function loop(
+  graph: Graph,
+  name: string,
+  turns: Value,
+  carried: Readonly<Record<string, Value>>,
+  shapes: Readonly<Record<string, Shape>>,
+  make: (body: Graph, turn: Value, carried: Readonly<Record<string, Value>>) => Turn,
+): {
+  readonly carried: Readonly<Record<string, Value>>;
+  readonly kept: Readonly<Record<string, Value>>;
+} {
+  const body = graph.subgraph(name);
+  const turn = body.input(`${name}.turn`, "int64", []);
+  body.input(`${name}.go_on`, "bool", []);
+  const names = Object.keys(carried);
+  const given = Object.entries(carried).map(([each, { type, shape }]): [string, Value] => [
+    each,
+    body.input(`${name}.${each}`, type, shapes[each] ?? shape),
+  ]);
+  const made = make(body, turn, Object.fromEntries(given));
+  body.output(`${name}.next.go_on`, made.goOn);
+  const next = names.map((each) => {
+    const value = made.carried[each];
+    if (value === undefined) throw new Error(`the loop ${name} does not carry ${each} on`);
+    body.output(`${name}.next.${each}`, value);
+    return value;
+  });
+  const kept = Object.entries(made.kept);
+  for (const [each, value] of kept) body.output(`${name}.kept.${each}`, value);
+  const results = graph.node({
+    op: "Loop",
+    inputs: [turns, undefined, ...Object.values(carried)],
+    outputs: [
+      ...next.map(({ type }, at) => ({
+        type,
+        shape: shapes[names[at] ?? ""] ?? carried[names[at] ?? ""]?.shape ?? [],
+      })),
+      ...kept.map(([, { type, shape }]) => ({ type, shape: ["turns", ...shape] })),
+    ],
+    attributes: { body: { kind: "graph", value: body } },
+  });
+  const nameResults = (some: readonly string[], from: number): Record<string, Value> =>
+    Object.fromEntries(
+      some.flatMap((each, at): [string, Value][] => {
+        const result = results[from + at];
+        return result === undefined ? [] : [[each, result]];
+      }),
+    );
+  return {
+    carried: nameResults(names, 0),
+    kept: nameResults(
+      kept.map(([each]) => each),
+      names.length,
+    ),
+  };
 }
