@@ -54,6 +54,10 @@ function inputType({ graph }: ModelProto, name: string): InnerTensor["type"] | u
 
 const unrolled = (model: ModelProto): ModelProto => ({ ...model, graph: unrollLoop(model.graph) });
 
+/** Without weights of its own a block can only do to both what it does to one. */
+const holdsWeights = ({ float }: BlockPair): boolean =>
+  float.weights.some(({ dataLocation }) => dataLocation === 1);
+
 const isRepeated = (name: string): boolean => /\.\d+$/.test(name);
 
 /** The worst of the block's outputs. */
@@ -129,7 +133,7 @@ async function verifyPart(
 
   for (const pair of pairs) {
     signal.throwIfAborted();
-    const measured = chosen.has(pair.name);
+    const measured = chosen.has(pair.name) && holdsWeights(pair);
     const inputs = measured ? pick(float, pair.float.inputs) : {};
     if (measured) {
       const source = { checkpoint, part: planned, model: theirs };
