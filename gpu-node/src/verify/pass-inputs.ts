@@ -3,6 +3,7 @@
 // nothing would be asked of its attention.
 import type { PartName } from "../models/graphs.ts";
 import type { Manifest } from "../artifact/manifest.ts";
+import { createRandom } from "../generate/random.ts";
 import { cacheNames } from "../runtime/decoder-tensors.ts";
 import { createPixelValues } from "../tensor/pixel-values.ts";
 import {
@@ -18,6 +19,20 @@ export interface Pass {
   /** u8 [S, S, 3] */
   readonly rgb: Uint8Array;
   readonly promptIds: readonly number[];
+}
+
+/** T5's decoder takes one token at a time: without a past its attention would have nothing to choose from. */
+const pastTokens = 8;
+
+/** Keys and values that no text gave, the same every time. */
+function madeUpPast(names: readonly string[], heads: number, headDim: number) {
+  const random = createRandom(1, 0);
+  const noise = (): FloatTensor =>
+    floatTensor(
+      Float32Array.from({ length: heads * pastTokens * headDim }, () => 4 * random() - 2),
+      [1, heads, pastTokens, headDim],
+    );
+  return Object.fromEntries(names.map((name) => [name, noise()]));
 }
 
 const ones = (count: number): number[] => Array.from({ length: count }, () => 1);
@@ -86,9 +101,10 @@ function decoderInputs(
     case "t5": {
       const cross = cacheNames(layers, "encoder");
       return {
-        ...noPast(cacheNames(layers, "decoder")),
+        ...madeUpPast(cacheNames(layers, "decoder"), heads, headDim),
         ...Object.fromEntries(cross.map((name) => [name, features("encoder", name)])),
         ...oneStep,
+        past_lengths: idVector([pastTokens]),
         input_ids: idTensor([[manifest.tokens.start]]),
         encoder_attention_mask: idTensor([source]),
       };
