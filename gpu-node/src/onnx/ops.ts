@@ -135,6 +135,87 @@ export function matMulBlocks(graph: Graph, x: Value, matrix: BlockMatrix): Value
   return single(graph, "MatMulNBits", inputs, x.type, shape, attributes, "com.microsoft");
 }
 
+/** A matrix in rows of 8-bit codes; see artifact/precision.ts. */
+export interface RowMatrix {
+  readonly rotation: number;
+  /** i8 [n, k] */
+  readonly codes: Value;
+  /** f32 [n] */
+  readonly scales: Value;
+}
+
+/** The entries of the Hadamard matrix of `size` (a power of two) rows after Sylvester, of length 1 each. */
+function hadamard(size: number): number[] {
+  const bits = (value: number): number => value.toString(2).replaceAll("0", "").length;
+  return Array.from({ length: size * size }, (_, at) => {
+    const [row, column] = [Math.floor(at / size), at % size];
+    return (bits(row & column) % 2 === 0 ? 1 : -1) / Math.sqrt(size);
+  });
+}
+
+/** Half of what 8 bits can tell apart. */
+const byteReach = 127;
+/** Not zero, so that a row of zeros stays one. */
+const smallestReach = 1e-30;
+
+/**
+ * x [..., k] times a matrix [n, k] in rows of codes, transposed -> [..., n]. Each row of `x` is rotated as the
+ * matrix is and rounded to 8 bits in units of its largest magnitude, so that its neighbours do not matter.
+ */
+export function matMulRows(graph: Graph, x: Value, { rotation, codes, scales }: RowMatrix): Value {
+  const [n, k] = [fixedDim(codes.shape, 0), fixedDim(codes.shape, 1)];
+  if (dimAt(x.shape, -1) !== k) {
+    throw new Error(`QGemm: ${describeValue(x)} x ${describeValue(codes)} transposed`);
+  }
+  const flatTo = (value: Value, ...rest: readonly number[]): Value => {
+    const target = graph.constant("int64", [-1, ...rest]);
+    return single(graph, "Reshape", [value, target], value.type, ["rows", ...rest]);
+  };
+  const number = (value: number): Value => graph.constant("float32", [value], []);
+  let flat = flatTo(x, k); // [rows, k]
+  if (rotation > 1) {
+    const turned = matMul(
+      graph,
+      flatTo(x, k / rotation, rotation),
+      graph.constant("float32", hadamard(rotation), [rotation, rotation], "hadamard"),
+    );
+    flat = flatTo(turned, k);
+  }
+  const reach = max(graph, largestOfRow(graph, flat), number(smallestReach)); // [rows, 1]
+  const step = number(1 / byteReach);
+  const middle = cast(graph, graph.constant("int64", [byteReach + 1], []), "uint8");
+  const rounded = single(
+    graph,
+    "QuantizeLinear",
+    [div(graph, flat, reach), step, middle],
+    "uint8",
+    flat.shape,
+  );
+  const size = graph.constant("int64", [n]);
+  const zero = cast(graph, graph.constant("int64", [0], []), "int8");
+  const noZeroPoints = single(graph, "Expand", [zero, size], "int8", [n]); // folded when it is loaded
+  const product = single(
+    graph,
+    "QGemm",
+    [rounded, step, middle, codes, scales, noZeroPoints],
+    "float32",
+    ["rows", n],
+    { transB: 1 },
+    "com.microsoft",
+  );
+  const front = x.shape.slice(0, -1);
+  const open = front.filter((dim) => typeof dim === "string").length;
+  const scaled = mul(graph, product, reach);
+  if (open <= 1) {
+    const target = [...front.map((dim) => (typeof dim === "number" ? dim : -1)), n];
+    const shape = graph.constant("int64", target);
+    return single(graph, "Reshape", [scaled, shape], "float32", [...front, n]);
+  }
+  const lead = single(graph, "Shape", [x], "int64", [front.length], { start: 0, end: -1 });
+  const shape = concat(graph, [lead, size], 0);
+  return single(graph, "Reshape", [scaled, shape], "float32", [...front, n]);
+}
+
 /** Rows of a table in block codes u8 [rows, bytes] by index: [...ids] -> f32 [...ids, columns]. */
 export function lookUpBlocks(graph: Graph, table: BlockMatrix, ids: Value): Value {
   const { columns, bits, block, codes, scales, zeroPoints } = table;

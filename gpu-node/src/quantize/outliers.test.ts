@@ -302,7 +302,7 @@ for (const family of ["opt", "t5", "retrieval"] as const) {
       exact = await runGraphs(await build(builtInRecipe("fp32")), family);
     });
 
-    test.each(["int8", "int4"] as const)("%s keeps every block's output", async (name) => {
+    test.each(["int8", "int4", "mixed"] as const)("%s keeps every block's output", async (name) => {
       const made = await runGraphs(await build(builtInRecipe(name)), family, exact);
       const found = Object.fromEntries(
         blockOutputs[family].map((output) => [output, cosineOf(exact, made, output)]),
@@ -313,8 +313,8 @@ for (const family of ["opt", "t5", "retrieval"] as const) {
       }
     });
 
-    test("a neighbour in the batch changes nothing", async () => {
-      const artifact = join(root, `${family}-int4`);
+    test.each(["int4", "mixed"])("a neighbour in the batch changes nothing: %s", async (name) => {
+      const artifact = join(root, `${family}-${name}`);
       const [one = [], ...rest] = [pixels, noise([1, 3, 8, 8], 300)].map(({ data }) => [...data]);
       const alone = floatTensor(Float32Array.from(one), pixels.dims);
       const data = Float32Array.from([...one, ...rest.flat()]);
