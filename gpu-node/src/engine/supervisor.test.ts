@@ -19,6 +19,9 @@ const job: GenerateJob = {
   kind: "generate",
   model: "m",
   modelRevision: "r",
+  priority: "interactive",
+  deadlineMs: 1000,
+  stream: false,
   partition: "p",
   imageId: "i",
   texts: [null],
@@ -28,6 +31,7 @@ const outcome: Outcome = {
   kind: "generate",
   results: [],
   visionPasses: 1,
+  firstTokenMs: 1,
   stages: { vision: 1 },
 };
 const never = new AbortController().signal;
@@ -187,7 +191,7 @@ describe("supervisor", () => {
 
   test("what the vision tower saw serves every job; query vectors only those that need no more", async () => {
     const { supervisor, forks } = await startedSupervisor();
-    const { texts: _, generation: __, ...about } = job;
+    const { texts: _, generation: __, stream: ___, ...about } = job;
     const match = (scores: ("itm" | "itc")[]): MatchJob => ({
       ...about,
       kind: "match",

@@ -31,7 +31,7 @@ const request = {
   generation: {},
   deadline_ms: 1000,
 };
-const outcome: Dispatched = {
+const outcome: Extract<Dispatched, { kind: "generate" }> = {
   kind: "generate",
   results: [
     {
@@ -42,6 +42,7 @@ const outcome: Dispatched = {
       usage: { image_tokens: 4, prompt_tokens: 1, completion_tokens: 3 },
     },
   ],
+  firstTokenMs: 17,
   visionPasses: 1,
   stages: { vision: 12.34, prefill: 5, decode: 6 },
   queueMs: 0.5,
