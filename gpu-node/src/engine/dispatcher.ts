@@ -5,10 +5,18 @@
 import { AppError } from "@blip2-edge/shared/problem";
 import { admit, type AdmittedJob, type Refusal } from "./admission.ts";
 import { batchRowsOf, costOf, shapeOf } from "./job-cost.ts";
-import type { Job, Outcome } from "./messages.ts";
+import type { Job, Outcome, Priority } from "./messages.ts";
 import type { OnText, Supervisor } from "./supervisor.ts";
 
 export type Dispatched = Outcome & { readonly queueMs: number };
+
+/** Of the jobs of one priority that were let in and are not done. */
+export interface PriorityLoad {
+  /** Jobs that wait in the door. */
+  readonly waiting: number;
+  /** Estimated milliseconds of work that is left of all of them. */
+  readonly workMs: number;
+}
 
 export interface Dispatcher {
   /** Jobs that wait in the door. */
@@ -17,6 +25,7 @@ export interface Dispatcher {
   readonly running: number;
   /** Estimated milliseconds of work that was let in and is not done. */
   readonly backlogMs: number;
+  load(): Readonly<Record<Priority, PriorityLoad>>;
   /**
    * `onText` hears a streamed job's text as it is written.
    * Errors: `overloaded`, `share_exceeded` and `not_ready` at once, `overloaded` for a bulk job that is put out,
@@ -39,6 +48,8 @@ export interface DispatcherOptions {
   readonly maxQueueMs: number;
   /** Jobs that may be there, whatever they cost. */
   readonly maxJobs: number;
+  /** Hears why a job was not let in, or that one that waited was put out for another. */
+  readonly onRefused?: (why: Refusal | "shed") => void;
   readonly now?: () => number;
 }
 
@@ -148,6 +159,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     const verdict = admit(admittedJobs(), newcomer, { maxQueueMs, maxJobs });
     if (!verdict.admitted) {
       const { why, waitMs } = verdict;
+      options.onRefused?.(why);
       throw new AppError(why === "share" ? "share_exceeded" : "overloaded", details[why], {
         retryAfterS: secondsOf(waitMs),
       });
@@ -157,6 +169,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const entry = all[at];
       if (entry === undefined) continue;
       const detail = "The request was bulk and gave way to interactive work; send it again later.";
+      options.onRefused?.("shed");
       putOut(entry, new AppError("overloaded", detail, { retryAfterS }));
     }
     return { partition, priority, workMs, rows: Math.max(1, shape.rows) };
@@ -171,6 +184,18 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
     get backlogMs() {
       return backlogMs();
+    },
+
+    load() {
+      const jobs = admittedJobs();
+      const of = (priority: Priority): PriorityLoad => {
+        const own = jobs.filter((job) => job.priority === priority);
+        return {
+          waiting: own.filter(({ started }) => !started).length,
+          workMs: own.reduce((sum, { remainingMs }) => sum + remainingMs, 0),
+        };
+      };
+      return { interactive: of("interactive"), bulk: of("bulk") };
     },
 
     async run(job, signal, onText) {

@@ -5,6 +5,7 @@ import { AppError, type ProblemCode } from "@blip2-edge/shared/problem";
 import type { CatalogModel, InferResult } from "@blip2-edge/shared/wire/protocol";
 import type { TextMatch } from "../runtime/retrieval-model.ts";
 import type { FloatTensor } from "../tensor/tensor.ts";
+import type { EngineActivity, JobDetail, Stage } from "./engine-activity.ts";
 
 export interface EngineSettings {
   /** Artifact folders; each model has a name of its own. */
@@ -68,13 +69,13 @@ export interface StoreChange {
   readonly bytes: number;
 }
 
-/** Where the time of a job goes, in the order in which it goes there; `wait` is all that it stood in line in the engine. */
-export type Stage = "wait" | "vision" | "prefill" | "decode" | "match" | "embed";
 interface OutcomeFields {
   /** Vision passes that the job cost: 0 when the image was still held, or when there is none. */
   readonly visionPasses: number;
   /** Milliseconds. */
   readonly stages: Readonly<Partial<Record<Stage, number>>>;
+  /** For traces and the log. */
+  readonly detail?: JobDetail;
 }
 export type Outcome = OutcomeFields &
   (
@@ -130,6 +131,7 @@ export type FromEngine =
   | { readonly type: "error"; readonly id: number; readonly error: SentError }
   | { readonly type: "vision_pass" }
   | { readonly type: "stats"; readonly stats: EngineStats }
+  | { readonly type: "activity"; readonly activity: EngineActivity }
   /** More of one text of a streamed job: whole characters only, in order. */
   | { readonly type: "text"; readonly id: number; readonly index: number; readonly text: string }
   | { readonly type: "store"; readonly change: StoreChange };

@@ -3,6 +3,7 @@
 // Never runs a model itself.
 import { AppError } from "@blip2-edge/shared/problem";
 import type { CatalogModel } from "@blip2-edge/shared/wire/protocol";
+import type { EngineActivity } from "./engine-activity.ts";
 import type { EngineChild } from "./fork-engine.ts";
 import {
   type EngineSettings,
@@ -54,6 +55,8 @@ export interface SupervisorOptions {
   readonly onDown?: () => void;
   /** Called once per vision pass, whether or not its request is answered. */
   readonly onVisionPass?: () => void;
+  /** Called with what the engine tells of its work. */
+  readonly onActivity?: (activity: EngineActivity) => void;
   /** Called after `stats` has changed. */
   readonly onStats?: () => void;
   readonly now?: () => number;
@@ -150,6 +153,9 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         case "stats":
           stats = message.stats;
           options.onStats?.();
+          break;
+        case "activity":
+          options.onActivity?.(message.activity);
           break;
         case "text":
           pending.get(message.id)?.onText(message.index, message.text);
