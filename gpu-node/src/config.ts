@@ -47,6 +47,24 @@ export const nodeConfigSchema = z.strictObject({
   "drain-seconds": wholeNumber(0, 3600, 8).describe(
     "How long what was let in may take to finish when the node is told to end.",
   ),
+  "otlp-endpoint": z
+    .url({
+      protocol: /^https?$/,
+      error: "not an http or https address, such as http://127.0.0.1:4318",
+    })
+    .optional()
+    .describe(
+      "Base address of an OpenTelemetry collector (OTLP/HTTP) that traces are sent to; none are made without it. Also from OTEL_EXPORTER_OTLP_ENDPOINT.",
+    ),
+  "trace-sample-ratio": z
+    .string()
+    .regex(/^(0|1|0?\.\d{1,9}|[01]\.\d{1,9})$/, "not a number from 0 to 1")
+    .transform(Number)
+    .pipe(z.number().min(0).max(1))
+    .default(1)
+    .describe(
+      "Part of the requests that is traced, of those whose caller has not decided it: 0 to 1.",
+    ),
   keys: keysSchema.describe(
     "Secret, from BLIP2_NODE_KEYS or --keys-file: the keys whose signatures are accepted.",
   ),

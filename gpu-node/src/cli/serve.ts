@@ -9,8 +9,9 @@ import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
 
 export const serveUsage =
-  "blip2 serve --model DIR [--model DIR]... [--host 127.0.0.1] [--port 0] [--threads N] [--provider cpu] [--max-queue-seconds N] [--max-queue N] [--feature-store-mb N] [--drain-seconds N] [--keys-file FILE]";
+  "blip2 serve --model DIR [--model DIR]... [--host 127.0.0.1] [--port 0] [--threads N] [--provider cpu] [--max-queue-seconds N] [--max-queue N] [--feature-store-mb N] [--drain-seconds N] [--otlp-endpoint URL] [--trace-sample-ratio R] [--keys-file FILE]";
 
+const otlpVariable = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const { keys: _keys, model: _model, ...settings } = nodeConfigSchema.shape;
 
 /** One line per setting, from the schema itself. */
@@ -49,7 +50,13 @@ export async function serve(args: readonly string[], io: ServeIo): Promise<numbe
   }
   const { "keys-file": keysFile, ...flags } = values;
   const keys = keysFile === undefined ? io.nodeKeys : await readKeys(keysFile);
-  const config = parseNodeConfig({ ...flags, ...(keys === undefined ? {} : { keys }) });
+  // OpenTelemetry takes an empty variable for one that is not set.
+  const otlpEndpoint = flags["otlp-endpoint"] ?? (io.env?.[otlpVariable] || undefined);
+  const config = parseNodeConfig({
+    ...flags,
+    ...(otlpEndpoint === undefined ? {} : { "otlp-endpoint": otlpEndpoint }),
+    ...(keys === undefined ? {} : { keys }),
+  });
   const log = createLog(io.stderr);
   const node = await startNode(
     {
@@ -60,6 +67,14 @@ export async function serve(args: readonly string[], io: ServeIo): Promise<numbe
       maxJobs: config["max-queue"],
       drainMs: config["drain-seconds"] * 1000,
       rssBytes: io.rssBytes,
+      ...(config["otlp-endpoint"] === undefined
+        ? {}
+        : {
+            tracing: {
+              endpoint: config["otlp-endpoint"],
+              sampleRatio: config["trace-sample-ratio"],
+            },
+          }),
       engine: {
         modelDirs: config.model,
         threads: config.threads,

@@ -2,7 +2,9 @@
 // the IPC channel only and ends when the channel closes, however the door ended, so no orphan stays.
 import process from "node:process";
 import { AppError } from "@blip2-edge/shared/problem";
+import { createLoopLag } from "../observe/loop-lag.ts";
 import { loadModels } from "../runtime/load-model.ts";
+import { createActivityRecorder, noBatch } from "./activity-recorder.ts";
 import { createEngine, type EngineRoom } from "./engine.ts";
 import { createFeatureStore } from "./feature-store.ts";
 import {
@@ -16,6 +18,14 @@ import {
 const send = (message: FromEngine): void => {
   if (process.connected) process.send?.(message);
 };
+
+const loopLag = createLoopLag();
+const recorder = createActivityRecorder({
+  send: (activity) => send({ type: "activity", activity }),
+  batch: () => noBatch,
+  rssBytes: () => process.memoryUsage.rss(),
+  loopLag: () => loopLag.read(),
+});
 
 const running = new Map<number, AbortController>();
 let engine: EngineRoom | undefined;
@@ -39,7 +49,10 @@ async function run(id: number, job: Job): Promise<void> {
     if (engine === undefined) throw new AppError("not_ready", "The model is still loading.");
     const outcome = await engine.run(job, controller.signal, {
       onStore: (change) => send({ type: "store", change }),
-      onVisionPass: () => send({ type: "vision_pass" }),
+      onVisionPass: () => {
+        recorder.visionBatch(1);
+        send({ type: "vision_pass" });
+      },
     });
     send({ type: "result", id, outcome });
   } catch (error) {

@@ -82,6 +82,7 @@ function openDoor({
       ],
       holds: () => held,
       retryAfterS: () => 7,
+      reload: () => Promise.resolve([]),
     },
     dispatcher: {
       run(job, signal) {
@@ -91,12 +92,15 @@ function openDoor({
     },
     verifier,
     metrics: createMetrics({
-      queueDepth: () => 3,
+      load: () => ({ interactive: { waiting: 3, workMs: 1500 }, bulk: { waiting: 0, workMs: 0 } }),
       jobsRunning: () => 1,
       featureStoreBytes: () => 0,
       engineRestarts: () => 2,
       engineReady: () => true,
+      nodeReady: () => true,
+      models: () => [],
       doorRssBytes: () => 1,
+      doorLoopLag: () => ({ p50Ms: 0, p99Ms: 0, maxMs: 0 }),
     }),
     log: createLog((line) => void lines.push(JSON.parse(line) as Record<string, unknown>)),
     draining: () => draining,
@@ -220,8 +224,8 @@ describe("POST /v1/infer", () => {
     expect(response.status).toBe(200);
     const answer = inferResponseSchema.parse(await response.json());
     expect(answer).toMatchObject({ model: "nano", vision_passes: 1, results: outcome.results });
-    expect(response.headers.get("server-timing")).toBe(
-      "queue;dur=0.5, vision;dur=12.3, prefill;dur=5, decode;dur=6",
+    expect(response.headers.get("server-timing")).toMatch(
+      /^queue;dur=0.5, vision;dur=12.3, prefill;dur=5, decode;dur=6, total;dur=[\d.]+$/,
     );
     expect(jobs[0]).toMatchObject({
       kind: "generate",
@@ -409,7 +413,7 @@ describe("the rest", () => {
     expect(text).toContain("inferences_total 1");
     expect(text).toContain("generated_tokens_total 3");
     expect(text).toContain('requests_total{route="/v1/infer",outcome="model_not_found"} 1');
-    expect(text).toContain("queue_depth 3");
+    expect(text).toContain('queue_depth{priority="interactive"} 3');
     expect(text).toContain("engine_restarts_total 2");
     expect(text).toContain('stage_seconds_count{stage="decode"} 1');
   });

@@ -18,12 +18,23 @@ import type { ImageJob } from "../engine/messages.ts";
 import type { EngineState } from "../engine/supervisor.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
+import { noTracing, type Tracing } from "../observe/traced-request.ts";
+import { parseTraceparent, traceparentHeader } from "../observe/traceparent.ts";
 import { embed } from "./embed-route.ts";
 import { createEventStream, type EventStream, eventStreamHeaders } from "./event-stream.ts";
 import { infer } from "./infer-route.ts";
 import type { Answered, JobCall } from "./job-route.ts";
 import { match } from "./match-route.ts";
 import { readBody } from "./read-body.ts";
+import {
+  type Ending,
+  jobFields,
+  noRoute,
+  type ReportedRequest,
+  round,
+  serverTiming,
+  tracedRequest,
+} from "./request-report.ts";
 
 export interface Door {
   /** What the door asks of its engine. */
@@ -39,6 +50,7 @@ export interface Door {
   readonly verifier: Verifier;
   readonly metrics: Metrics;
   readonly log: Log;
+  readonly tracing?: Tracing;
   /** True once the node is shutting down: it is no longer ready, though what runs may finish. */
   readonly draining?: () => boolean;
   readonly bodyTimeoutMs?: number;
@@ -46,14 +58,15 @@ export interface Door {
   readonly requestId?: () => string;
 }
 
-interface Seen {
-  /** Verified body bytes. */
-  body: Uint8Array;
-  answered?: Answered;
+/** What is found out of a request, while it is, for its log line and its trace. */
+type Seen = {
+  -readonly [Field in keyof ReportedRequest]: ReportedRequest[Field];
+} & {
+  verified: boolean;
   error?: unknown;
   /** Resolves when an answer that is a stream has ended; it never rejects. */
   streaming?: Promise<void>;
-}
+};
 
 const defaultBodyTimeoutMs = 10_000;
 /** The routes that give work to the engine. */
@@ -72,6 +85,7 @@ export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
     verifier,
     metrics,
     log,
+    tracing = noTracing,
     draining = () => false,
     bodyTimeoutMs = defaultBodyTimeoutMs,
     now = () => performance.now(),
@@ -86,8 +100,7 @@ export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
 
   // Outermost: one log line and one count per request, whatever became of it.
   app.use(async (c, next) => {
-    const startedAt = now();
-    const seen: Seen = { body: new Uint8Array() };
+    const seen: Seen = { startedAtMs: now(), body: new Uint8Array(), verified: false };
     c.set("seen", seen);
     await next();
     c.header(protocolHeader, protocolVersion);
@@ -98,11 +111,16 @@ export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
     const { method } = c.req;
     const { status } = c.res;
     const conclude = (): void => {
-      const tookMs = now() - startedAt;
+      const endedAtMs = now();
+      const tookMs = endedAtMs - seen.startedAtMs;
       const outcome = seen.error === undefined ? "ok" : toProblem(seen.error).code;
-      metrics.request(route, outcome, tookMs / 1000);
+      metrics.request({ method, route, status, outcome, seconds: tookMs / 1000 });
+      const ending: Ending = { method, route, status, outcome, endedAtMs };
       logRequest(log, seen, {
         request_id: requestId(),
+        trace_id: isTraced(seen, route)
+          ? tracing.request(tracedRequest(seen, ending))
+          : seen.caller?.traceId,
         method,
         route,
         status,
@@ -122,9 +140,12 @@ export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
 
   app.use(async (c, next) => {
     const { method, url, headers } = c.req.raw;
-    c.get("seen").body = await verifier.verify({ method, url, headers }, () =>
+    const seen = c.get("seen");
+    seen.body = await verifier.verify({ method, url, headers }, () =>
       readBody(c.req.raw, { maxBytes: maxFramedBytes(), timeoutMs: bodyTimeoutMs }),
     );
+    seen.verified = true;
+    seen.caller = parseTraceparent(headers.get(traceparentHeader));
     const version = headers.get(protocolHeader);
     if (version !== protocolVersion) {
       throw new AppError(
@@ -169,7 +190,15 @@ export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
           rooms: {
             models: () => engine.models,
             holds: (job) => engine.holds(job),
-            dispatcher: door.dispatcher,
+            dispatcher: {
+              async run(job, ...rest) {
+                seen.job = job;
+                seen.admittedAtMs = now();
+                const outcome = await door.dispatcher.run(job, ...rest);
+                seen.doneAtMs = now();
+                return outcome;
+              },
+            },
           },
           body: seen.body,
           contentType: c.req.header("content-type") ?? "",
@@ -186,7 +215,7 @@ export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
       // Before the first event a failure is an ordinary problem: it is thrown here.
       const first = await Promise.race([begun.promise, answering]);
       if ("response" in first && !first.streamed) {
-        c.header("server-timing", serverTiming(first.times));
+        c.header("server-timing", serverTiming(first.times, now() - seen.startedAtMs));
         return c.body(JSON.stringify(first.response), 200, {
           "content-type": "application/json",
         });
@@ -231,40 +260,24 @@ async function endEvents(
 }
 
 /** Unknown paths are one label: a caller must not be able to grow the metrics. */
-const routeOf = (path: string): string => (knownRoutes.has(path) ? path : "other");
+const routeOf = (path: string): string => (knownRoutes.has(path) ? path : noRoute);
 
-const round = (milliseconds: number): number => Math.round(milliseconds * 10) / 10;
-
-const serverTiming = ({ queueMs, stages }: Answered["times"]): string =>
-  Object.entries({ queue: queueMs, ...stages })
-    .map(([stage, tookMs]) => `${stage};dur=${round(tookMs)}`)
-    .join(", ");
+/** Who cannot sign leaves no span, and neither does whoever reads the metrics every few seconds. */
+const isTraced = ({ verified }: Seen, route: string): boolean => verified && route !== "/metrics";
 
 function logRequest(log: Log, seen: Seen, fields: Readonly<Record<string, unknown>>): void {
   const { answered, error } = seen;
   if (error !== undefined) {
     const known = error instanceof AppError;
     const internal = known ? error.internal : error instanceof Error ? error.stack : inspect(error);
-    const line = { ...fields, detail: known ? error.detail : undefined, internal };
+    const { model, priority } = seen.job ?? {};
+    const line = { ...fields, model, priority, detail: known ? error.detail : undefined, internal };
     if (known && error.code !== "internal") log.warn("request", line);
     else log.error("request", line);
     return;
   }
   log.info("request", {
     ...fields,
-    ...(answered === undefined
-      ? {}
-      : {
-          model: answered.model,
-          [answered.kind === "embed" ? "embeddings" : "texts"]: answered.items,
-          vision_passes: answered.visionPasses,
-          queue_ms: round(answered.times.queueMs),
-          ...Object.fromEntries(
-            Object.entries(answered.times.stages).map(([stage, tookMs]) => [
-              `${stage}_ms`,
-              round(tookMs),
-            ]),
-          ),
-        }),
+    ...(answered === undefined ? {} : jobFields(answered)),
   });
 }

@@ -5,6 +5,7 @@ import {
   inferRequestSchema,
   type InferResponse,
 } from "@blip2-edge/shared/wire/protocol";
+import { generationFacts } from "./generation-facts.ts";
 import { imageFields, jobRoute } from "./job-route.ts";
 
 export const infer = jobRoute<InferRequest, "generate", InferResponse>({
@@ -19,15 +20,16 @@ export const infer = jobRoute<InferRequest, "generate", InferResponse>({
     generation: resolveGeneration(request.generation),
     stream: request.stream ?? false,
   }),
-  answer: (request, { results, visionPasses }) => ({
+  answer: (request, outcome) => ({
     response: {
       model: request.model,
       model_revision: request.model_revision,
       image_id: request.image.image_id,
-      results: [...results],
-      vision_passes: visionPasses,
+      results: [...outcome.results],
+      vision_passes: outcome.visionPasses,
     },
-    items: results.length,
-    tokens: results.reduce((sum, result) => sum + result.token_ids.length, 0),
+    items: outcome.results.length,
+    tokens: outcome.results.reduce((sum, result) => sum + result.token_ids.length, 0),
+    generation: generationFacts(outcome),
   }),
 });

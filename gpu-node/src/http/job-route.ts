@@ -6,8 +6,16 @@ import { framedType, readFrame } from "@blip2-edge/shared/wire/frame";
 import type { Ability, CatalogModel, InferRequest } from "@blip2-edge/shared/wire/protocol";
 import type { z } from "zod";
 import type { Dispatched, Dispatcher } from "../engine/dispatcher.ts";
-import type { ImageFields, ImageJob, Job, JobFields, Outcome } from "../engine/messages.ts";
+import type {
+  ImageFields,
+  ImageJob,
+  Job,
+  JobFields,
+  Outcome,
+  Priority,
+} from "../engine/messages.ts";
 import type { OnText } from "../engine/supervisor.ts";
+import type { GenerationFacts } from "./generation-facts.ts";
 
 export interface JobRooms {
   readonly models: () => readonly CatalogModel[];
@@ -39,7 +47,10 @@ export interface Answered<Response = unknown> {
   readonly tokens: number;
   /** Undefined where there was no image. */
   readonly visionPasses: number | undefined;
-  readonly times: Pick<Dispatched, "queueMs" | "stages">;
+  readonly times: Pick<Dispatched, "queueMs" | "stages" | "detail">;
+  readonly priority: Priority;
+  /** Of generated texts only. */
+  readonly generation?: GenerationFacts;
   /** Whether the request asked for a stream. */
   readonly streamed: boolean;
 }
@@ -66,7 +77,8 @@ export interface JobRoute<Request extends AskedOfModel, Kind extends Outcome["ki
   answer(
     request: Request,
     outcome: DispatchedAs<Kind>,
-  ): Pick<Answered<Response>, "response" | "items"> & Partial<Pick<Answered, "tokens">>;
+  ): Pick<Answered<Response>, "response" | "items"> &
+    Partial<Pick<Answered, "tokens" | "generation">>;
 }
 
 /** Errors of what it gives: those of the table that a node may give. */
@@ -89,6 +101,7 @@ export function jobRoute<Request extends AskedOfModel, Kind extends Outcome["kin
       tokens: 0,
       ...route.answer(request, outcome),
       model: request.model,
+      priority: fields.priority,
       kind: outcome.kind,
       visionPasses: "imageId" in job ? outcome.visionPasses : undefined,
       times: outcome,

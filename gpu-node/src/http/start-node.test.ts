@@ -109,7 +109,8 @@ const codeOf = async (response: Response) => fromProblem(await response.json())?
 
 async function metric(name: string, url = node.url): Promise<number> {
   const text = await (await signedFetch("GET", "/metrics", { url })).text();
-  return Number(new RegExp(`^${name} (.+)$`, "m").exec(text)?.[1]);
+  const values = [...text.matchAll(new RegExp(`^${name}(?:\\{.*\\})? (.+)$`, "gm"))];
+  return values.reduce((sum, [, value]) => sum + Number(value), values.length > 0 ? 0 : Number.NaN);
 }
 async function until(condition: () => Promise<boolean>, limitMs = 20_000): Promise<void> {
   const end = performance.now() + limitMs;

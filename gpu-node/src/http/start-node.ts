@@ -6,7 +6,10 @@ import type { EngineSettings } from "../engine/messages.ts";
 import { createSuccession } from "../engine/succession.ts";
 import { createSupervisor } from "../engine/supervisor.ts";
 import type { Log } from "../observe/log.ts";
+import { createLoopLag } from "../observe/loop-lag.ts";
 import { createMetrics } from "../observe/metrics.ts";
+import { openTracing } from "../observe/open-tracing.ts";
+import type { TracingSettings } from "../observe/tracing.ts";
 import { createDoor } from "./app.ts";
 import { listen } from "./listen.ts";
 
@@ -24,6 +27,8 @@ export interface NodeSettings {
   /** How long what runs may take to finish when the node is told to end. */
   readonly drainMs: number;
   readonly bodyTimeoutMs?: number;
+  /** Where traces are sent; without it nowhere. */
+  readonly tracing?: TracingSettings;
   /** Resident memory of this process, in bytes. */
   readonly rssBytes: () => number;
 }
@@ -65,28 +70,43 @@ export async function startNode(
         fork: forkEngine,
         log: logEvent,
         onVisionPass: () => metrics.visionPass(),
+        onActivity: (activity) => metrics.engine(activity),
       }),
-    onDown: () => dispatcher.flush(),
+    onDown: () => {
+      metrics.engineGone();
+      dispatcher.flush();
+    },
     onStats: () => dispatcher.heardStats(),
     beforeSwitch: () => dispatcher.release(),
     log: logEvent,
   });
   const { maxQueueMs, maxJobs } = settings;
-  const dispatcher = createDispatcher({ engine, maxQueueMs, maxJobs });
+  const dispatcher = createDispatcher({
+    engine,
+    maxQueueMs,
+    maxJobs,
+    onRefused: (why) => metrics.refused(why),
+  });
+  const loopLag = createLoopLag();
   const metrics = createMetrics({
-    queueDepth: () => dispatcher.depth,
+    load: () => dispatcher.load(),
     jobsRunning: () => dispatcher.running,
     featureStoreBytes: () => engine.storeBytes,
     engineRestarts: () => engine.restarts,
     engineReady: () => engine.state === "ready",
+    nodeReady: () => engine.state === "ready" && !draining,
+    models: () => engine.models,
     doorRssBytes: settings.rssBytes,
+    doorLoopLag: () => loopLag.read(),
   });
+  const tracing = await openTracing(settings.tracing, { log, metrics });
   const app = createDoor({
     engine,
     dispatcher,
     verifier: createVerifier({ keys: settings.keys }),
     metrics,
     log,
+    tracing,
     draining: () => draining,
     ...(settings.bodyTimeoutMs === undefined ? {} : { bodyTimeoutMs: settings.bodyTimeoutMs }),
   });
@@ -106,6 +126,8 @@ export async function startNode(
     const closed = listener.close(AbortSignal.timeout(lastWordsMs));
     await engine.stop();
     await closed;
+    await tracing.stop();
+    loopLag.stop();
     log.info("stopped");
   };
   const stop = (): Promise<void> => (stopping ??= stopOnce());

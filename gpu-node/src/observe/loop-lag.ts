@@ -37,10 +37,8 @@ const nanosPerMs = 1e6;
 const lagOf = (nanos: number): number => Math.max(0, nanos / nanosPerMs - resolutionMs);
 
 export function createLoopLag(options: LoopLagOptions = {}): LoopLagMeter {
-  const {
-    open = (resolution) => monitorEventLoopDelay({ resolution }),
-    intervalMs = 10_000,
-  } = options;
+  const { open = (resolution) => monitorEventLoopDelay({ resolution }), intervalMs = 10_000 } =
+    options;
   // Node does not record the first delay after a reset, which may be the longest of all. So there are two that
   // are reset in turn: what the one has lost, the other has.
   let [older, newer] = [open(resolutionMs), open(resolutionMs)];

@@ -169,8 +169,7 @@ export function createMetrics(sources: MetricSources): Metrics {
     "engine_jobs_waiting",
     "Jobs that wait in the engine, by the stage that they wait for.",
     ["stage"],
-    () =>
-      Object.entries(engineNow?.batch.waiting ?? {}).map(([stage, jobs]) => [{ stage }, jobs]),
+    () => Object.entries(engineNow?.batch.waiting ?? {}).map(([stage, jobs]) => [{ stage }, jobs]),
   );
 
   // What was done
@@ -233,10 +232,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   const prefills = counter("prefills_total", "Runs that read prompts, each of one or more rows.");
 
   // Looking
-  const visionPasses = counter(
-    "vision_passes_total",
-    "Images that went through the vision tower.",
-  );
+  const visionPasses = counter("vision_passes_total", "Images that went through the vision tower.");
   const visionPassesAvoided = counter(
     "vision_passes_avoided_total",
     "Jobs whose image features were still held.",

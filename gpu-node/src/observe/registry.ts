@@ -14,8 +14,11 @@ export function createRegistry() {
     contentType: registry.contentType as string,
     render: (): Promise<string> => registry.metrics(),
 
-    counter: <L extends string = never>(name: string, help: string, labelNames: readonly L[] = []) =>
-      new Counter({ name, help, labelNames, registers }),
+    counter: <L extends string = never>(
+      name: string,
+      help: string,
+      labelNames: readonly L[] = [],
+    ) => new Counter({ name, help, labelNames, registers }),
 
     histogram: <L extends string = never>(
       name: string,

@@ -1,6 +1,7 @@
 // Spans of answered requests, sent to an OpenTelemetry collector over OTLP/HTTP: the only file that knows
 // OpenTelemetry. Nothing is registered globally and nothing is kept of a request while it runs. A collector that
 // is slow, wrong or away costs spans, never a request.
+import { problemKinds } from "@blip2-edge/shared/problem";
 import { type Attributes, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { ExportResultCode } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
@@ -70,7 +71,7 @@ export function createTracing(settings: TracingSettings, options: TracingOptions
   const tracer = provider.getTracer("blip2-edge");
 
   const record = (request: TracedRequest): string => {
-    const { caller, method, route, status, outcome, job } = request;
+    const { caller, method, route, outcome, job } = request;
     // Anchored anew for every request: over weeks the monotonic clock and the wall clock drift apart.
     const offsetMs = wallNow() - now();
     const at = (ms: number): [number, number] => hrTimeOf(offsetMs + ms);
@@ -88,7 +89,10 @@ export function createTracing(settings: TracingSettings, options: TracingOptions
       {
         kind: SpanKind.SERVER,
         startTime: at(request.startMs),
-        attributes: { ...httpAttributes(request), ...(job === undefined ? {} : jobAttributes(job)) },
+        attributes: {
+          ...httpAttributes(request),
+          ...(job === undefined ? {} : jobAttributes(job)),
+        },
       },
       parent,
     );
@@ -109,7 +113,7 @@ export function createTracing(settings: TracingSettings, options: TracingOptions
       span.addEvent("first_token", at(request.firstTokenAtMs));
     }
     // By convention a server's span has failed when the server has: what the caller did wrong is error.type alone.
-    if (status >= firstServerError) {
+    if (outcome !== "ok" && problemKinds[outcome].status >= firstServerError) {
       span.setStatus({ code: SpanStatusCode.ERROR, message: outcome });
     }
     span.end(at(request.endMs));
