@@ -1,4 +1,5 @@
 // What the door tells of a request in its spans and its log line, and what it never tells.
+import { readFileSync } from "node:fs";
 import { AppError } from "@blip2-edge/shared/problem";
 import { writeFrame } from "@blip2-edge/shared/wire/frame";
 import { createSigner, createVerifier, parseSigningKeys } from "@blip2-edge/shared/wire/signature";
@@ -202,6 +203,22 @@ test.each([
   expect(server?.parentSpanContext).toBeUndefined();
   expect(lines[0]?.["trace_id"]).toBe(server?.spanContext().traceId);
   expect(lines[0]?.["trace_id"]).not.toBe(traceId);
+});
+
+test("the page of what a node shows has every field, span and attribute", async () => {
+  const { spans, lines } = await ask({ headers: { traceparent } });
+  const refused = await ask({ headers: { traceparent } }, () =>
+    Promise.reject(new AppError("overloaded", "full", { retryAfterS: 3, internal: "why" })),
+  );
+  const all = [...spans, ...refused.spans];
+  const shown = [
+    ...[...lines, ...refused.lines].flatMap((line) => Object.keys(line)),
+    ...all.flatMap(({ name, attributes }) => [name, ...Object.keys(attributes)]),
+    ...all.flatMap(({ events }) => events.map(({ name }) => name)),
+  ];
+  const page = readFileSync(new URL("../../../docs/observability.md", import.meta.url), "utf8");
+  expect(new Set(shown).size).toBeGreaterThan(40);
+  expect(shown.filter((name) => !page.includes(`\`${name}`))).toEqual([]);
 });
 
 test("who cannot sign leaves no span and names no trace", async () => {
