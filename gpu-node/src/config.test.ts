@@ -35,3 +35,23 @@ test("a secret is never repeated", () => {
     expect(message).not.toContain(secret.slice(0, 12));
   }
 });
+
+test("traces go nowhere until a collector is named, and then of every request", () => {
+  const config = parseNodeConfig({ model: ["m"], keys });
+  expect(config["otlp-endpoint"]).toBeUndefined();
+  expect(config["trace-sample-ratio"]).toBe(1);
+});
+
+test.each(["0", "1", "0.25", ".5", "1.0", "0.000001"])("a sample ratio may be %s", (ratio) => {
+  const config = parseNodeConfig({ model: ["m"], keys, "trace-sample-ratio": ratio });
+  expect(config["trace-sample-ratio"]).toBe(Number(ratio));
+});
+
+test.each([
+  ["trace-sample-ratio", ["1.5", "-0.1", "half", "", "1e-3", "NaN"]],
+  ["otlp-endpoint", ["", "collector:4318", "ftp://collector", "http://", "localhost"]],
+])("--%s is refused with its name", (name, wrong) => {
+  for (const value of wrong) {
+    expect(() => parseNodeConfig({ model: ["m"], keys, [name]: value })).toThrow(`--${name}: not`);
+  }
+});

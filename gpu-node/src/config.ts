@@ -58,9 +58,8 @@ export const nodeConfigSchema = z.strictObject({
     ),
   "trace-sample-ratio": z
     .string()
-    .regex(/^(0|1|0?\.\d{1,9}|[01]\.\d{1,9})$/, "not a number from 0 to 1")
+    .regex(/^(0|0?\.\d{1,9}|1(\.0{1,9})?)$/, "not a number from 0 to 1")
     .transform(Number)
-    .pipe(z.number().min(0).max(1))
     .default(1)
     .describe(
       "Part of the requests that is traced, of those whose caller has not decided it: 0 to 1.",

@@ -1,12 +1,12 @@
 import { context, propagation, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import { type ExportResult, ExportResultCode } from "@opentelemetry/core";
+import { ExportResultCode } from "@opentelemetry/core";
 import type { ReadableSpan, SpanExporter } from "@opentelemetry/sdk-trace";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { type Collector, startCollector } from "../../../test/support/otlp-collector.ts";
 import { createLog } from "./log.ts";
 import { openTracing, tellOf } from "./open-tracing.ts";
 import { noTracing, type TracedRequest } from "./traced-request.ts";
-import { createTracing, type TracingOptions } from "./tracing.ts";
+import { createTracing } from "./tracing.ts";
 
 const caller = {
   traceId: "4bf92f3577b34da6a3ce929d0e0e4736",
@@ -56,22 +56,18 @@ const collect = async (status?: number): Promise<Collector> => {
 };
 
 /** Spans of the requests, as they come to an exporter in memory. */
-async function spansOf(
-  requests: readonly TracedRequest[],
-  { sampleRatio = 1, result = { code: ExportResultCode.SUCCESS } as ExportResult } = {},
-  options: TracingOptions = {},
-) {
+async function spansOf(requests: readonly TracedRequest[], { sampleRatio = 1 } = {}) {
   const spans: ReadableSpan[] = [];
   const exporter: SpanExporter = {
     export(batch, done) {
       spans.push(...batch);
-      done(result);
+      done({ code: ExportResultCode.SUCCESS });
     },
     shutdown: () => Promise.resolve(),
   };
   const tracing = createTracing(
     { endpoint: "http://unused.invalid", sampleRatio },
-    { exporter, now: () => 2000, wallNow: () => epochMs + 2000, ...options },
+    { exporter, now: () => 2000, wallNow: () => epochMs + 2000 },
   );
   const ids = requests.map((each) => tracing.request(each));
   await tracing.stop();
