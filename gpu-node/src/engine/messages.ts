@@ -17,7 +17,8 @@ export interface EngineSettings {
 
 export type Priority = "interactive" | "bulk";
 
-interface JobFields {
+/** What every job says. */
+export interface JobFields {
   readonly model: string;
   readonly modelRevision: string;
   /** Interactive goes first. */
@@ -87,6 +88,23 @@ export type Outcome = OutcomeFields &
     | { readonly kind: "embed"; readonly embeddings: readonly FloatTensor[] }
   );
 
+/** What the engine has measured of its own graphs; what it has not yet run is absent. */
+export interface EngineCosts {
+  /** One vision pass. */
+  readonly visionMs?: number;
+  readonly prefillMsPerToken?: number;
+  /** One step of the whole batch, however many rows it has. */
+  readonly decodeMsPerStep?: number;
+}
+/** What the engine says of its load, for admission and metrics: plain data. */
+export interface EngineStats {
+  /** Estimated milliseconds of the work that it has been given and has not done. */
+  readonly queuedMs: number;
+  readonly costs: EngineCosts;
+  /** Rows that one decode step carries at most. */
+  readonly batchRows: number;
+}
+
 /** An AppError on its way through the channel. */
 export interface SentError {
   readonly code: ProblemCode;
@@ -111,6 +129,7 @@ export type FromEngine =
   | { readonly type: "result"; readonly id: number; readonly outcome: Outcome }
   | { readonly type: "error"; readonly id: number; readonly error: SentError }
   | { readonly type: "vision_pass" }
+  | { readonly type: "stats"; readonly stats: EngineStats }
   /** More of one text of a streamed job: whole characters only, in order. */
   | { readonly type: "text"; readonly id: number; readonly index: number; readonly text: string }
   | { readonly type: "store"; readonly change: StoreChange };
