@@ -288,7 +288,7 @@ describe("a running node", () => {
 
 describe("the ends of a node", () => {
   test("stop finishes what runs, refuses what comes and ends the engine", async () => {
-    const other = await startNode(settings(), silentLog);
+    const other = await startNode(settings({ drainMs: 30_000 }), silentLog);
     const [pid = 0] = other.enginePids();
     const runs = [
       infer({ ...longJob, url: other.url }),
