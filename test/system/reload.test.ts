@@ -101,7 +101,7 @@ function keepAsking() {
         known = (await served()).model_revision;
       } else if (response.status !== 200) {
         failures.push(`${response.status} ${text}`);
-        going = false;
+        await sleep(20);
       } else if (stream) {
         if (!text.includes("event: result\n")) failures.push(text);
         answeredBy.push(known);
