@@ -87,13 +87,13 @@ async function infer(modelRevision: string, stream: boolean): Promise<Response> 
 
 /** Asks as the edge does: by the revision it knows, and anew when the node has another. */
 function keepAsking() {
-  let going = true;
+  const stopped = new AbortController();
   const answeredBy: string[] = [];
   const mismatches: number[] = [];
   const failures: string[] = [];
   const ask = async (stream: boolean): Promise<void> => {
     let { model_revision: known } = await served();
-    while (going) {
+    while (!stopped.signal.aborted) {
       const response = await infer(known, stream);
       const text = await response.text();
       if (response.status === 409) {
@@ -115,7 +115,7 @@ function keepAsking() {
     /** How often the node said that it has another revision now. */
     mismatches,
     async stop() {
-      going = false;
+      stopped.abort();
       await all;
     },
   };
