@@ -1,7 +1,9 @@
 import { resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import { AppError } from "@blip2-edge/shared/problem";
+import { array, assert, asyncProperty, constantFrom, integer, nat, record } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createDispatcher, type DispatcherOptions } from "./dispatcher.ts";
+import { costOf, shapeOf } from "./job-cost.ts";
 import type { EngineStats, GenerateJob, Job, Outcome } from "./messages.ts";
 import type { EngineState, OnText } from "./supervisor.ts";
 
@@ -52,7 +54,13 @@ function manual(options: Partial<DispatcherOptions> = {}) {
         finish.push((error) => (error === undefined ? resolve(outcome) : reject(error)));
       }),
   };
-  const dispatcher = createDispatcher({ engine, maxQueueMs: 1000, maxJobs: 100, ...options });
+  const dispatcher = createDispatcher({
+    engine,
+    maxQueueMs: 1000,
+    maxJobs: 100,
+    now: () => 0,
+    ...options,
+  });
   const names = () => started.map(({ name }) => name);
   return { engine, dispatcher, started, names, finish };
 }
@@ -130,6 +138,18 @@ describe("the engine's own word", () => {
     expect(dispatcher.backlogMs).toBe(60);
     void dispatcher.run(job("c"), never);
     expect(dispatcher.backlogMs).toBeCloseTo(160);
+  });
+
+  test("between two words of it the time that passes is work that is done", () => {
+    let clock = 0;
+    const { dispatcher } = manual({ now: () => clock });
+    void dispatcher.run(job("a"), never);
+    clock = 40;
+    expect(dispatcher.backlogMs).toBeCloseTo(60);
+    void dispatcher.run(job("b"), never);
+    expect(dispatcher.backlogMs).toBeCloseTo(160);
+    clock = 500;
+    expect(dispatcher.backlogMs).toBe(0);
   });
 
   test("never makes more of it than was let in", () => {
@@ -254,5 +274,96 @@ describe("ends", () => {
     const { dispatcher } = manual();
     void dispatcher.run(job("a"), never);
     await dispatcher.drain(AbortSignal.timeout(5));
+  });
+});
+
+describe("whoever obeys Retry-After", () => {
+  /**
+   * An engine in virtual time that does one millisecond of work in one, and says after each job what it has
+   * left. `pick` chooses which of so many jobs it works at.
+   */
+  function working(pick: (count: number) => number) {
+    interface Work {
+      leftMs: number;
+      readonly done: () => void;
+    }
+    const works: Work[] = [];
+    const left = () => works.reduce((sum, { leftMs }) => sum + leftMs, 0);
+    let current = stats({ queuedMs: 0, batchRows: 4 });
+    const engine = {
+      state: "ready" as EngineState,
+      get stats() {
+        return current;
+      },
+      holds: () => true,
+      retryAfterS: () => 1,
+      run: (each: Job) =>
+        new Promise<Outcome>((resolve) => {
+          const { workMs } = costOf(shapeOf(each, true), current);
+          works.push({ leftMs: workMs, done: () => resolve(outcome) });
+        }),
+    };
+    let clock = 0;
+    const dispatcher = createDispatcher({
+      engine,
+      maxQueueMs: 4000,
+      maxJobs: 12,
+      now: () => clock,
+    });
+    const pass = async (forMs: number): Promise<void> => {
+      let timeMs = forMs;
+      while (timeMs > 0 && works.length > 0) {
+        const at = pick(works.length);
+        const work = works[at];
+        if (work === undefined) throw new Error("there is no such work");
+        const took = Math.min(timeMs, work.leftMs);
+        timeMs -= took;
+        clock += took;
+        work.leftMs -= took;
+        if (work.leftMs > 0) continue;
+        works.splice(at, 1);
+        work.done();
+        current = { ...current, queuedMs: left() };
+        dispatcher.heardStats();
+        await settled();
+      }
+      clock += timeMs;
+    };
+    return { dispatcher, pass };
+  }
+
+  test("is let in when nobody else came, in whatever order the engine works", async () => {
+    const asked = record({
+      priority: constantFrom("interactive" as const, "bulk" as const),
+      partition: constantFrom("a", "b", "c"),
+      texts: integer({ min: 1, max: 16 }).map((count) => Array.from({ length: count }, () => null)),
+      deadlineMs: integer({ min: 500, max: 20_000 }),
+      generation: integer({ min: 1, max: 100 }).map((max_new_tokens) =>
+        resolveGeneration({ max_new_tokens }),
+      ),
+    });
+    let refusals = 0;
+    await assert(
+      asyncProperty(array(asked, { minLength: 5, maxLength: 30 }), nat(), async (all, way) => {
+        const { dispatcher, pass } = working((count) => way % count);
+        const ask = (each: (typeof all)[number]) =>
+          dispatcher.run(job("i", each), never).then(
+            () => undefined,
+            (error: unknown) => error as AppError,
+          );
+        const pendingOr = async (run: Promise<AppError | undefined>) =>
+          Promise.race([run, settled().then(() => undefined)]);
+        for (const each of all) {
+          const refusal = await pendingOr(ask(each));
+          if (refusal === undefined) continue;
+          refusals += 1;
+          expect(refusal.code).toMatch(/^(overloaded|share_exceeded)$/);
+          await pass((refusal.retryAfterS ?? 0) * 1000);
+          expect(await pendingOr(ask(each))).toBeUndefined();
+        }
+      }),
+      { numRuns: 60 },
+    );
+    expect(refusals).toBeGreaterThan(50);
   });
 });

@@ -89,21 +89,21 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const started = (): Entry[] => [...entries].filter((entry) => entry.started);
 
   /**
-   * What is left of a started job, as a part of its estimate. The engine says how much all of them have left;
-   * a job that it may not have known when it said so counts whole.
+   * What the engine has left, in milliseconds: what it was given less the time that has passed, until it says
+   * so itself. Never more than the estimates of what is there.
    */
-  const leftOfStarted = (): number => {
-    const { stats } = engine;
-    const all = started();
-    const estimatedMs = all.reduce((sum, { workMs }) => sum + workMs, 0);
-    if (stats === undefined || estimatedMs === 0) return 1;
-    const unknownMs = all
-      .filter(({ sentAt }) => sentAt + 1 >= statsHeard)
-      .reduce((sum, { workMs }) => sum + workMs, 0);
-    return Math.min(1, (stats.queuedMs + unknownMs) / estimatedMs);
+  let engineMs = 0;
+  let countedAt = now();
+  const estimateOf = (all: readonly Entry[]): number =>
+    all.reduce((sum, { workMs }) => sum + workMs, 0);
+  const countEngine = (): void => {
+    const at = now();
+    engineMs = Math.min(Math.max(0, engineMs - (at - countedAt)), estimateOf(started()));
+    countedAt = at;
   };
   const admittedJobs = (): AdmittedJob[] => {
-    const left = leftOfStarted();
+    countEngine();
+    const left = engineMs / Math.max(engineMs, estimateOf(started()), Number.MIN_VALUE);
     return [...entries].map(({ partition, priority, workMs, started }) => ({
       partition,
       priority,
@@ -132,8 +132,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   };
 
   const start = (entry: Entry): void => {
+    countEngine();
     entry.started = true;
     entry.sentAt = statsHeard;
+    engineMs += entry.workMs;
     entry.start();
   };
 
@@ -225,7 +227,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
             const outcome = await engine.run({ ...job, deadlineMs }, signal, onText);
             resolve({ ...outcome, queueMs });
           } catch (error) {
-            reject(error as Error);
+            reject(error);
           } finally {
             signal.removeEventListener("abort", leave);
             entries.delete(entry);
@@ -248,6 +250,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
 
     heardStats() {
       statsHeard += 1;
+      countEngine();
+      // What was sent since it spoke before may have crossed with what it says now.
+      const crossed = started().filter(({ sentAt }) => sentAt + 1 >= statsHeard);
+      const saidMs = engine.stats?.queuedMs ?? engineMs;
+      engineMs = Math.min(Math.max(engineMs, saidMs), saidMs + estimateOf(crossed));
       fillEngine();
     },
 

@@ -28,6 +28,9 @@ export interface SuccessionOptions extends Hooks {
 const named = (models: readonly CatalogModel[]): string[] =>
   models.map(({ model, model_revision }) => `${model} ${model_revision}`);
 
+const shuttingDown = (): AppError =>
+  new AppError("not_ready", "The node is shutting down.", { retryAfterS: 5 });
+
 export function createSuccession(options: SuccessionOptions): Succession {
   const { beforeSwitch, log } = options;
   const all = new Set<Supervisor>();
@@ -52,14 +55,18 @@ export function createSuccession(options: SuccessionOptions): Succession {
 
   const reloadOnce = async (): Promise<readonly CatalogModel[]> => {
     nextReload = undefined;
-    if (stopped) throw new AppError("not_ready", "The node is shutting down.", { retryAfterS: 5 });
+    if (stopped) throw shuttingDown();
     log("reload_started", { models: named(current.models) });
     const next = supervise();
     try {
       await next.start();
-      if (stopped) throw new AppError("not_ready", "The node is shutting down.");
+      if (stopped) throw shuttingDown();
     } catch (error) {
       all.delete(next);
+      if (stopped) {
+        await next.stop();
+        throw shuttingDown();
+      }
       const known = error instanceof AppError ? error : new AppError("internal", "");
       const why = known.detail || known.kind.title;
       log("reload_failed", { reason: why, internal: known.internal });

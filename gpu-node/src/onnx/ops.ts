@@ -156,7 +156,7 @@ function hadamard(size: number): number[] {
 /** Half of what 8 bits can tell apart. */
 const byteReach = 127;
 /** Not zero, so that a row of zeros stays one. */
-const smallestReach = 1e-30;
+const smallestStep = 1e-30;
 
 /**
  * x [..., k] times a matrix [n, k] in rows of codes, transposed -> [..., n]. Each row of `x` is rotated as the
@@ -172,32 +172,35 @@ export function matMulRows(graph: Graph, x: Value, { rotation, codes, scales }: 
     return single(graph, "Reshape", [value, target], value.type, ["rows", ...rest]);
   };
   const number = (value: number): Value => graph.constant("float32", [value], []);
-  let flat = flatTo(x, k); // [rows, k]
-  if (rotation > 1) {
-    const turned = matMul(
-      graph,
-      flatTo(x, k / rotation, rotation),
-      graph.constant("float32", hadamard(rotation), [rotation, rotation], "hadamard"),
-    );
-    flat = flatTo(turned, k);
-  }
-  const reach = max(graph, largestOfRow(graph, flat), number(smallestReach)); // [rows, 1]
-  const step = number(1 / byteReach);
-  const middle = cast(graph, graph.constant("int64", [byteReach + 1], []), "uint8");
-  const rounded = single(
+  const turn = (): Value => {
+    const groups = flatTo(x, k / rotation, rotation);
+    const entries = hadamard(rotation);
+    const matrix = graph.constant("float32", entries, [rotation, rotation], "hadamard");
+    return matMul(graph, groups, matrix);
+  };
+  const flat = flatTo(rotation > 1 ? turn() : x, k); // [rows, k]
+  const extreme = (op: "ReduceMax" | "ReduceMin", perByte: number): Value => {
+    const inputs = [flat, graph.constant("int64", [-1])];
+    const found = single(graph, op, inputs, "float32", ["rows"], { keepdims: 0 });
+    return mul(graph, found, number(perByte)); // [rows]
+  };
+  const step = max(
     graph,
-    "QuantizeLinear",
-    [div(graph, flat, reach), step, middle],
-    "uint8",
-    flat.shape,
+    max(graph, extreme("ReduceMax", 1 / byteReach), extreme("ReduceMin", -1 / byteReach)),
+    number(smallestStep),
   );
+  const middle = cast(graph, graph.constant("int64", [byteReach + 1], []), "uint8");
+  const middles = single(graph, "Expand", [middle, sizeOf(graph, step, 0)], "uint8", ["rows"]);
+  const rounded = single(graph, "QuantizeLinear", [flat, step, middles], "uint8", flat.shape, {
+    axis: 0,
+  });
   const size = graph.constant("int64", [n]);
   const zero = cast(graph, graph.constant("int64", [0], []), "int8");
   const noZeroPoints = single(graph, "Expand", [zero, size], "int8", [n]); // folded when it is loaded
   const product = single(
     graph,
     "QGemm",
-    [rounded, step, middle, codes, scales, noZeroPoints],
+    [rounded, number(1), middle, codes, scales, noZeroPoints],
     "float32",
     ["rows", n],
     { transB: 1 },
@@ -205,7 +208,7 @@ export function matMulRows(graph: Graph, x: Value, { rotation, codes, scales }: 
   );
   const front = x.shape.slice(0, -1);
   const open = front.filter((dim) => typeof dim === "string").length;
-  const scaled = mul(graph, product, reach);
+  const scaled = mul(graph, product, unsqueeze(graph, step, [1]));
   if (open <= 1) {
     const target = [...front.map((dim) => (typeof dim === "number" ? dim : -1)), n];
     const shape = graph.constant("int64", target);

@@ -69,7 +69,7 @@ describe("a recipe of one's own", () => {
   });
 
   test("rows are for matrices; what else the part stores is in blocks of 8 bits", () => {
-    const rows = { precision: "int8-rows", rotation: 32 };
+    const rows = { precision: "int8-rows", rotation: 64 };
     const { parts: stored } = precisionOf(
       parseRecipe(
         { name: "mine", parts: { vision: "int8-rows", qformer: { matrices: rows } } },
@@ -78,8 +78,8 @@ describe("a recipe of one's own", () => {
       parts,
     );
     const head = { bits: 8, block: 128, zero_points: false };
-    expect(stored["vision"]).toEqual({ matrices: { bits: 8, rotation: 64 }, tables: head, head });
-    expect(stored["qformer"]).toMatchObject({ matrices: { bits: 8, rotation: 32 } });
+    expect(stored["vision"]).toEqual({ matrices: { bits: 8, rotation: 32 }, tables: head, head });
+    expect(stored["qformer"]).toMatchObject({ matrices: { bits: 8, rotation: 64 } });
   });
 
   test.each([

@@ -31,7 +31,7 @@ const partNames = ["vision", "qformer", "encoder", "decoder", "text", "itm"] as 
 /** Measured in docs/decisions/0050. */
 const defaultBlock = 128;
 /** Measured in docs/decisions/0023. */
-const defaultRotation = 64;
+const defaultRotation = 32;
 
 const fields = {
   block: z.literal(blockSizes).optional(),
