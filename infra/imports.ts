@@ -77,6 +77,16 @@ const rooms: readonly {
     specifier: /^onnxruntime-node/,
     only: /^gpu-node\/src\/runtime\/ort\.ts$|\.test\.ts$/,
   },
+  {
+    what: "prom-client",
+    specifier: /^prom-client$/,
+    only: /^gpu-node\/src\/observe\/registry\.ts$/,
+  },
+  {
+    what: "OpenTelemetry",
+    specifier: /^@opentelemetry\//,
+    only: /^gpu-node\/src\/observe\/tracing\.ts$|\.test\.ts$/,
+  },
   { what: "sharp", specifier: /^sharp$/, only: /^gpu-node\/nano\/|\.test\.ts$|^test\// },
   {
     what: "jsquash",

@@ -367,3 +367,42 @@ describe("whoever obeys Retry-After", () => {
     expect(refusals).toBeGreaterThan(50);
   });
 });
+
+describe("what metrics are told", () => {
+  test("what waits and what is left of all, by priority", async () => {
+    const { dispatcher, finish } = manual();
+    expect(dispatcher.load()).toEqual({
+      interactive: { waiting: 0, workMs: 0 },
+      bulk: { waiting: 0, workMs: 0 },
+    });
+    const runs = [
+      dispatcher.run(job("a"), never),
+      dispatcher.run(bulk("b"), never),
+      dispatcher.run(bulk("c"), never),
+    ];
+    expect(dispatcher.load()).toEqual({
+      interactive: { waiting: 0, workMs: 100 },
+      bulk: { waiting: 1, workMs: 200 },
+    });
+    for (let done = 0; done < runs.length; done += 1) {
+      finish[done]?.();
+      await settled();
+    }
+    await Promise.all(runs);
+  });
+
+  test("why a job was refused, and that bulk gave way", async () => {
+    const told: string[] = [];
+    const { dispatcher } = manual({ maxJobs: 6, onRefused: (why) => void told.push(why) });
+    const ask = (each: Job) => codeOf(dispatcher.run(each, never));
+    void ask(job("a"));
+    void ask(bulk("b"));
+    const waiting = ask(bulk("c"));
+    expect(await ask(bulk("d"))).toBe("overloaded");
+    expect(await ask(job("e", { deadlineMs: 150 }))).toBe("overloaded");
+    expect(told).toEqual(["full", "late"]);
+    for (const name of ["f", "g", "h", "i"]) void ask(job(name));
+    expect(await waiting).toBe("overloaded");
+    expect(told).toEqual(["full", "late", "shed"]);
+  });
+});

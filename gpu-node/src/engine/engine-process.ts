@@ -37,6 +37,7 @@ async function start(settings: EngineSettings): Promise<void> {
     engine = createEngine(models, createFeatureStore(settings.featureStoreMaxBytes));
     await engine.warmUp();
     send({ type: "ready", models: engine.models, visionKeys: engine.visionKeys });
+    recorder.flush();
   } catch (error) {
     send({ type: "failed", error: toSentError(error) });
   }
