@@ -20,12 +20,30 @@ const send = (message: FromEngine): void => {
 const running = new Map<number, AbortController>();
 let engine: EngineRoom | undefined;
 
+/** How often the door is told what is left to do, while there is something. */
+const reportMs = 250;
+
+/** Once now, so that admission knows what this machine takes, then while anything changes. */
+function reportLoad(room: EngineRoom): void {
+  let said = "";
+  const report = (): void => {
+    const { queuedMs } = room.load();
+    const stats = { queuedMs, costs: room.costs(), batchRows: room.budgets.maxRows };
+    const saying = JSON.stringify(stats);
+    if (saying !== said) send({ type: "stats", stats });
+    said = saying;
+  };
+  report();
+  setInterval(report, reportMs).unref();
+}
+
 async function start(settings: EngineSettings): Promise<void> {
   try {
     const { modelDirs, threads, provider } = settings;
     const models = await loadModels(modelDirs, { threads, provider });
     engine = createEngine(models, createFeatureStore(settings.featureStoreMaxBytes));
     await engine.warmUp();
+    reportLoad(engine);
     send({ type: "ready", models: engine.models, visionKeys: engine.visionKeys });
   } catch (error) {
     send({ type: "failed", error: toSentError(error) });
@@ -40,6 +58,7 @@ async function run(id: number, job: Job): Promise<void> {
     const outcome = await engine.run(job, controller.signal, {
       onStore: (change) => send({ type: "store", change }),
       onVisionPass: () => send({ type: "vision_pass" }),
+      onText: (index, text) => send({ type: "text", id, index, text }),
     });
     send({ type: "result", id, outcome });
   } catch (error) {
