@@ -30,8 +30,8 @@ export interface BatchState {
   readonly maxRows: number;
   /** Keys and values that are held. */
   readonly kvBytes: number;
-  /** Jobs that wait in the engine, by the stage that they wait for. */
-  readonly waiting: Readonly<Partial<Record<Stage, number>>>;
+  /** Texts and comparisons that wait in the engine, by what they wait for. */
+  readonly waiting: Readonly<Partial<Record<"vision" | "prefill" | "compare", number>>>;
 }
 
 /** Sent at most every half second while something runs, and now and then while nothing does. */

@@ -5,6 +5,7 @@ import { AppError } from "@blip2-edge/shared/problem";
 import { createLoopLag } from "../observe/loop-lag.ts";
 import { loadModels } from "../runtime/load-model.ts";
 import { createActivityRecorder, noBatch } from "./activity-recorder.ts";
+import type { BatchState } from "./engine-activity.ts";
 import { createEngine, type EngineRoom } from "./engine.ts";
 import { createFeatureStore } from "./feature-store.ts";
 import {
@@ -19,23 +20,53 @@ const send = (message: FromEngine): void => {
   if (process.connected) process.send?.(message);
 };
 
+const running = new Map<number, AbortController>();
+let engine: EngineRoom | undefined;
+
 const loopLag = createLoopLag();
 const recorder = createActivityRecorder({
   send: (activity) => send({ type: "activity", activity }),
-  batch: () => noBatch,
+  batch: () => (engine === undefined ? noBatch : batchOf(engine)),
   rssBytes: () => process.memoryUsage.rss(),
   loopLag: () => loopLag.read(),
 });
 
-const running = new Map<number, AbortController>();
-let engine: EngineRoom | undefined;
+function batchOf(room: EngineRoom): BatchState {
+  const { batchRows, kvBytes, waiting } = room.load();
+  const { look = 0, prefill = 0, single = 0 } = waiting;
+  return {
+    rows: batchRows,
+    maxRows: room.budgets.maxRows,
+    kvBytes,
+    waiting: { vision: look, prefill, compare: single },
+  };
+}
+
+/** How often the door is told what is left to do, while there is something. */
+const reportMs = 250;
+
+/** Once now, so that admission knows what this machine takes, then while anything changes. */
+function reportLoad(room: EngineRoom): void {
+  let said = "";
+  const report = (): void => {
+    const { queuedMs } = room.load();
+    const stats = { queuedMs, costs: room.costs(), batchRows: room.budgets.maxRows };
+    const saying = JSON.stringify(stats);
+    if (saying !== said) send({ type: "stats", stats });
+    said = saying;
+  };
+  report();
+  setInterval(report, reportMs).unref();
+}
 
 async function start(settings: EngineSettings): Promise<void> {
   try {
     const { modelDirs, threads, provider } = settings;
     const models = await loadModels(modelDirs, { threads, provider });
-    engine = createEngine(models, createFeatureStore(settings.featureStoreMaxBytes));
+    const store = createFeatureStore(settings.featureStoreMaxBytes);
+    engine = createEngine(models, store, { work: recorder });
     await engine.warmUp();
+    reportLoad(engine);
     send({ type: "ready", models: engine.models, visionKeys: engine.visionKeys });
     recorder.flush();
   } catch (error) {
@@ -50,10 +81,8 @@ async function run(id: number, job: Job): Promise<void> {
     if (engine === undefined) throw new AppError("not_ready", "The model is still loading.");
     const outcome = await engine.run(job, controller.signal, {
       onStore: (change) => send({ type: "store", change }),
-      onVisionPass: () => {
-        recorder.visionBatch(1);
-        send({ type: "vision_pass" });
-      },
+      onVisionPass: () => send({ type: "vision_pass" }),
+      onText: (index, text) => send({ type: "text", id, index, text }),
     });
     send({ type: "result", id, outcome });
   } catch (error) {

@@ -119,7 +119,7 @@ describe("one picture", () => {
     expect(await run(match(["itm", "itc"]))).toMatchObject({ kind: "match", matches: direct });
     const again = await run(match(["itc"]));
     expect(again).toMatchObject({ matches: direct.map(({ itc }) => ({ itc })) });
-    expect(Object.keys(again.stages)).toEqual(["vision", "match"]);
+    expect(Object.keys(again.stages)).toEqual(["wait", "vision", "match"]);
     const vectors = { dims: [3, 7], data: seen.projected.data };
     expect(await run(embed("projected"))).toMatchObject({ embeddings: [vectors] });
     const raw = { dims: [3, 6], data: seen.queryOutput.data };
@@ -195,4 +195,37 @@ test("a text that is too long is refused with its numbers", async () => {
     code: "prompt_too_long",
     detail: expect.stringMatching(/takes 9 tokens.* at most 8/) as string,
   });
+});
+
+test("a job knows when it was in which stage, and how full the batches were", async () => {
+  const generation = resolveGeneration({ max_new_tokens: 6, min_new_tokens: 6 });
+  const two = { ...caption(withPixels), texts: [null, "a cat"], generation };
+  const other = { ...caption({ ...withPixels, imageId: "j" }), generation };
+  const [outcome] = await Promise.all([run(two), run(other)]);
+  const { detail, stages } = outcome;
+  const timeline = detail?.timeline ?? [];
+  expect(new Set(timeline.map(({ stage }) => stage))).toEqual(
+    new Set(["vision", "prefill", "decode"]),
+  );
+  const inEngineMs = Object.values(stages).reduce((sum, tookMs) => sum + tookMs, 0);
+  let at = 0;
+  for (const { startMs, endMs } of timeline) {
+    expect(startMs).toBeGreaterThanOrEqual(at);
+    expect(endMs).toBeGreaterThanOrEqual(startMs);
+    at = endMs;
+  }
+  expect(at).toBeLessThanOrEqual(inEngineMs + 0.001);
+  expect(detail?.visionImages).toBeGreaterThanOrEqual(1);
+  expect(detail?.decodeRuns).toBeGreaterThanOrEqual(1);
+  // The first token is the prefill's.
+  expect(detail?.decodeSteps).toBe(5);
+  expect(detail?.meanRows).toBeGreaterThanOrEqual(2);
+  expect(detail?.meanRows).toBeLessThanOrEqual(3);
+});
+
+test("a job whose image was held was in no vision batch", async () => {
+  await run(caption(withPixels));
+  const { detail } = await run(caption());
+  expect(detail?.visionImages).toBeUndefined();
+  expect(detail?.timeline?.map(({ stage }) => stage)).toEqual(["prefill", "decode"]);
 });

@@ -117,7 +117,12 @@ test("a traced request is one trace at the collector, its stages within it", asy
 
 test("memory and delays of both processes, and what the engine did, are in the metrics", async () => {
   await until(async () => (await metric('process_resident_memory_bytes{process="engine"}')) > 0);
-  await until(async () => (await metric("vision_batch_images_count")) > 0);
+  const tokens = await metric("generated_tokens_total");
+  expect(tokens).toBeGreaterThan(1);
+  // The first one is the prefill's. The engine tells of the others a moment later.
+  await until(async () => (await metric("decode_tokens_total")) === tokens - 1);
+  await until(async () => (await metric("decode_batch_rows")) === 0);
+  expect(await metric("vision_batch_images_count")).toBe(1);
   expect(await metric('process_resident_memory_bytes{process="door"}')).toBeGreaterThan(1e7);
   expect(await metric('process_resident_memory_bytes{process="engine"}')).toBeGreaterThan(1e7);
   for (const process of ["door", "engine"]) {
@@ -125,6 +130,11 @@ test("memory and delays of both processes, and what the engine did, are in the m
       metric(`nodejs_eventloop_delay_${quantile}_seconds{process="${process}"}`);
     expect(await seconds("max")).toBeGreaterThanOrEqual(await seconds("p50"));
   }
+  expect(await metric("decode_runs_total")).toBeGreaterThan(0);
+  expect(await metric("decode_run_rows_count")).toBe(await metric("decode_runs_total"));
+  expect([await metric("prefills_total"), await metric("prefill_rows_total")]).toEqual([1, 1]);
+  expect(await metric("kv_cache_bytes")).toBe(0);
+  expect(await metric("decode_batch_max_rows")).toBeGreaterThan(1);
   expect(await metric("node_ready")).toBe(1);
   const labels = 'gen_ai_request_model="nano",priority="interactive"';
   expect(await metric(`gen_ai_server_time_to_first_token_seconds_count{${labels}}`)).toBe(1);

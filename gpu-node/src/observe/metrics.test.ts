@@ -30,7 +30,7 @@ const activity: EngineActivity = {
     ],
     visionBatches: [[2, 2]],
   },
-  batch: { rows: 12, maxRows: 16, kvBytes: 4096, waiting: { vision: 2, decode: 1 } },
+  batch: { rows: 12, maxRows: 16, kvBytes: 4096, waiting: { vision: 2, compare: 1 } },
   rssBytes: 900_000_000,
   loopLag: { p50Ms: 100, p99Ms: 300, maxMs: 350 },
 };
@@ -112,8 +112,8 @@ describe("what the engine tells", () => {
     expect([value("vision_batch_images_count"), value("vision_batch_images_sum")]).toEqual([4, 8]);
     expect([value("decode_batch_rows"), value("decode_batch_max_rows")]).toEqual([9, 16]);
     expect(value("kv_cache_bytes")).toBe(4096);
-    expect(value('engine_jobs_waiting{stage="vision"}')).toBe(5);
-    expect(value('engine_jobs_waiting{stage="decode"}')).toBeUndefined();
+    expect(value('engine_work_waiting{stage="vision"}')).toBe(5);
+    expect(value('engine_work_waiting{stage="compare"}')).toBeUndefined();
     expect(value('process_resident_memory_bytes{process="engine"}')).toBe(900_000_000);
     expect(value('nodejs_eventloop_delay_p99_seconds{process="engine"}')).toBe(0.3);
   });
@@ -126,7 +126,7 @@ describe("what the engine tells", () => {
     expect([value("decode_batch_rows"), value("kv_cache_bytes")]).toEqual([0, 0]);
     expect(value('process_resident_memory_bytes{process="engine"}')).toBeUndefined();
     expect(value('nodejs_eventloop_delay_max_seconds{process="engine"}')).toBeUndefined();
-    expect(value('engine_jobs_waiting{stage="vision"}')).toBeUndefined();
+    expect(value('engine_work_waiting{stage="vision"}')).toBeUndefined();
     expect(value("decode_runs_total")).toBe(4);
   });
 });

@@ -166,10 +166,11 @@ export function createMetrics(sources: MetricSources): Metrics {
   );
   gauge("jobs_running", "Jobs in the engine.", sources.jobsRunning);
   gauges(
-    "engine_jobs_waiting",
-    "Jobs that wait in the engine, by the stage that they wait for.",
+    "engine_work_waiting",
+    "Texts and comparisons that wait in the engine, by the stage that they wait for.",
     ["stage"],
-    () => Object.entries(engineNow?.batch.waiting ?? {}).map(([stage, jobs]) => [{ stage }, jobs]),
+    () =>
+      Object.entries(engineNow?.batch.waiting ?? {}).map(([stage, count]) => [{ stage }, count]),
   );
 
   // What was done
@@ -211,7 +212,7 @@ export function createMetrics(sources: MetricSources): Metrics {
   const decodeSteps = counter("decode_steps_total", "Steps of the decode runs.");
   const decodeTokens = counter(
     "decode_tokens_total",
-    "Tokens decided, whether or not anybody still waited for them.",
+    "Tokens that decode runs decided, whether or not anybody still waited for them.",
   );
   gauge(
     "decode_batch_rows",
