@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { type Artifact, openArtifact } from "../artifact/open-artifact.ts";
 import { createGenerationModel, type GenerationModel } from "./generation-model.ts";
 import { openGraph } from "./open-graph.ts";
-import type { Session, SessionOptions } from "./ort.ts";
+import { checkProvider, type Session, type SessionOptions } from "./ort.ts";
 import type { Placement } from "./placement.ts";
 import { probeProvider } from "./probe-provider.ts";
 import type { ProviderName } from "./providers.ts";
@@ -34,7 +34,9 @@ export async function loadModel(artifactDir: string, options: LoadOptions = {}):
   return load(await openArtifact(artifactDir), options, createVisionTowers());
 }
 
+/** Before anything is read: a provider that cannot be had is known in a second, not after a long load. */
 async function tryProvider({ provider = "cpu", signal }: LoadOptions): Promise<void> {
+  checkProvider(provider);
   if (provider !== "cpu") await probeProvider(provider, signal === undefined ? {} : { signal });
 }
 

@@ -1,4 +1,5 @@
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -6,8 +7,9 @@ import { createGraph } from "../onnx/graph.ts";
 import { encodeGraph } from "../onnx/model.ts";
 import * as ops from "../onnx/ops.ts";
 import { floatTensor } from "../tensor/tensor.ts";
-import { addModel, openDeviceSession, openSession } from "./ort.ts";
+import { addModel, bindingFolder, checkProvider, openDeviceSession, openSession } from "./ort.ts";
 import type { Placement } from "./placement.ts";
+import { cudaLibraries } from "./providers.ts";
 
 let folder: string;
 let path: string;
@@ -68,6 +70,15 @@ describe("what ran where", () => {
     expect(await profiles()).toEqual(before);
   });
 });
+
+test.skipIf(cudaLibraries.every((file) => existsSync(join(bindingFolder(), file))))(
+  "cuda without its libraries names them and where they come from",
+  () => {
+    expect(() => checkProvider("cuda")).toThrow(
+      /cuda is not available here: .*--onnxruntime-node-install=cuda12/,
+    );
+  },
+);
 
 test("outputs stay on a device by webgpu only: another provider would read an address as memory", async () => {
   const open = openDeviceSession(path, { threads: 1, provider: "cpu" }, ["y"]);

@@ -39,13 +39,13 @@ export interface Session {
 const logSeverity = 3;
 
 /** Folder of the runtime's binding, where libraries of further providers must lie. */
-const bindingFolder = (): string => {
+export const bindingFolder = (): string => {
   const main = createRequire(import.meta.url).resolve("onnxruntime-node/package.json");
   return join(dirname(main), "bin/napi-v6", platform(), arch());
 };
 
 /** Errors: `usage` for a provider whose code is not here; its driver is not looked at. */
-function checkProvider(provider: ProviderName): void {
+export function checkProvider(provider: ProviderName): void {
   const known: readonly string[] = ort
     .listSupportedBackends()
     .map((backend: { readonly name: string }) => backend.name);
@@ -223,7 +223,6 @@ export const addModel = Buffer.from(
  * bad: only probe-process.ts calls it.
  */
 export async function addOn(provider: ProviderName): Promise<number> {
-  checkProvider(provider);
   const session = await ort.InferenceSession.create(addModel, {
     executionProviders: [providerOptions[provider]],
     logSeverityLevel: logSeverity,
