@@ -70,6 +70,7 @@ const nodeProblems = [
   "overloaded",
   "deadline_exceeded",
   "engine_restarted",
+  "poison_request",
   "not_ready",
 ] as const;
 

@@ -1,7 +1,8 @@
 // The door on a socket. Knows @hono/node-server and Node's limits on slow and large heads; what is
 // answered is the app's business.
-import { createAdaptorServer } from "@hono/node-server";
-import { AppError } from "@blip2-edge/shared/problem";
+import { getRequestListener } from "@hono/node-server";
+import { AppError, problemResponse } from "@blip2-edge/shared/problem";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface Listener {
@@ -24,9 +25,15 @@ const serverOptions = {
   requestTimeout: 30_000,
   /** Longer than the edge keeps an idle connection, so that it never writes into a closing one. */
   keepAliveTimeout: 75_000,
+  /** How often the timeouts above are looked at; Node's own half a minute would be longer than they are. */
+  connectionsCheckingInterval: 2_000,
 } as const;
 const maxConnections = 1024;
 const sweepMs = 50;
+
+/** What no Request can be made of: a Host or an address that is none. The app answers its own errors. */
+const unreadable = (): Response =>
+  problemResponse(new AppError("invalid_request", "The request's address cannot be read."));
 
 const explain = (error: NodeJS.ErrnoException, host: string, port: number): AppError => {
   if (error.code === "EADDRINUSE") {
@@ -47,9 +54,14 @@ const explain = (error: NodeJS.ErrnoException, host: string, port: number): AppE
 /** Errors: `usage` that says why the address cannot be had. */
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { host, port, fetch } = options;
-  const server = createAdaptorServer({ fetch, hostname: host, serverOptions });
-  // Only node:http servers come back without HTTP/2 options; the type is their union.
-  if (!("closeIdleConnections" in server)) throw new Error("not an HTTP/1.1 server");
+  const answer = getRequestListener((request) => fetch(request), {
+    hostname: host,
+    errorHandler: unreadable,
+  });
+  const server = createServer(
+    serverOptions,
+    (incoming, outgoing) => void answer(incoming, outgoing),
+  );
   server.maxConnections = maxConnections;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(explain(error, host, port)));

@@ -3,7 +3,8 @@ import { createVerifier, type SigningKey } from "@blip2-edge/shared/wire/signatu
 import { createDispatcher } from "../engine/dispatcher.ts";
 import { forkEngine } from "../engine/fork-engine.ts";
 import type { EngineSettings } from "../engine/messages.ts";
-import { createSupervisor } from "../engine/supervisor.ts";
+import { createSupervisor, type SupervisorOptions } from "../engine/supervisor.ts";
+import { createSuspects } from "../engine/suspects.ts";
 import type { Log } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { createDoor } from "./app.ts";
@@ -21,6 +22,8 @@ export interface NodeSettings {
   /** How long what runs may take to finish when the node is told to end. */
   readonly drainMs: number;
   readonly bodyTimeoutMs?: number;
+  /** When an engine that ended is started again. */
+  readonly restart?: Pick<SupervisorOptions, "firstBackoffMs" | "maxBackoffMs" | "stableMs">;
   /** Resident memory of this process, in bytes. */
   readonly rssBytes: () => number;
 }
@@ -32,6 +35,9 @@ export interface RunningNode {
   /** Takes nothing new, finishes what runs within the bound, ends the engine. Once. */
   stop(): Promise<void>;
 }
+
+/** What an engine does after the drain has ended is for nobody. */
+const stopGraceMs = 1000;
 
 /**
  * Resolves once the node answers. The port is taken first, so that a wrong one is known before a model
@@ -50,8 +56,20 @@ export async function startNode(
     log: (event, fields) => log.info(event, fields),
     onDown: () => dispatcher.flush(),
     onVisionPass: () => metrics.visionPass(),
+    stopGraceMs,
+    ...settings.restart,
   });
-  const dispatcher = createDispatcher({ engine: supervisor, maxQueue: settings.maxQueue });
+  const suspects = createSuspects({ life: () => supervisor.restarts });
+  const dispatcher = createDispatcher({
+    engine: {
+      get state() {
+        return supervisor.state;
+      },
+      retryAfterS: () => supervisor.retryAfterS(),
+      run: (job, signal) => suspects.run(job, signal, () => supervisor.run(job, signal)),
+    },
+    maxQueue: settings.maxQueue,
+  });
   const metrics = createMetrics({
     queueDepth: () => dispatcher.depth,
     jobsRunning: () => dispatcher.running,
@@ -80,9 +98,10 @@ export async function startNode(
     draining = true;
     log.info("stopping");
     const bound = AbortSignal.timeout(settings.drainMs);
-    // The socket closes to newcomers at once; connections that carry an answer stay until it is sent.
-    const closed = listener.close(bound);
+    // Newcomers are told that the node is not ready until the last of what runs has its answer; the socket
+    // closes then, and connections that carry an answer stay until it is sent.
     await dispatcher.drain(bound);
+    const closed = listener.close(bound);
     await supervisor.stop();
     await closed;
     log.info("stopped");
