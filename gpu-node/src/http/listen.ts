@@ -1,6 +1,6 @@
 // The door on a socket. Knows @hono/node-server and Node's limits on slow and large heads; what is
 // answered is the app's business.
-import { getRequestListener } from "@hono/node-server";
+import { getRequestListener, RequestError } from "@hono/node-server";
 import { AppError, problemResponse } from "@blip2-edge/shared/problem";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -31,9 +31,13 @@ const serverOptions = {
 const maxConnections = 1024;
 const sweepMs = 50;
 
-/** What no Request can be made of: a Host or an address that is none. The app answers its own errors. */
-const unreadable = (): Response =>
-  problemResponse(new AppError("invalid_request", "The request's address cannot be read."));
+/** What no Request can be made of, a Host or an address that is none; the app answers its own errors. */
+const beforeTheApp = (error: unknown): Response =>
+  problemResponse(
+    error instanceof RequestError
+      ? new AppError("invalid_request", "The request's address cannot be read.")
+      : error,
+  );
 
 const explain = (error: NodeJS.ErrnoException, host: string, port: number): AppError => {
   if (error.code === "EADDRINUSE") {
@@ -56,7 +60,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const { host, port, fetch } = options;
   const answer = getRequestListener((request) => fetch(request), {
     hostname: host,
-    errorHandler: unreadable,
+    errorHandler: beforeTheApp,
   });
   const server = createServer(
     serverOptions,
