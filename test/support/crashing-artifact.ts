@@ -3,7 +3,12 @@
 // catch; one whose mapped weights are taken away.
 import { cp, readFile, readdir, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { decodeModel, encodeModel, type NodeProto } from "../../gpu-node/src/onnx/model-proto.ts";
+import {
+  decodeModel,
+  encodeModel,
+  type NodeProto,
+  type TensorProto,
+} from "../../gpu-node/src/onnx/model-proto.ts";
 
 /** Element types of ONNX. */
 const types = { float: 1, int64: 7 } as const;
@@ -30,17 +35,18 @@ export async function crashingArtifact(
   for (const node of graph.node) {
     node.input = node.input.map((name) => (name === pixels ? "trap_pixels" : name));
   }
-  const constant = (name: string, dataType: number, values: ArrayBufferView) =>
-    void graph.initializer.push({
-      name,
-      dims: [],
-      dataType,
-      rawData: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-    });
-  constant("trap_peak", types.float, Float32Array.of(peak));
-  constant("trap_one", types.int64, BigInt64Array.of(1n));
-  constant("trap_minus_one", types.int64, BigInt64Array.of(-1n));
-  constant("trap_least", types.int64, BigInt64Array.of(-(2n ** 63n)));
+  const constant = (name: string, dataType: number, values: ArrayBufferView): TensorProto => ({
+    name,
+    dims: [],
+    dataType,
+    rawData: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+  });
+  const constants = [
+    constant("trap_peak", types.float, Float32Array.of(peak)),
+    constant("trap_one", types.int64, BigInt64Array.of(1n)),
+    constant("trap_minus_one", types.int64, BigInt64Array.of(-1n)),
+    constant("trap_least", types.int64, BigInt64Array.of(-(2n ** 63n))),
+  ];
   const op = (
     opType: string,
     input: string[],
@@ -54,7 +60,7 @@ export async function crashingArtifact(
     attribute,
   });
   const int = (name: string, i: number) => ({ name, type: 2, i: BigInt(i) });
-  graph.node.unshift(
+  const trap = [
     op("ReduceMax", [pixels], "brightest", [int("keepdims", 0)]),
     op("Less", ["trap_brightest", "trap_peak"], "harmless"),
     op("Where", ["trap_harmless", "trap_one", "trap_minus_one"], "divisor"),
@@ -62,8 +68,23 @@ export async function crashingArtifact(
     op("Equal", ["trap_quotient", "trap_least"], "same"),
     op("Cast", ["trap_same"], "factor", [int("to", types.float)]),
     op("Mul", [pixels, "trap_factor"], "pixels"),
-  );
-  const bytes = encodeModel(model);
+  ];
+  const { irVersion, producerName, producerVersion, opsetImport, metadataProps = [] } = model;
+  const { name, input, output } = graph;
+  const bytes = encodeModel({
+    irVersion,
+    producerName,
+    producerVersion,
+    opsetImport,
+    metadataProps,
+    graph: {
+      name,
+      input,
+      output,
+      node: [...trap, ...graph.node],
+      initializer: [...constants, ...graph.initializer],
+    },
+  });
   await writeFile(path.join(out, file), bytes);
   manifest.files[file] = { ...manifest.files[file], bytes: bytes.length };
   await writeFile(manifestPath, JSON.stringify(manifest));
