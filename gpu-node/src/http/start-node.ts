@@ -36,7 +36,7 @@ export interface RunningNode {
   stop(): Promise<void>;
 }
 
-/** What an engine does after the drain has ended is for nobody. */
+/** What an engine does after the drain has ended is for nobody; answers get this long to leave. */
 const stopGraceMs = 1000;
 
 /**
@@ -98,12 +98,12 @@ export async function startNode(
     draining = true;
     log.info("stopping");
     const bound = AbortSignal.timeout(settings.drainMs);
-    // Newcomers are told that the node is not ready until the last of what runs has its answer; the socket
-    // closes then, and connections that carry an answer stay until it is sent.
+    // Newcomers are told that the node is not ready until the last of what runs has its answer. What the bound
+    // leaves over gets its problem from the stop, and the socket closes when answers have been sent.
     await dispatcher.drain(bound);
-    const closed = listener.close(bound);
-    await supervisor.stop();
-    await closed;
+    const ended = supervisor.stop();
+    await listener.close(bound.aborted ? AbortSignal.timeout(stopGraceMs) : bound);
+    await ended;
     log.info("stopped");
   };
   const stop = (): Promise<void> => (stopping ??= stopOnce());
