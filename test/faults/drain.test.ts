@@ -1,4 +1,6 @@
 // The ends of a node that are asked for, and the one that is not: SIGTERM, SIGTERM again, kill -9 of the door.
+import { once } from "node:events";
+import { connect } from "node:net";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { nanoArtifact } from "../support/nano-artifact.ts";
 import {
@@ -90,6 +92,21 @@ describe("SIGTERM", () => {
     expect(tookMs).toBeLessThan(2000);
     expect(await run).toBe("broken off");
     await until(() => !isAlive(engine), "the engine is gone", 2000);
+  });
+
+  test("connections on which nobody asks anything hold nothing up", async () => {
+    const { node } = await serve("--drain-seconds", "60");
+    const { hostname, port } = new URL(node.url);
+    const silent = connect({ host: hostname, port: Number(port) });
+    const halfway = connect({ host: hostname, port: Number(port) });
+    const closed = [silent, halfway].map((socket) => once(socket, "close"));
+    halfway.write("POST /v1/infer HTTP/1.1\r\nhost: ");
+    await Promise.all([once(silent, "connect"), once(halfway, "connect")]);
+    node.signal("SIGTERM");
+    const { value, tookMs } = await timed(node.ended);
+    expect(value).toEqual({ code: 0, signal: null });
+    expect(tookMs).toBeLessThan(5000);
+    await Promise.all(closed);
   });
 
   test("while no engine runs: it does not wait for one", async () => {

@@ -3,7 +3,7 @@
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { AppError, problemResponse } from "@blip2-edge/shared/problem";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 
 export interface Listener {
   readonly url: string;
@@ -62,10 +62,22 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     hostname: host,
     errorHandler: beforeTheApp,
   });
-  const server = createServer(
-    serverOptions,
-    (incoming, outgoing) => void answer(incoming, outgoing),
-  );
+  /** How many answers each connection waits for. Node counts one that never asked anything as busy. */
+  const unanswered = new Map<Socket, number>();
+  const server = createServer(serverOptions, (incoming, outgoing) => {
+    const { socket } = incoming;
+    const count = (step: number): void => {
+      const before = unanswered.get(socket);
+      if (before !== undefined) unanswered.set(socket, before + step);
+    };
+    count(1);
+    outgoing.once("close", () => count(-1));
+    void answer(incoming, outgoing);
+  });
+  server.on("connection", (socket) => {
+    unanswered.set(socket, 0);
+    socket.once("close", () => unanswered.delete(socket));
+  });
   server.maxConnections = maxConnections;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(explain(error, host, port)));
@@ -78,7 +90,9 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     async close(signal) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       // A connection whose last answer has just left is idle only then.
-      const sweep = setInterval(() => server.closeIdleConnections(), sweepMs);
+      const sweep = setInterval(() => {
+        for (const [socket, answers] of unanswered) if (answers === 0) socket.destroy();
+      }, sweepMs);
       const force = (): void => server.closeAllConnections();
       signal.addEventListener("abort", force, { once: true });
       if (signal.aborted) force();
