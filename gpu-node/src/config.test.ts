@@ -6,7 +6,7 @@ const keys = `a:${secret}`;
 
 test("defaults are filled in and the result is frozen", () => {
   const config = parseNodeConfig({ model: ["m"], keys });
-  expect(config).toMatchObject({ host: "127.0.0.1", port: 0, threads: 0, "max-queue": 32 });
+  expect(config).toMatchObject({ host: "127.0.0.1", port: 0, threads: 0, "max-queue": 256 });
   expect(config.keys[0]?.id).toBe("a");
   expect(Object.isFrozen(config)).toBe(true);
 });

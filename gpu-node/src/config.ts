@@ -35,14 +35,17 @@ export const nodeConfigSchema = z.strictObject({
     .min(1)
     .default("cpu")
     .describe("Execution provider of ONNX Runtime; only cpu is claimed to work."),
-  "max-queue": wholeNumber(0, 10_000, 32).describe(
-    "Requests that may wait; more are answered with 503 and Retry-After.",
+  "max-queue-seconds": wholeNumber(1, 3600, 30).describe(
+    "Estimated seconds of work that may be there, bulk up to half of it; more is answered with 503 and Retry-After.",
+  ),
+  "max-queue": wholeNumber(1, 10_000, 256).describe(
+    "Requests that may be there, whatever work they are, bulk up to half of them; more are answered with 503.",
   ),
   "feature-store-mb": wholeNumber(0, 1_000_000, 256).describe(
     "Megabytes of image features kept for further questions about the same image.",
   ),
   "drain-seconds": wholeNumber(0, 3600, 8).describe(
-    "How long what runs may take to finish when the node is told to end.",
+    "How long what was let in may take to finish when the node is told to end.",
   ),
   keys: keysSchema.describe(
     "Secret, from BLIP2_NODE_KEYS or --keys-file: the keys whose signatures are accepted.",

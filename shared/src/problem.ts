@@ -45,6 +45,7 @@ export const problemKinds = {
   node_unavailable: kind(503, "No node can answer now", true),
   node_protocol: kind(502, "The node gave an answer that was not understood", true),
   overloaded: kind(503, "All capacity is in use", true),
+  share_exceeded: kind(429, "Too much work of one origin is waiting", true),
   deadline_exceeded: kind(504, "The answer was not ready in time", true),
   engine_restarted: kind(503, "The inference engine stopped during the request", true),
   poison_request: kind(422, "The inference engine stopped during this request repeatedly"),

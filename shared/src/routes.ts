@@ -68,6 +68,7 @@ const nodeProblems = [
   "node_unavailable",
   "node_protocol",
   "overloaded",
+  "share_exceeded",
   "deadline_exceeded",
   "engine_restarted",
   "poison_request",

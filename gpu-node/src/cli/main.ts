@@ -163,4 +163,5 @@ process.exitCode = await main(process.argv.slice(2), {
   nodeKeys: process.env["BLIP2_NODE_KEYS"],
   pid: process.pid,
   rssBytes: () => process.memoryUsage.rss(),
+  onHangup: (listener) => void process.on("SIGHUP", listener),
 });

@@ -69,3 +69,4 @@ process.on("disconnect", () => process.exit(0));
 // runs finish and then ends this process.
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => {});
+process.on("SIGHUP", () => {});

@@ -62,14 +62,24 @@ const pixels = Uint8Array.from({ length: pairSize ** 2 * 3 }, (_, at) => (at * 3
 const image = { partition: "p", imageId: "i" };
 const withPixels = { ...image, pixels };
 const texts = ["a cat on the mat", "dogs"];
-const ofWriter = () => ({ model: "writer", modelRevision: writer.manifest.model_revision });
-const ofComparer = () => ({ model: "comparer", modelRevision: comparer.manifest.model_revision });
+const when = { priority: "interactive", deadlineMs: 10_000 } as const;
+const ofWriter = () => ({
+  ...when,
+  model: "writer",
+  modelRevision: writer.manifest.model_revision,
+});
+const ofComparer = () => ({
+  ...when,
+  model: "comparer",
+  modelRevision: comparer.manifest.model_revision,
+});
 const caption = (about: typeof image = image): GenerateJob => ({
   kind: "generate",
   ...ofWriter(),
   ...about,
   texts: [null],
   generation: resolveGeneration({ max_new_tokens: 4 }),
+  stream: false,
 });
 const match = (scores: MatchJob["scores"], about: typeof image = image): MatchJob => ({
   kind: "match",

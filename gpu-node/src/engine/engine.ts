@@ -122,6 +122,7 @@ export function createEngine(
       kind: "generate",
       results,
       visionPasses: look.visionPasses,
+      firstTokenMs: seen.tookMs + prefillMs,
       stages: { vision: seen.tookMs, prefill: prefillMs, decode: decodeMs },
     } as const;
   };

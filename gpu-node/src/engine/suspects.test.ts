@@ -12,6 +12,9 @@ const jobOf = (imageId: string): GenerateJob => ({
   imageId,
   texts: [null],
   generation: resolveGeneration({}),
+  stream: false,
+  priority: "interactive",
+  deadlineMs: 1000,
 });
 const never = new AbortController().signal;
 const answered = () => Promise.resolve("answered");

@@ -3,7 +3,7 @@
 // answers HTTP must not call it.
 import { AppError } from "@blip2-edge/shared/problem";
 import ort from "onnxruntime-node";
-import type { FloatTensor, InnerTensor, Tensor } from "../tensor/tensor.ts";
+import type { InnerTensor, Tensor } from "../tensor/tensor.ts";
 
 export interface SessionOptions {
   /** Threads of one operator; 0 lets the runtime take the physical cores. */
@@ -15,8 +15,8 @@ export interface SessionOptions {
 export interface Session {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
-  /** Feeds every input by name; gives every output by name. All outputs are float32. */
-  run(feeds: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, FloatTensor>>>;
+  /** Feeds every input by name; gives every output by name. */
+  run(feeds: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>>;
   release(): Promise<void>;
 }
 
@@ -38,13 +38,13 @@ export async function openSession(path: string, options: SessionOptions): Promis
     outputNames: session.outputNames,
     async run(feeds) {
       const results = await session.run(runtimeTensors(feeds));
-      const outputs: Record<string, FloatTensor> = {};
+      const outputs: Record<string, Tensor> = {};
       for (const name of session.outputNames) {
-        const result = results[name];
-        if (result?.type !== "float32" || !(result.data instanceof Float32Array)) {
-          throw new AppError("artifact_invalid", `The graph's output ${name} is not float32.`);
+        const tensor = innerTensor(name, results[name]);
+        if (tensor.type !== "float32" && tensor.type !== "int64") {
+          throw new AppError("artifact_invalid", `The graph's output ${name} is ${tensor.type}.`);
         }
-        outputs[name] = { type: "float32", dims: result.dims, data: result.data };
+        outputs[name] = tensor;
       }
       return outputs;
     },
