@@ -74,18 +74,23 @@ describe("the engine is killed", () => {
 
   test("while it starts: the start is made again, and the door answers meanwhile", async () => {
     const before = node.logged("engine_ready").length;
-    process.kill(await node.enginePid(), "SIGKILL");
-    let killed = 0;
-    for (; killed < 2; killed++) {
-      await until(async () => (await node.children()).length === 1, "an engine starts");
+    const killed = [await node.enginePid()];
+    process.kill(killed[0] ?? 0, "SIGKILL");
+    while (killed.length < 3) {
+      let starting: number | undefined;
+      await until(async () => {
+        starting = (await node.children()).find(({ pid }) => !killed.includes(pid))?.pid;
+        return starting !== undefined;
+      }, "an engine starts");
       expect((await fetch(`${node.url}/healthz`)).status).toBe(200);
       expect(await node.isReady()).toBe(false);
       const refused = await client.infer();
       expect(refused.status).toBe(503);
       expect((await problemOf(refused)).code).toBe("not_ready");
-      process.kill(await node.enginePid(), "SIGKILL");
-      await until(async () => (await node.children()).length === 0, "it is gone and reaped");
+      killed.push(starting ?? 0);
+      process.kill(starting ?? 0, "SIGKILL");
     }
+    await until(() => killed.every((pid) => !isAlive(pid)), "they are gone and reaped");
     await node.untilReady(30_000);
     expect(node.logged("engine_ready")).toHaveLength(before + 1);
     expect((await client.infer()).status).toBe(200);

@@ -35,6 +35,8 @@ export interface NodeClient {
     contentType?: string,
   ): Promise<Record<string, string>>;
   metric(name: string): Promise<number>;
+  /** Jobs that were let in and are not done, wherever they are. */
+  jobs(): Promise<number>;
 }
 
 /** Of the first model that the node serves. */
@@ -69,9 +71,10 @@ export async function nodeClient(url: string): Promise<NodeClient> {
     });
     return { json, pixels, ...writeFrame({ json, pixels }) };
   };
-  return {
+  const client: NodeClient = {
     framed,
     sign,
+    jobs: async () => (await client.metric("jobs_running")) + (await client.metric("queue_depth")),
     async infer(options = {}) {
       const { body, contentType } = framed(options);
       const headers = await sign("POST", "/v1/infer", body, contentType);
@@ -88,6 +91,7 @@ export async function nodeClient(url: string): Promise<NodeClient> {
       return values.reduce((sum, [, value]) => sum + Number(value), 0);
     },
   };
+  return client;
 }
 
 export const answerOf = async (response: Response): Promise<InferResponse> =>
