@@ -34,7 +34,8 @@ async function onCpu(): Promise<number[][]> {
   let cache = empty;
   for (let step = 0; step < steps; step += 1) {
     const { grown, score } = await session.run({ cache, entry: entry(step) });
-    if (grown?.type !== "float32" || score?.type !== "float32") throw new Error("an output is missing");
+    if (grown?.type !== "float32" || score?.type !== "float32")
+      throw new Error("an output is missing");
     cache = grown;
     scores.push([...score.data]);
   }

@@ -4,7 +4,8 @@ import { createDispatcher } from "../engine/dispatcher.ts";
 import { forkEngine } from "../engine/fork-engine.ts";
 import type { EngineSettings } from "../engine/messages.ts";
 import { createSuccession } from "../engine/succession.ts";
-import { createSupervisor } from "../engine/supervisor.ts";
+import { createSupervisor, type SupervisorOptions } from "../engine/supervisor.ts";
+import { createSuspects } from "../engine/suspects.ts";
 import type { Log } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { createDoor } from "./app.ts";
@@ -24,6 +25,8 @@ export interface NodeSettings {
   /** How long what runs may take to finish when the node is told to end. */
   readonly drainMs: number;
   readonly bodyTimeoutMs?: number;
+  /** When an engine that ended is started again. */
+  readonly restart?: Pick<SupervisorOptions, "firstBackoffMs" | "maxBackoffMs" | "stableMs">;
   /** Resident memory of this process, in bytes. */
   readonly rssBytes: () => number;
 }
@@ -41,7 +44,7 @@ export interface RunningNode {
   stop(): Promise<void>;
 }
 
-/** For answers that are written when the time to finish is over. */
+/** For answers that are written when the time to finish is over, and for an engine that then still runs. */
 const lastWordsMs = 1000;
 
 /**
@@ -65,14 +68,32 @@ export async function startNode(
         fork: forkEngine,
         log: logEvent,
         onVisionPass: () => metrics.visionPass(),
+        stopGraceMs: lastWordsMs,
+        ...settings.restart,
       }),
     onDown: () => dispatcher.flush(),
     onStats: () => dispatcher.heardStats(),
     beforeSwitch: () => dispatcher.release(),
     log: logEvent,
   });
+  const suspects = createSuspects({ life: () => engine.restarts });
   const { maxQueueMs, maxJobs } = settings;
-  const dispatcher = createDispatcher({ engine, maxQueueMs, maxJobs });
+  const dispatcher = createDispatcher({
+    engine: {
+      get state() {
+        return engine.state;
+      },
+      get stats() {
+        return engine.stats;
+      },
+      holds: (job) => engine.holds(job),
+      retryAfterS: () => engine.retryAfterS(),
+      run: (job, signal, onText) =>
+        suspects.run(job, signal, () => engine.run(job, signal, onText)),
+    },
+    maxQueueMs,
+    maxJobs,
+  });
   const metrics = createMetrics({
     queueDepth: () => dispatcher.depth,
     jobsRunning: () => dispatcher.running,
