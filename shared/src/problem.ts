@@ -48,6 +48,7 @@ export const problemKinds = {
   share_exceeded: kind(429, "Too much work of one origin is waiting", true),
   deadline_exceeded: kind(504, "The answer was not ready in time", true),
   engine_restarted: kind(503, "The inference engine stopped during the request", true),
+  poison_request: kind(422, "The inference engine stopped during this request repeatedly"),
   not_ready: kind(503, "The node is not ready yet", true),
   pixels_required: kind(428, "The node does not hold this image's pixels", true),
   revision_mismatch: kind(409, "The node holds another revision of this model", true),

@@ -71,6 +71,7 @@ const nodeProblems = [
   "share_exceeded",
   "deadline_exceeded",
   "engine_restarted",
+  "poison_request",
   "not_ready",
 ] as const;
 

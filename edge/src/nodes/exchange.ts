@@ -49,6 +49,7 @@ const translated: Partial<Record<ProblemCode, string>> = {
     "Too much of the work that waits has this one origin. Try again after the time in Retry-After.",
   deadline_exceeded: "The node did not answer in time. Ask for fewer tokens, or try again.",
   engine_restarted: "The node stopped during this request and starts again. Try again.",
+  poison_request: "This request stops the model that should answer it. Change the request.",
   // These two are for the edge itself, which acts on them.
   pixels_required: "",
   revision_mismatch: "",

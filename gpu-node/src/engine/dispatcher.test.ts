@@ -71,6 +71,20 @@ const codeOf = (run: Promise<unknown>) =>
   );
 
 describe("interactive work", () => {
+  test("that its caller has left keeps its place in the engine, but nobody is refused for it", async () => {
+    const { dispatcher, finish } = manual({ maxQueueMs: 150 });
+    const leaving = new AbortController();
+    const left = codeOf(dispatcher.run(job("a"), leaving.signal));
+    expect(await codeOf(dispatcher.run(job("b"), never))).toBe("overloaded");
+    leaving.abort(new AppError("canceled", ""));
+    expect(await left).toBe("canceled");
+    expect([dispatcher.running, dispatcher.backlogMs]).toEqual([1, 0]);
+    const next = codeOf(dispatcher.run(job("b"), never));
+    finish[0]?.(new AppError("canceled", ""));
+    finish[1]?.();
+    expect(await next).toBe("done");
+  });
+
   test("goes to the engine at once, however much is there, and is answered as it ends", async () => {
     const { dispatcher, names, finish } = manual();
     const runs = ["a", "b", "c"].map((name) => dispatcher.run(job(name), never));

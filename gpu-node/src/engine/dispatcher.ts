@@ -56,7 +56,8 @@ export interface DispatcherOptions {
 interface Entry {
   readonly partition: string | undefined;
   readonly priority: Job["priority"];
-  readonly workMs: number;
+  /** 0 once nobody waits for it: it ends at its next step. */
+  workMs: number;
   readonly rows: number;
   started: boolean;
   /** How often the engine had spoken of its load when this job was sent to it. */
@@ -217,6 +218,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       return new Promise<Dispatched>((resolve, reject) => {
         const leave = (): void => {
           if (!entry.started) entries.delete(entry);
+          entry.workMs = 0;
           reject(signal.reason as Error);
           fillEngine();
         };

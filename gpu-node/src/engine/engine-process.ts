@@ -2,8 +2,10 @@
 // the IPC channel only and ends when the channel closes, however the door ended, so no orphan stays.
 import process from "node:process";
 import { AppError } from "@blip2-edge/shared/problem";
+import { createLog } from "../observe/log.ts";
 import { createLoopLag } from "../observe/loop-lag.ts";
 import { loadModels } from "../runtime/load-model.ts";
+import type { Placement } from "../runtime/placement.ts";
 import { createActivityRecorder, noBatch } from "./activity-recorder.ts";
 import type { BatchState } from "./engine-activity.ts";
 import { createEngine, type EngineRoom } from "./engine.ts";
@@ -19,6 +21,11 @@ import {
 const send = (message: FromEngine): void => {
   if (process.connected) process.send?.(message);
 };
+
+/** To standard error, which is the door's: what a provider left to the CPU must not go unseen. */
+const log = createLog((line) => void process.stderr.write(`${line}\n`));
+const logPlacement = (graph: string, placement: Placement): void =>
+  log.info("operators_placed", { graph, ...placement });
 
 const running = new Map<number, AbortController>();
 let engine: EngineRoom | undefined;
@@ -62,7 +69,12 @@ function reportLoad(room: EngineRoom): void {
 async function start(settings: EngineSettings): Promise<void> {
   try {
     const { modelDirs, threads, provider } = settings;
-    const models = await loadModels(modelDirs, { threads, provider });
+    const models = await loadModels(modelDirs, {
+      threads,
+      provider,
+      // On the CPU there is nothing to tell.
+      ...(provider === "cpu" ? {} : { onPlacement: logPlacement }),
+    });
     const store = createFeatureStore(settings.featureStoreMaxBytes);
     engine = createEngine(models, store, { work: recorder });
     await engine.warmUp();

@@ -128,6 +128,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     launchedAt = now();
     let failure: AppError | undefined;
     engine.onMessage((message) => {
+      // The channel may still hold words of an engine whose end is known already.
+      if (child !== engine) return;
       switch (message.type) {
         case "ready":
           models = message.models;
@@ -181,21 +183,22 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       }
       const wasReady = state === "ready";
       state = "down";
+      if (wasReady && now() - readyAt >= stableMs) backoffMs = firstBackoffMs;
+      // Before anybody is answered: what they are told of the time to wait depends on it.
+      restartAt = now() + backoffMs;
       const why = failure?.detail ?? reason;
       log("engine_ended", { engine_pid: engine.pid, reason: why, internal: failure?.internal });
       failPending(
         new AppError(
           "engine_restarted",
           "The inference engine stopped during the request; send it again.",
-          { internal: why, retryAfterS: 1 },
+          { internal: why, retryAfterS: retryAfterS() },
         ),
       );
       options.onDown?.();
       onFirst(failure ?? new AppError("internal", "", { internal: `the engine ended: ${why}` }));
       if (models.length === 0) return; // never was ready: the caller of start() decides
       if (retiring) return;
-      if (wasReady && now() - readyAt >= stableMs) backoffMs = firstBackoffMs;
-      restartAt = now() + backoffMs;
       restartTimer = setTimeout(() => {
         restarts += 1;
         launch(() => {});

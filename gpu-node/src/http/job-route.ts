@@ -128,7 +128,15 @@ function readRequest<T>(
       `Send application/json, or ${framedType} with the pixels as its second part.`,
     );
   }
-  return { request: parseRequest(new TextDecoder().decode(body), schema), pixels: undefined };
+  return { request: parseRequest(decodeUtf8(body), schema), pixels: undefined };
+}
+
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new AppError("invalid_request", "The request is not UTF-8.", { cause });
+  }
 }
 
 function parseRequest<T>(text: string, schema: z.ZodType<T>): T {

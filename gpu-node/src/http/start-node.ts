@@ -4,7 +4,8 @@ import { createDispatcher } from "../engine/dispatcher.ts";
 import { forkEngine } from "../engine/fork-engine.ts";
 import type { EngineSettings } from "../engine/messages.ts";
 import { createSuccession } from "../engine/succession.ts";
-import { createSupervisor } from "../engine/supervisor.ts";
+import { createSupervisor, type SupervisorOptions } from "../engine/supervisor.ts";
+import { createSuspects } from "../engine/suspects.ts";
 import type { Log } from "../observe/log.ts";
 import { createLoopLag } from "../observe/loop-lag.ts";
 import { createMetrics } from "../observe/metrics.ts";
@@ -29,6 +30,8 @@ export interface NodeSettings {
   readonly bodyTimeoutMs?: number;
   /** Where traces are sent; without it nowhere. */
   readonly tracing?: TracingSettings;
+  /** When an engine that ended is started again. */
+  readonly restart?: Pick<SupervisorOptions, "firstBackoffMs" | "maxBackoffMs" | "stableMs">;
   /** Resident memory of this process, in bytes. */
   readonly rssBytes: () => number;
 }
@@ -46,7 +49,7 @@ export interface RunningNode {
   stop(): Promise<void>;
 }
 
-/** For answers that are written when the time to finish is over. */
+/** For answers that are written when the time to finish is over, and for an engine that then still runs. */
 const lastWordsMs = 1000;
 
 /**
@@ -71,6 +74,8 @@ export async function startNode(
         log: logEvent,
         onVisionPass: () => metrics.visionPass(),
         onActivity: (activity) => metrics.engine(activity),
+        stopGraceMs: lastWordsMs,
+        ...settings.restart,
       }),
     onDown: () => {
       metrics.engineGone();
@@ -80,9 +85,21 @@ export async function startNode(
     beforeSwitch: () => dispatcher.release(),
     log: logEvent,
   });
+  const suspects = createSuspects({ life: () => engine.restarts });
   const { maxQueueMs, maxJobs } = settings;
   const dispatcher = createDispatcher({
-    engine,
+    engine: {
+      get state() {
+        return engine.state;
+      },
+      get stats() {
+        return engine.stats;
+      },
+      holds: (job) => engine.holds(job),
+      retryAfterS: () => engine.retryAfterS(),
+      run: (job, signal, onText) =>
+        suspects.run(job, signal, () => engine.run(job, signal, onText)),
+    },
     maxQueueMs,
     maxJobs,
     onRefused: (why) => metrics.refused(why),

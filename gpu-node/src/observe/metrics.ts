@@ -72,6 +72,7 @@ export const refusalReasons = [
   "not_ready",
   "signature_invalid",
   "pixels_required",
+  "poison_request",
 ] as const;
 export type RefusalReason = (typeof refusalReasons)[number];
 
