@@ -72,8 +72,8 @@ const tamper =
   (headers, random) => ({ ...headers, [name]: change(headers[name] ?? "", random) });
 const without =
   (name: string): Forge =>
-  ({ [name]: _, ...headers }) =>
-    headers;
+  (headers) =>
+    Object.fromEntries(Object.entries(headers).filter(([each]) => each !== name));
 const forgeries: readonly Forge[] = [
   without("signature"),
   without("signature-input"),
@@ -213,12 +213,12 @@ function tooLarge(random: Random): Attack {
     const start = [`POST ${at} HTTP/1.1`, "host: node", length, ...lines, "", ""].join("\r\n");
     const rest = saysSo ? chunk : `10000\r\n${chunk}\r\n`.repeat(80);
     const bytes = Buffer.from(start + rest);
-    return (await sendRaw({ bytes, requests: 1, then: "wait" })).join();
+    return (await sendRaw({ bytes, requests: 1, ending: "wait" })).join();
   });
 }
 
 /** One outcome per answer; a connection that is closed without one is a refusal too. */
-function sendRaw({ bytes, then }: RawAttack): Promise<string[]> {
+function sendRaw({ bytes, ending }: RawAttack): Promise<string[]> {
   return new Promise((resolve) => {
     const { hostname, port } = new URL(node.url);
     let answer = "";
@@ -240,14 +240,14 @@ function sendRaw({ bytes, then }: RawAttack): Promise<string[]> {
     socket.on("data", (text: string) => {
       answer += text;
       // An answer to what the door reads no further: nobody waits for the connection's end.
-      if (then === "wait" && answer.includes("\r\n\r\n") && !answer.startsWith("HTTP/1.1 100"))
+      if (ending === "wait" && answer.includes("\r\n\r\n") && !answer.startsWith("HTTP/1.1 100"))
         done();
     });
     socket.on("close", done);
     socket.on("error", () => {});
     socket.write(bytes, () => {
-      if (then === "end") socket.end();
-      if (then === "reset") socket.resetAndDestroy();
+      if (ending === "end") socket.end();
+      if (ending === "reset") socket.resetAndDestroy();
     });
   });
 }
