@@ -23,8 +23,8 @@ const allRequests = 10_000;
 const senders = 6;
 /** Of the door after garbage collection, over 8,000 requests: their nonces are about 1.5 MB of it. */
 const maxGrowthBytes = 8 * 1024 * 1024;
-/** Pages that the allocator keeps; a leak of the bodies sent would be hundreds of megabytes. */
-const maxRssGrowthBytes = 96 * 1024 * 1024;
+/** Coarse, since the allocator keeps pages: it would show what is lost outside JavaScript's memory. */
+const maxRssGrowthBytes = 160 * 1024 * 1024;
 
 let folder: string;
 let node: ServedNode;
@@ -337,7 +337,10 @@ test(
     await sleep(200);
     const end = await node.probe();
 
-    const wrong = [...count].filter(([outcome]) => !/^(4\d\d [a-z_]+|closed)$/.test(outcome));
+    // 428 is no refusal: it asks for the pixels of a request that was found good.
+    const wrong = [...count].filter(
+      ([outcome]) => !/^(4\d\d [a-z_]+|closed)$/.test(outcome) || outcome.startsWith("428"),
+    );
     expect(wrong).toEqual([]);
     const refused = [...count.values()].reduce((sum, each) => sum + each, 0);
     expect(refused).toBeGreaterThan(allRequests * 0.95);
