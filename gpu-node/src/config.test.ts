@@ -23,6 +23,14 @@ test("all faults stand in one message", () => {
   );
 });
 
+test("a provider is one of three", () => {
+  expect(parseNodeConfig({ model: ["m"], keys }).provider).toBe("cpu");
+  expect(parseNodeConfig({ model: ["m"], keys, provider: "webgpu" }).provider).toBe("webgpu");
+  expect(() => parseNodeConfig({ model: ["m"], keys, provider: "tensorrt" })).toThrow(
+    /--provider: not one of cpu, webgpu, cuda/,
+  );
+});
+
 test("a secret is never repeated", () => {
   for (const text of [`a:${secret.slice(0, 12)}`, `{"a":"${secret}"}`]) {
     let message = "";

@@ -3,6 +3,7 @@
 import { AppError } from "@blip2-edge/shared/problem";
 import { signingKeysSchema } from "@blip2-edge/shared/wire/signing-keys";
 import { z } from "zod";
+import { providerNames } from "./runtime/providers.ts";
 
 const keysSchema = z
   .string({
@@ -31,10 +32,11 @@ export const nodeConfigSchema = z.strictObject({
     "Threads of the engine; 0 takes the machine's physical cores.",
   ),
   provider: z
-    .string()
-    .min(1)
+    .enum(providerNames, { error: `not one of ${providerNames.join(", ")}` })
     .default("cpu")
-    .describe("Execution provider of ONNX Runtime; only cpu is claimed to work."),
+    .describe(
+      "Execution provider of ONNX Runtime: cpu, webgpu (any card with a Vulkan driver) or cuda (never run yet); docs/providers.md.",
+    ),
   "max-queue-seconds": wholeNumber(1, 3600, 30).describe(
     "Estimated seconds of work that may be there, bulk up to half of it; more is answered with 503 and Retry-After.",
   ),

@@ -44,6 +44,9 @@ export function decoderOfScores(model: ModelOfScores): {
       get rows() {
         return rows.length;
       },
+      get bytes() {
+        return rows.reduce((sum, { textIds, fed }) => sum + textIds.length + fed.length, 0);
+      },
       async join(prompts) {
         calls.joins += 1;
         const newcomers = prompts.map(({ textIds }) => ({ textIds, fed: [] }));

@@ -9,7 +9,7 @@ import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
 
 export const serveUsage =
-  "blip2 serve --model DIR [--model DIR]... [--host 127.0.0.1] [--port 0] [--threads N] [--provider cpu] [--max-queue-seconds N] [--max-queue N] [--feature-store-mb N] [--drain-seconds N] [--keys-file FILE]";
+  "blip2 serve --model DIR [--model DIR]... [--host 127.0.0.1] [--port 0] [--threads N] [--provider cpu|webgpu|cuda] [--max-queue-seconds N] [--max-queue N] [--feature-store-mb N] [--drain-seconds N] [--keys-file FILE]";
 
 const { keys: _keys, model: _model, ...settings } = nodeConfigSchema.shape;
 

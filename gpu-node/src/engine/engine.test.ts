@@ -119,7 +119,7 @@ describe("one picture", () => {
     expect(await run(match(["itm", "itc"]))).toMatchObject({ kind: "match", matches: direct });
     const again = await run(match(["itc"]));
     expect(again).toMatchObject({ matches: direct.map(({ itc }) => ({ itc })) });
-    expect(Object.keys(again.stages)).toEqual(["vision", "match"]);
+    expect(Object.keys(again.stages)).toEqual(["wait", "vision", "match"]);
     const vectors = { dims: [3, 7], data: seen.projected.data };
     expect(await run(embed("projected"))).toMatchObject({ embeddings: [vectors] });
     const raw = { dims: [3, 6], data: seen.queryOutput.data };

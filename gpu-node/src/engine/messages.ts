@@ -3,6 +3,7 @@
 import type { Generation } from "@blip2-edge/shared/contracts/generation";
 import { AppError, type ProblemCode } from "@blip2-edge/shared/problem";
 import type { CatalogModel, InferResult } from "@blip2-edge/shared/wire/protocol";
+import type { ProviderName } from "../runtime/providers.ts";
 import type { TextMatch } from "../runtime/retrieval-model.ts";
 import type { FloatTensor } from "../tensor/tensor.ts";
 
@@ -11,7 +12,7 @@ export interface EngineSettings {
   readonly modelDirs: readonly string[];
   /** Threads of one operator; 0 takes the physical cores. */
   readonly threads: number;
-  readonly provider: string;
+  readonly provider: ProviderName;
   readonly featureStoreMaxBytes: number;
 }
 

@@ -14,7 +14,12 @@ import { createSupervisor } from "./supervisor.ts";
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 
-const settings = { modelDirs: ["m"], threads: 1, provider: "cpu", featureStoreMaxBytes: 0 };
+const settings = {
+  modelDirs: ["m"],
+  threads: 1,
+  provider: "cpu" as const,
+  featureStoreMaxBytes: 0,
+};
 const job: GenerateJob = {
   kind: "generate",
   model: "m",

@@ -23,6 +23,8 @@ export interface RunResult {
 /** Sequences that are decoded together. A call that fails leaves the batch unusable. */
 export interface DecodeBatch {
   readonly rows: number;
+  /** Of keys and values that are held, room to grow included. */
+  readonly bytes: number;
   /** Runs the prompts and adds their rows at the end. Gives scores of their next tokens, f32 [prompts, vocab] flat. */
   join(prompts: readonly PromptRow[]): Promise<Float32Array>;
   /** Appends one id to each row and gives the scores of the next token, f32 [rows, vocab] flat. */

@@ -48,7 +48,9 @@ export interface Progress<Key> {
 export interface RunningBatch<Key> {
   /** Rows that the next step computes. */
   readonly rows: number;
-  /** Requests in it, in the order in which they joined. */
+  /** Of keys and values that are held. */
+  readonly bytes: number;
+  /** Requests in it, in the order of their rows. */
   readonly keys: readonly Key[];
   /** Runs the prompts; gives how the newcomers stand. */
   join(
@@ -107,9 +109,8 @@ export function createRunningBatch<Key>(
   };
 
   /** Keeps the rows that the members go on from. `firstRow` of each member's parents. */
-  const settle = (
-    kept: readonly { readonly member: Member<Key>; readonly firstRow: number }[],
-  ): void => {
+  const settle = (some: readonly Place<Key>[]): void => {
+    const kept = fillGaps(some);
     const parents = kept.flatMap(({ member, firstRow }) =>
       member.going.map(({ parent }) => firstRow + parent),
     );
@@ -176,6 +177,9 @@ export function createRunningBatch<Key>(
     get rows() {
       return batch.rows;
     },
+    get bytes() {
+      return batch.bytes;
+    },
     get keys() {
       return members.map(({ key }) => key);
     },
@@ -213,6 +217,28 @@ export function createRunningBatch<Key>(
       );
     },
   };
+}
+
+interface Place<Key> {
+  readonly member: Member<Key>;
+  readonly firstRow: number;
+}
+
+/**
+ * Where every member has one row, the last ones come into the places of those who left: then only they are copied.
+ * Other batches keep their order.
+ */
+function fillGaps<Key>(places: readonly Place<Key>[]): readonly Place<Key>[] {
+  const staying = places.filter(({ member }) => member.going.length > 0);
+  const single = staying.every(
+    ({ member }) => member.going.length === 1 && member.going[0]?.parent === 0,
+  );
+  if (!single) return staying;
+  const inPlace = new Map(staying.map((place) => [place.firstRow, place]));
+  const last = staying.filter(({ firstRow }) => firstRow >= staying.length);
+  return staying
+    .map((_, row) => inPlace.get(row) ?? last.pop())
+    .filter((each) => each !== undefined);
 }
 
 function standing<Key>({ key, search, going, prepared }: Member<Key>): Progress<Key> {

@@ -6,7 +6,7 @@ import { writeFrame } from "@blip2-edge/shared/wire/frame";
 import { readEvents } from "@blip2-edge/shared/wire/events";
 import { type InferResponse, inferResponseSchema } from "@blip2-edge/shared/wire/protocol";
 import { createSigner, parseSigningKeys } from "@blip2-edge/shared/wire/signature";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { nanoArtifact } from "../../../test/support/nano-artifact.ts";
 import { createLog, silentLog } from "../observe/log.ts";
 import { type NodeSettings, type RunningNode, startNode } from "./start-node.ts";
@@ -336,10 +336,12 @@ describe("the ends of a node", () => {
 
   test.each([
     ["a folder that is no artifact", { modelDirs: ["/nowhere"] }, "artifact_invalid"],
-    ["a provider that is not there", { provider: "tpu" }, "usage"],
+    ["a provider without its driver", { provider: "webgpu" as const }, "usage"],
   ])("%s ends the start with its reason", async (_, wrong, code) => {
+    vi.stubEnv("VK_DRIVER_FILES", "/nowhere");
     const engine = { ...settings().engine, ...wrong };
-    await expect(startNode(settings({ engine }), silentLog)).rejects.toMatchObject({ code });
+    const start = startNode(settings({ engine }), silentLog);
+    await expect(start.finally(() => vi.unstubAllEnvs())).rejects.toMatchObject({ code });
   });
 
   test("one model twice is refused", async () => {

@@ -45,6 +45,9 @@ export function createOptDecoder(session: Session, shape: OptDecoderShape): Deco
       get rows() {
         return cache.rows;
       },
+      get bytes() {
+        return cache.bytes;
+      },
       async join(prompts) {
         const longest = Math.max(...prompts.map(({ textIds }) => textIds.length));
         const places = Array.from({ length: longest }, (_, at) => at);

@@ -60,6 +60,9 @@ export function createT5Decoder(
       get rows() {
         return cache.rows;
       },
+      get bytes() {
+        return cache.bytes + cross.bytes;
+      },
       async join(prompts) {
         const lengths = prompts.map(sourceLength);
         const encoded = await encode(prompts);
