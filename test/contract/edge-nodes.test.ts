@@ -93,6 +93,7 @@ describe("a node that fails", () => {
   const secret = "10.0.0.7: CUDA error at /srv/model";
   test.each([
     ["engine_restarted", "engine_restarted", true],
+    ["poison_request", "poison_request", true],
     ["overloaded", "overloaded", true],
     ["share_exceeded", "share_exceeded", true],
     ["not_ready", "node_unavailable", true],

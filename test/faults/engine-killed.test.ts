@@ -1,7 +1,10 @@
 // kill -9 of the engine: whoever waited is told to come again and when, the node comes back by itself, and
 // nothing of the dead stays.
 import { setTimeout as sleep } from "node:timers/promises";
+import { parseSigningKeys } from "@blip2-edge/shared/wire/signature";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startNode } from "../../gpu-node/src/http/start-node.ts";
+import { createLog } from "../../gpu-node/src/observe/log.ts";
 import { nanoArtifact } from "../support/nano-artifact.ts";
 import {
   answerOf,
@@ -10,7 +13,15 @@ import {
   nodeClient,
   problemOf,
 } from "../support/node-client.ts";
-import { childrenOf, isAlive, serveNode, type ServedNode, until } from "../support/served-node.ts";
+import {
+  childrenOf,
+  isAlive,
+  type LogLine,
+  nodeKeys,
+  serveNode,
+  type ServedNode,
+  until,
+} from "../support/served-node.ts";
 
 let artifact: string;
 let node: ServedNode;
@@ -113,5 +124,57 @@ describe("the engine is killed", () => {
     expect(await other.ended).toEqual({ code: 1, signal: null });
     expect(JSON.stringify(other.lines)).toContain("the engine ended: SIGKILL");
     expect(isAlive(engine)).toBe(false);
+  });
+
+  test("after a stable life: the pause before the next start is the first one again", async () => {
+    const times = new Map<string, number[]>();
+    const log = createLog((text) => {
+      const line = JSON.parse(text) as LogLine;
+      const event = String(line.event);
+      times.set(event, [...(times.get(event) ?? []), Date.parse(String(line["time"]))]);
+    });
+    const stableMs = 3000;
+    const firstBackoffMs = 500;
+    const other = await startNode(
+      {
+        host: "127.0.0.1",
+        port: 0,
+        keys: parseSigningKeys(nodeKeys),
+        maxQueueMs: 10_000,
+        maxJobs: 10,
+        drainMs: 1000,
+        rssBytes: () => 0,
+        restart: { firstBackoffMs, stableMs },
+        engine: {
+          modelDirs: [artifact],
+          threads: 1,
+          provider: "cpu",
+          featureStoreMaxBytes: 1 << 24,
+        },
+      },
+      log,
+    );
+    const kill = async () => {
+      const starts = times.get("engine_ready")?.length ?? 0;
+      process.kill(other.enginePids()[0] ?? 0, "SIGKILL");
+      await until(() => times.get("engine_ready")?.length === starts + 1, "it is back", 30_000);
+    };
+    try {
+      await kill();
+      await kill();
+      await kill();
+      await sleep(stableMs);
+      await kill();
+    } finally {
+      await other.stop();
+    }
+    // The first start was nobody's fault; what is left of the others without the pause is a load.
+    const downMs = (times.get("engine_ended") ?? []).map(
+      (endedAt, index) => (times.get("engine_ready")?.[index + 1] ?? 0) - endedAt,
+    );
+    for (const [index, factor] of [1, 2, 4, 1].entries()) {
+      expect(downMs[index]).toBeGreaterThanOrEqual(firstBackoffMs * factor - 5);
+    }
+    expect(downMs[3]).toBeLessThan(downMs[2] ?? 0);
   });
 });

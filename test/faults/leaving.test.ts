@@ -96,7 +96,8 @@ describe("a client goes away", () => {
     for (const end = performance.now() + 10_000; good.status !== 200;) {
       expect(await problemOf(good)).toMatchObject({ code: "overloaded", retryable: true });
       expect(performance.now()).toBeLessThan(end);
-      await sleep(Number(good.headers.get("retry-after")) * 1000);
+      // Retry-After was reckoned with the work of those that have left since.
+      await sleep(250);
       good = await client.infer({ deadlineMs: 20_000 });
     }
     expect((await answerOf(good)).results).toEqual(before.results);

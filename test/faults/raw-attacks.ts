@@ -7,7 +7,7 @@ export interface RawAttack {
   /** Requests in it. */
   readonly requests: number;
   /** How the socket is left once everything is written: open for an answer, half closed, or reset. */
-  readonly then: "wait" | "end" | "reset";
+  readonly ending: "wait" | "end" | "reset";
 }
 
 const line = "\r\n";
@@ -60,22 +60,22 @@ const attacks: readonly ((
   random: Random,
 ) => Omit<RawAttack, "bytes"> & { readonly text: string | Uint8Array })[] = [
   // No HTTP at all.
-  (random) => ({ text: random.bytes(1 + random.int(400)), requests: 1, then: "end" }),
-  () => ({ text: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", requests: 1, then: "end" }),
-  () => ({ text: Buffer.from("16030100c8010000c40303", "hex"), requests: 1, then: "end" }),
+  (random) => ({ text: random.bytes(1 + random.int(400)), requests: 1, ending: "end" }),
+  () => ({ text: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", requests: 1, ending: "end" }),
+  () => ({ text: Buffer.from("16030100c8010000c40303", "hex"), requests: 1, ending: "end" }),
   (random) => ({
     text: `${random.text(20)} / HTTP/1.1\r\nhost: x\r\n\r\n`,
     requests: 1,
-    then: "end",
+    ending: "end",
   }),
-  () => ({ text: "GET /\r\n\r\n", requests: 1, then: "end" }),
-  () => ({ text: "GET /v1/catalog HTTP/9.9\r\nhost: x\r\n\r\n", requests: 1, then: "end" }),
-  (random) => ({ text: "\r\n".repeat(1 + random.int(50)), requests: 1, then: "end" }),
+  () => ({ text: "GET /\r\n\r\n", requests: 1, ending: "end" }),
+  () => ({ text: "GET /v1/catalog HTTP/9.9\r\nhost: x\r\n\r\n", requests: 1, ending: "end" }),
+  (random) => ({ text: "\r\n".repeat(1 + random.int(50)), requests: 1, ending: "end" }),
   // Heads that are too much.
   (random) => ({
     text: post("/v1/infer", `x: ${"y".repeat(16_500 + random.int(9000))}`),
     requests: 1,
-    then: "wait",
+    ending: "wait",
   }),
   (random) => ({
     text: post(
@@ -83,23 +83,23 @@ const attacks: readonly ((
       ...Array.from({ length: 2500 + random.int(500) }, (_, index) => `x${index}: 1`),
     ),
     requests: 1,
-    then: "wait",
+    ending: "wait",
   }),
   () => ({
     text: `GET /${"a".repeat(20_000)} HTTP/1.1\r\nhost: x\r\n\r\n`,
     requests: 1,
-    then: "wait",
+    ending: "wait",
   }),
   // Heads that contradict themselves.
   () => ({
     text: post("/v1/infer", "content-length: 3", "content-length: 4") + "abcd",
     requests: 1,
-    then: "end",
+    ending: "end",
   }),
   () => ({
     text: post("/v1/infer", "content-length: 3", "transfer-encoding: chunked") + "0\r\n\r\n",
     requests: 1,
-    then: "end",
+    ending: "end",
   }),
   (random) => ({
     text:
@@ -108,7 +108,7 @@ const attacks: readonly ((
         `content-length: ${random.pick(["-1", "1e3", "0x10", "99999999999999999999", "1,1", " "])}`,
       ) + "x",
     requests: 1,
-    then: "end",
+    ending: "end",
   }),
   (random) => ({
     text:
@@ -117,24 +117,24 @@ const attacks: readonly ((
         `transfer-encoding: ${random.pick(["gzip", "chunked, chunked", "identity", "xchunked"])}`,
       ) + "0\r\n\r\n",
     requests: 1,
-    then: "end",
+    ending: "end",
   }),
   () => ({
     text: "POST /v1/infer HTTP/1.1\r\nhost: x\r\n folded: y\r\n\r\n",
     requests: 1,
-    then: "end",
+    ending: "end",
   }),
   (random) => ({
     text: post("/v1/infer", `${random.pick(["a b", "a\u0000b", "(a)", ""])}: 1`),
     requests: 1,
-    then: "end",
+    ending: "end",
   }),
   (random) => ({
     text: head("GET /v1/catalog HTTP/1.1", `host: ${random.pick(hosts)}`),
     requests: 1,
-    then: "end",
+    ending: "end",
   }),
-  () => ({ text: head("GET /v1/catalog HTTP/1.1"), requests: 1, then: "end" }),
+  () => ({ text: head("GET /v1/catalog HTTP/1.1"), requests: 1, ending: "end" }),
   // Bodies that do not hold what their heads say.
   (random) => ({
     text:
@@ -148,14 +148,14 @@ const attacks: readonly ((
         `5;${"x".repeat(20_000)}\r\n`,
       ]),
     requests: 1,
-    then: "end",
+    ending: "end",
   }),
   (random) => ({
     text: post("/v1/infer", "content-length: 5000") + random.text(random.int(4000)),
     requests: 1,
-    then: random.pick(["end", "reset"]),
+    ending: random.pick(["end", "reset"]),
   }),
-  () => ({ text: post("/v1/infer", "content-length: 50000000"), requests: 1, then: "wait" }),
+  () => ({ text: post("/v1/infer", "content-length: 50000000"), requests: 1, ending: "wait" }),
   // HTTP as it should be, of somebody whom nobody knows.
   (random) => ({
     text: head(
@@ -164,18 +164,18 @@ const attacks: readonly ((
       "connection: close",
     ),
     requests: 1,
-    then: "wait",
+    ending: "wait",
   }),
-  (random) => ({ text: head(`GET ${random.pick(paths)} HTTP/1.0`), requests: 1, then: "wait" }),
+  (random) => ({ text: head(`GET ${random.pick(paths)} HTTP/1.0`), requests: 1, ending: "wait" }),
   () => ({
     text: head("CONNECT example.org:443 HTTP/1.1", "host: example.org"),
     requests: 1,
-    then: "wait",
+    ending: "wait",
   }),
   () => ({
     text: head("OPTIONS * HTTP/1.1", "host: node", "connection: close"),
     requests: 1,
-    then: "wait",
+    ending: "wait",
   }),
   (random) => ({
     text: head(
@@ -184,7 +184,7 @@ const attacks: readonly ((
       "connection: close",
     ),
     requests: 1,
-    then: "wait",
+    ending: "wait",
   }),
   () => ({
     text: head(
@@ -195,17 +195,17 @@ const attacks: readonly ((
       "sec-websocket-key: x",
     ),
     requests: 1,
-    then: "end",
+    ending: "end",
   }),
   () => ({
     text: post("/v1/infer", "expect: nonsense", "content-length: 1", "connection: close") + "x",
     requests: 1,
-    then: "wait",
+    ending: "wait",
   }),
   () => ({
     text: post("/v1/infer", "expect: 100-continue", "content-length: 1", "connection: close") + "x",
     requests: 1,
-    then: "wait",
+    ending: "wait",
   }),
   (random) => ({
     text:
@@ -218,7 +218,7 @@ const attacks: readonly ((
         "connection: close",
       ) + "{}",
     requests: 1,
-    then: "wait",
+    ending: "wait",
   }),
   (random) => ({
     text: post(
@@ -228,7 +228,7 @@ const attacks: readonly ((
       "connection: close",
     ),
     requests: 1,
-    then: "wait",
+    ending: "wait",
   }),
   // Several on one connection, good HTTP and bad.
   (random) => ({
@@ -236,17 +236,17 @@ const attacks: readonly ((
       head(`GET ${random.pick(["/v1/catalog", "/metrics", "/v2"])} HTTP/1.1`, "host: node"),
     ).join(""),
     requests: 8,
-    then: "end",
+    ending: "end",
   }),
   (random) => ({
     text: `${head("GET /v1/catalog HTTP/1.1", "host: node")}${post("/v1/infer", "content-length: 4")}${random.text(4)}${random.text(30)}`,
     requests: 3,
-    then: "end",
+    ending: "end",
   }),
   // Who leaves.
-  () => ({ text: "POST /v1/infer HTTP/1.1\r\nhost: no", requests: 1, then: "reset" }),
-  () => ({ text: "", requests: 1, then: "reset" }),
-  () => ({ text: head("GET /v1/catalog HTTP/1.1", "host: node"), requests: 1, then: "reset" }),
+  () => ({ text: "POST /v1/infer HTTP/1.1\r\nhost: no", requests: 1, ending: "reset" }),
+  () => ({ text: "", requests: 1, ending: "reset" }),
+  () => ({ text: head("GET /v1/catalog HTTP/1.1", "host: node"), requests: 1, ending: "reset" }),
 ];
 
 export function rawAttack(random: Random): RawAttack {

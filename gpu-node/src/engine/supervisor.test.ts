@@ -182,6 +182,25 @@ describe("supervisor", () => {
     expect(forks).toHaveLength(6);
   });
 
+  test("who was in flight is told of the pause that there will be, not of one before", async () => {
+    const { supervisor, forks } = await startedSupervisor({ firstBackoffMs: 4000 });
+    const answer = supervisor.run(job, never);
+    forks[0]?.ends("SIGKILL");
+    await expect(answer).rejects.toMatchObject({ code: "engine_restarted", retryAfterS: 4 });
+  });
+
+  test("what the channel still held of an engine that has ended is not believed", async () => {
+    const { supervisor, forks } = await startedSupervisor();
+    forks[0]?.ends("SIGKILL");
+    forks[0]?.says({ type: "ready", models: supervisor.models, visionKeys: { r: "v" } });
+    forks[0]?.says({ type: "store", change: { added: "p/i/r", removed: [], bytes: 64 } });
+    expect(supervisor.state).toBe("down");
+    await vi.advanceTimersByTimeAsync(200);
+    forks[1]?.says({ type: "ready", models: supervisor.models, visionKeys: { r: "v" } });
+    expect(supervisor.holds(job)).toBe(false);
+    expect(supervisor.storeBytes).toBe(0);
+  });
+
   test("an abort cancels in the engine; the promise waits for the engine's word", async () => {
     const { supervisor, forks } = await startedSupervisor();
     const controller = new AbortController();
