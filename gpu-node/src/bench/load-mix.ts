@@ -38,6 +38,9 @@ export const heldCaption = (picture: number, tokens: number): Asked => ({
 
 const words = ["what", "is", "in", "the", "picture", "and", "how", "many", "are", "there"];
 
+/** Short enough for the smallest model's context. */
+const maxWords = 6;
+
 /**
  * Request `index` of a soak: a picture of its own or one of the last few, with or without a question, short or
  * long, greedy, by beams or by sampling.
@@ -45,10 +48,7 @@ const words = ["what", "is", "in", "the", "picture", "and", "how", "many", "are"
 export function soakRequest(index: number, { shortest, longest }: Lengths): Asked {
   const random = createRandom(1, index);
   const below = (end: number): number => Math.floor(random() * end);
-  const question = Array.from(
-    { length: 1 + below(words.length) },
-    () => words[below(words.length)],
-  );
+  const question = Array.from({ length: 1 + below(maxWords) }, () => words[below(words.length)]);
   const ways: readonly GenerationRequest[] = [
     {},
     {},

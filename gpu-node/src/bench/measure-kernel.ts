@@ -68,6 +68,9 @@ function manyProducts(name: KernelName, shape: MatrixShape, copies: number): Gra
 const weightBytesOf = (graph: Graph): number =>
   [...graph.externals.values()].reduce((sum, tensor) => sum + externalBytes(tensor), 0);
 
+/** A graph of more nodes measures the runtime's way from node to node. */
+const maxCopies = 64;
+
 /** In [-1, 1], no two neighbours alike. */
 export const activations = (rows: number, k: number): Float32Array =>
   Float32Array.from({ length: rows * k }, (_, at) => ((at * 37) % 255) / 127 - 1);
@@ -82,9 +85,10 @@ export async function measureKernel(
   const { coldBytes, maxFlops, ...rest } = settings;
   const flops = productFlops(rows, shape);
   const weightBytes = weightBytesOf(productGraph(name, shape));
-  const copies = Math.max(
-    1,
-    Math.min(Math.ceil(coldBytes / weightBytes), Math.floor(maxFlops / flops)),
+  const copies = Math.min(
+    maxCopies,
+    Math.ceil(coldBytes / weightBytes),
+    Math.max(1, Math.floor(maxFlops / flops)),
   );
   const x = floatTensor(activations(rows, shape.k), [rows, shape.k]);
   const graph = manyProducts(name, shape, copies);
