@@ -22,12 +22,7 @@ const sizeOf = (batch: number, { textTokens, newTokens }: Forced) => ({
   made: newTokens / 2,
 });
 
-export function compareStage(
-  model: ModelWork,
-  limits: Limits,
-  time: StageTime,
-  forced: Forced,
-): StageRow {
+function compareStage(model: ModelWork, limits: Limits, time: StageTime, forced: Forced): StageRow {
   const work = stageWork(model, time.stage, sizeOf(time.batch, forced));
   const { seconds: allowedSeconds, ownSeconds } = allowedTime(work, limits);
   return {

@@ -28,7 +28,7 @@ interface Point {
 }
 
 /** The largest matrices that widen and that narrow, and how many rows most of the stage's products have. */
-export function typicalProducts(work: StageWork, vocab: number): readonly Omit<Point, "kernel">[] {
+function typicalProducts(work: StageWork, vocab: number): readonly Omit<Point, "kernel">[] {
   const inner = work.products.filter(({ n, op }) => n !== vocab && op !== "Conv");
   const sorted = inner.toSorted((a, b) => b.k * b.n - a.k * a.n);
   const found = [sorted.find(({ k, n }) => n >= k), sorted.find(({ k, n }) => n < k)];

@@ -19,7 +19,7 @@ export function parseMemory(status: string): ProcessMemory | undefined {
   return { residentBytes, peakBytes };
 }
 
-export const readMemory = async (pid: number): Promise<ProcessMemory | undefined> =>
+const readMemory = async (pid: number): Promise<ProcessMemory | undefined> =>
   parseMemory(await readFile(`/proc/${pid}/status`, "utf8").catch(() => ""));
 
 /** Of several together; undefined when one is unknown. */

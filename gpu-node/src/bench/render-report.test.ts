@@ -12,9 +12,11 @@ const cells = (line: string): string[] =>
     .map((cell) => cell.trim())
     .slice(1, -1);
 const rowOf = (text: string, first: string): string[] => {
-  const line = text.split("\n").find((each) => cells(each)[0]?.startsWith(first));
-  if (line === undefined) throw new Error(`no row ${first}`);
-  return cells(line);
+  const rows = text.split("\n").map(cells);
+  const row =
+    rows.find(([cell]) => cell === first) ?? rows.find(([cell]) => cell?.startsWith(first));
+  if (row === undefined) throw new Error(`no row ${first}`);
+  return row;
 };
 
 test("every absolute time has its limit and their ratio beside it", () => {

@@ -29,7 +29,7 @@ const units: Readonly<Record<Claim["unit"], (value: number) => string>> = {
   count: String,
 };
 
-export const claimCells = ({ what, measured, bound, unit, holds }: Claim): readonly string[] => {
+const claimCells = ({ what, measured, bound, unit, holds }: Claim): readonly string[] => {
   const say = units[unit];
   const needed = "atLeast" in bound ? `≥ ${say(bound.atLeast)}` : `≤ ${say(bound.atMost)}`;
   const verdict = holds === null ? "not measured" : holds ? "yes" : "no";
