@@ -6,7 +6,7 @@ const keys = `a:${secret}`;
 
 test("defaults are filled in and the result is frozen", () => {
   const config = parseNodeConfig({ model: ["m"], keys });
-  expect(config).toMatchObject({ host: "127.0.0.1", port: 0, threads: 0, "max-queue": 32 });
+  expect(config).toMatchObject({ host: "127.0.0.1", port: 0, threads: 0, "max-queue": 256 });
   expect(config.keys[0]?.id).toBe("a");
   expect(Object.isFrozen(config)).toBe(true);
 });
@@ -20,6 +20,14 @@ test("all faults stand in one message", () => {
   const wrong = { model: [], port: "70000", threads: "two", "max-queue": "-1" };
   expect(() => parseNodeConfig(wrong)).toThrow(
     /--model: .*--port: .*--threads: not a whole number; --max-queue: .*keys: none given/,
+  );
+});
+
+test("a provider is one of three", () => {
+  expect(parseNodeConfig({ model: ["m"], keys }).provider).toBe("cpu");
+  expect(parseNodeConfig({ model: ["m"], keys, provider: "webgpu" }).provider).toBe("webgpu");
+  expect(() => parseNodeConfig({ model: ["m"], keys, provider: "tensorrt" })).toThrow(
+    /--provider: not one of cpu, webgpu, cuda/,
   );
 });
 

@@ -3,6 +3,7 @@
 import { AppError } from "@blip2-edge/shared/problem";
 import { signingKeysSchema } from "@blip2-edge/shared/wire/signing-keys";
 import { z } from "zod";
+import { providerNames } from "./runtime/providers.ts";
 
 const keysSchema = z
   .string({
@@ -31,18 +32,22 @@ export const nodeConfigSchema = z.strictObject({
     "Threads of the engine; 0 takes the machine's physical cores.",
   ),
   provider: z
-    .string()
-    .min(1)
+    .enum(providerNames, { error: `not one of ${providerNames.join(", ")}` })
     .default("cpu")
-    .describe("Execution provider of ONNX Runtime; only cpu is claimed to work."),
-  "max-queue": wholeNumber(0, 10_000, 32).describe(
-    "Requests that may wait; more are answered with 503 and Retry-After.",
+    .describe(
+      "Execution provider of ONNX Runtime: cpu, webgpu (any card with a Vulkan driver) or cuda (never run yet); docs/providers.md.",
+    ),
+  "max-queue-seconds": wholeNumber(1, 3600, 30).describe(
+    "Estimated seconds of work that may be there, bulk up to half of it; more is answered with 503 and Retry-After.",
+  ),
+  "max-queue": wholeNumber(1, 10_000, 256).describe(
+    "Requests that may be there, whatever work they are, bulk up to half of them; more are answered with 503.",
   ),
   "feature-store-mb": wholeNumber(0, 1_000_000, 256).describe(
     "Megabytes of image features kept for further questions about the same image.",
   ),
   "drain-seconds": wholeNumber(0, 3600, 8).describe(
-    "How long what runs may take to finish when the node is told to end.",
+    "How long what was let in may take to finish when the node is told to end.",
   ),
   keys: keysSchema.describe(
     "Secret, from BLIP2_NODE_KEYS or --keys-file: the keys whose signatures are accepted.",

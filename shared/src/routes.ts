@@ -68,8 +68,10 @@ const nodeProblems = [
   "node_unavailable",
   "node_protocol",
   "overloaded",
+  "share_exceeded",
   "deadline_exceeded",
   "engine_restarted",
+  "poison_request",
   "not_ready",
 ] as const;
 

@@ -94,6 +94,7 @@ describe("a node that fails", () => {
   test.each([
     ["engine_restarted", "engine_restarted", true],
     ["overloaded", "overloaded", true],
+    ["share_exceeded", "share_exceeded", true],
     ["not_ready", "node_unavailable", true],
     ["deadline_exceeded", "deadline_exceeded", true],
     ["internal", "node_protocol", false],

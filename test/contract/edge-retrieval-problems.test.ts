@@ -175,7 +175,7 @@ describe.each(everyRoute)("%s", (route) => {
     await expectIt(await upload(), "node_unavailable", route);
   });
 
-  test.each(["overloaded", "engine_restarted", "deadline_exceeded"] as const)(
+  test.each(["overloaded", "share_exceeded", "engine_restarted", "deadline_exceeded"] as const)(
     "the node's %s, without its words",
     async (code) => {
       const error = new AppError(code, "10.0.0.7 is down", { retryAfterS: 7 });

@@ -1,16 +1,20 @@
 // The embedded models' artifacts for tests that need no stack around them; built once, shared by all.
 import path from "node:path";
 import { ensureArtifact } from "../../gpu-node/src/build/ensure-artifact.ts";
+import type { PrecisionName } from "../../gpu-node/src/quantize/recipe.ts";
 import { modelsDir, root } from "./stack.ts";
 
-const embedded = (folder: string, name: string) => (): Promise<string> =>
-  ensureArtifact({
-    checkpoint: path.join(root, "gpu-node/nano", folder),
-    root: modelsDir,
-    name,
-    signal: AbortSignal.timeout(120_000),
-    log: () => {},
-  });
+const embedded =
+  (folder: string, name: string) =>
+  (precision?: PrecisionName): Promise<string> =>
+    ensureArtifact({
+      checkpoint: path.join(root, "gpu-node/nano", folder),
+      root: modelsDir,
+      name,
+      ...(precision === undefined ? {} : { precision }),
+      signal: AbortSignal.timeout(120_000),
+      log: () => {},
+    });
 
 export const nanoArtifact = embedded("checkpoint", "nano");
 /** The one that compares. */

@@ -10,6 +10,14 @@ import type { FloatTensor, Tensor } from "../../gpu-node/src/tensor/tensor.ts";
 
 type Outputs = Readonly<Record<string, FloatTensor>>;
 
+/** Those of the outputs that are float32. */
+export const floatsOf = (outputs: Readonly<Record<string, Tensor>>): Outputs =>
+  Object.fromEntries(
+    Object.entries(outputs).flatMap(([name, tensor]) =>
+      tensor.type === "float32" ? [[name, tensor]] : [],
+    ),
+  );
+
 /** `data`: the bytes of the graph's weights by name; where two share bytes, those of the first. */
 export async function runGraph(
   graph: Graph,
@@ -36,7 +44,7 @@ export async function runGraph(
     await writeFile(path, encodeGraph(graph, place));
     const session = await openSession(path, { threads: 1, provider: "cpu" });
     try {
-      return await session.run(feeds);
+      return floatsOf(await session.run(feeds));
     } finally {
       await session.release();
     }

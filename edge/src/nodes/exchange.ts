@@ -45,8 +45,11 @@ const shownCodes: ReadonlySet<ProblemCode> = new Set(["prompt_too_long"]);
 /** Codes that keep their name; their words are replaced by ours. */
 const translated: Partial<Record<ProblemCode, string>> = {
   overloaded: "Every node is busy. Try again after the time in Retry-After.",
+  share_exceeded:
+    "Too much of the work that waits has this one origin. Try again after the time in Retry-After.",
   deadline_exceeded: "The node did not answer in time. Ask for fewer tokens, or try again.",
   engine_restarted: "The node stopped during this request and starts again. Try again.",
+  poison_request: "This request stops the model that should answer it. Change the request.",
   // These two are for the edge itself, which acts on them.
   pixels_required: "",
   revision_mismatch: "",

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { precisionSchema } from "./precision.ts";
 
 /** Raised whenever a graph's inputs, outputs or layout change: part of every model_revision. */
-export const builderFormatVersion = 1;
+export const builderFormatVersion = 2;
 export const manifestFile = "manifest.json";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -70,10 +70,13 @@ const tokenShape = {
  * - `vision`: pixel_values f32 [batch, 3, S, S] -> image_embeds f32 [batch, patches + 1, visionHidden]
  * - `qformer`: image_embeds -> query_output f32 [batch, queries, qformerHidden],
  *              projected f32 [batch, queries, hidden]
- * - `decoder`: input_ids i64 [batch, tokens], prefix_embeds f32 [batch, prefix, hidden] (prefix may be 0),
- *              attention_mask i64 [batch, past + prefix + tokens], position_ids i64 [batch, prefix + tokens],
- *              past_key_values.{i}.key / .value f32 [batch, heads, past, headDim]
- *              -> logits f32 [batch, vocab] of the last position, present.{i}.key / .value
+ * - `decoder`: a run of at most `steps` tokens (models/decode-loop.ts).
+ *              input_ids i64 [batch, tokens], prefix_embeds f32 [batch, prefix, hidden] (prefix may be 0),
+ *              position_ids i64 [batch, prefix + tokens], last i64 [batch] (whose scores are wanted; pads behind it),
+ *              steps i64 [] (1 where anything is padded), held_back i64 [batch],
+ *              past_lengths i64 [batch], past_key_values.{i}.key / .value f32 [batch, heads, past, headDim]
+ *              -> ids i64 [made, batch], log_probs f32 [made, batch], logits f32 [batch, vocab] of the last step,
+ *              fresh.{i}.key / .value f32 [batch, heads, prefix + tokens + made - 1, headDim]
  */
 const optManifestSchema = z.strictObject({
   ...generationShape,
@@ -94,10 +97,11 @@ const optManifestSchema = z.strictObject({
  *              attention_mask i64 [batch, prefix + tokens]
  *              -> encoder_hidden_states f32 [batch, prefix + tokens, hidden],
  *              past_key_values.{i}.encoder.key / .value f32 [batch, heads, prefix + tokens, headDim]
- * - `decoder`: input_ids i64 [batch, tokens], encoder_attention_mask i64 [batch, source],
+ * - `decoder`: as OPT's, of input_ids i64 [batch, 1] without prefix, position_ids and last; besides
+ *              encoder_attention_mask i64 [batch, source],
  *              past_key_values.{i}.decoder.key / .value f32 [batch, heads, past, headDim],
  *              past_key_values.{i}.encoder.key / .value f32 [batch, heads, source, headDim]
- *              -> logits f32 [batch, vocab] of the last position, present.{i}.decoder.key / .value
+ *              -> fresh.{i}.decoder.key / .value f32 [batch, heads, made, headDim]
  */
 const t5ManifestSchema = z.strictObject({
   ...generationShape,

@@ -14,15 +14,36 @@ const blocksSchema = z.strictObject({
 });
 export type Blocks = Readonly<z.infer<typeof blocksSchema>>;
 
+/** Columns that a rotation mixes. */
+export const rotations = [16, 32, 64, 128] as const;
+
+/**
+ * Codes of 8 bits, one float32 scale a row, of a matrix whose columns were rotated: weight * R = code * scale, with R
+ * a Hadamard matrix over every `rotation` columns (or the largest power of two below it that divides them). What is
+ * multiplied with it is rotated too and rounded to 8 bits, a scale for every row: an outlier among its columns
+ * is spread over its group first.
+ */
+const rowsSchema = z.strictObject({ bits: z.literal(8), rotation: z.literal(rotations) });
+export type Rows = Readonly<z.infer<typeof rowsSchema>>;
+
+/** Columns that are mixed where there are `columns` of them: a power of two, 1 for none. */
+export function rotationOf(columns: number, { rotation }: Rows): number {
+  let group: number = rotation;
+  while (columns % group !== 0) group /= 2;
+  return group;
+}
+
 const storageSchema = z.union([z.enum(["fp32", "fp16"]), blocksSchema]);
 export type Storage = z.infer<typeof storageSchema>;
+const matrixStorageSchema = z.union([...storageSchema.options, rowsSchema]);
+export type MatrixStorage = z.infer<typeof matrixStorageSchema>;
 
 /**
  * Of one part: its linear layers, its embedding tables and the head that makes the scores. All else (norms,
  * biases, positions, the convolution of patches, queries) is float32: a five-hundredth of a model at most.
  */
 const partStorageSchema = z.strictObject({
-  matrices: storageSchema,
+  matrices: matrixStorageSchema,
   tables: storageSchema,
   head: storageSchema,
 });

@@ -1,9 +1,10 @@
 // A node under load, seen from outside: what many callers at once get, what they cost each other, and whether the
 // door answers meanwhile.
 import { setTimeout as sleep } from "node:timers/promises";
+import { defaultBudgets } from "../engine/engine.ts";
 import type { Lag } from "./lag-messages.ts";
 import { exactly, freshCaption, heldCaption, type Lengths, mixedLengths } from "./load-mix.ts";
-import type { StageTimes } from "./measure-stages.ts";
+import type { StageTime, StageTimes } from "./measure-stages.ts";
 import { type Asked, firstTokenMs, type NodeClient, type Told } from "./node-client.ts";
 import { median, type Spread, spreadOf } from "./percentiles.ts";
 import { stepSeconds, wholeSeconds } from "./predict-load.ts";
@@ -14,8 +15,6 @@ export interface LoadSettings {
   readonly lengths: Lengths;
   /** Of each level of concurrency at least. */
   readonly leastRequests: number;
-  /** How many decode steps the engine makes in one run. */
-  readonly runSteps: number;
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
 }
@@ -218,7 +217,7 @@ async function measureShort(
   client: NodeClient,
   { stages }: StageTimes,
   pictures: () => number,
-  { lengths, runSteps, signal }: LoadSettings,
+  { lengths, signal }: LoadSettings,
 ): Promise<ShortAmongLong> {
   const { shortest, longest } = lengths;
   const short = (): Asked => freshCaption(pictures(), shortest);
@@ -238,15 +237,28 @@ async function measureShort(
     const [told] = await Promise.all([late(), running]);
     among.push(told);
   }
-  const vision = stages.filter(({ stage }) => stage === "vision").map((time) => time.seconds);
-  const decodeRun = runSteps * stepSeconds(stages, longRequests);
   return {
     longRequests,
     aloneFirstTokenMs: firstTokenMs(alone),
     firstTokenMs: Math.max(...among.map(firstTokenMs)),
-    waitedMs: Math.max(...among.map((told) => told.stages["queue"] ?? 0)),
-    boundMs: 1000 * Math.max(decodeRun, ...vision),
+    waitedMs: Math.max(
+      ...among.map((told) => (told.stages["queue"] ?? 0) + (told.stages["wait"] ?? 0)),
+    ),
+    boundMs: longestActionMs(stages, longRequests),
   };
+}
+
+/** One decode run of so many sequences or one vision batch, whichever takes longer, as the engine bounds them. */
+export function longestActionMs(times: readonly StageTime[], sequences: number): number {
+  const { maxImages, maxSteps, runMs } = defaultBudgets;
+  const within = (most: number, eachMs: number): number =>
+    eachMs * Math.max(1, Math.min(most, Math.floor(runMs / eachMs)));
+  const looks = times
+    .filter(({ stage }) => stage === "vision" || stage === "qformer")
+    .filter(({ batch }) => batch === Math.min(...times.map((time) => time.batch)))
+    .reduce((sum, { seconds, batch }) => sum + (seconds / batch) * 1000, 0);
+  const stepMs = stepSeconds(times, sequences) * 1000;
+  return Math.max(within(maxSteps, stepMs), looks === 0 ? 0 : within(maxImages, looks));
 }
 
 async function measureSecond(

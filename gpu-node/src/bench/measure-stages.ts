@@ -3,6 +3,7 @@
 import { resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import type { GenerateInput, GenerationModel } from "../runtime/generation-model.ts";
 import { loadGenerationModel } from "../runtime/load-model.ts";
+import type { ProviderName } from "../runtime/providers.ts";
 import { type FloatTensor, floatTensor } from "../tensor/tensor.ts";
 import { bestOf, type Repeats } from "./best-of.ts";
 import { benchPixels } from "./bench-pictures.ts";
@@ -11,7 +12,7 @@ import type { Stage } from "./stage-work.ts";
 export interface StagesSettings extends Repeats {
   readonly artifact: string;
   readonly threads: number;
-  readonly provider: string;
+  readonly provider: ProviderName;
   readonly images: readonly number[];
   readonly decodeBatches: readonly number[];
   /** At least 2: the first comes with the prefill. */

@@ -49,7 +49,7 @@ export const parseServerTiming = (header: string): Readonly<Record<string, numbe
 
 /** Until the first token is known. */
 export const firstTokenMs = ({ stages }: Told): number =>
-  ["queue", "vision", "prefill"].reduce((sum, stage) => sum + (stages[stage] ?? 0), 0);
+  ["queue", "wait", "vision", "prefill"].reduce((sum, stage) => sum + (stages[stage] ?? 0), 0);
 
 /** Errors: those of the node when it does not say what it serves. */
 export async function connect(

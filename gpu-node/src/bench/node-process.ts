@@ -49,7 +49,11 @@ export async function serveNode(settings: ServeSettings): Promise<ServedNode> {
   const { artifact, threads, provider, serveFlags, keys, env, signal } = settings;
   signal.throwIfAborted();
   const startedAt = performance.now();
-  const flags = ["--model", artifact, "--threads", String(threads), "--provider", provider];
+  const flags = [
+    ...["--model", artifact, "--threads", String(threads), "--provider", provider],
+    // What is measured is how work is done, not what is refused: a load may be minutes of it.
+    ...["--max-queue-seconds", "3600"],
+  ];
   const child = fork(cliPath, ["serve", ...flags, ...serveFlags], {
     execArgv: ["--import", probePath],
     stdio: ["ignore", "pipe", "pipe", "ipc"],

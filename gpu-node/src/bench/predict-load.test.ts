@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { longestActionMs } from "./measure-load.ts";
 import { decodeSeconds, stepSeconds, wholeSeconds } from "./predict-load.ts";
 import type { StageTime } from "./measure-stages.ts";
 
@@ -37,4 +38,19 @@ test("a whole is every picture at the rate of the largest batch, and the decodin
   expect(wholeSeconds({ loadSeconds: 0, stages, captions: [] }, [3, 2])).toBe(
     2 * (5 + 1 + 2) + 2.5,
   );
+});
+
+test("the longest action is what the engine's budgets of 250 ms, 16 steps and 8 images allow", () => {
+  const times = (look: number, step: number): readonly StageTime[] => [
+    { stage: "vision", batch: 1, seconds: look },
+    { stage: "vision", batch: 8, seconds: 2 * look },
+    { stage: "decode", batch: 1, seconds: step },
+  ];
+  // Nothing is cut: one image, one step.
+  expect(longestActionMs(times(2, 0.1), 8)).toBe(2000);
+  expect(longestActionMs(times(0.001, 0.4), 8)).toBe(400);
+  // As many as fit.
+  expect(longestActionMs(times(0.1, 0.001), 8)).toBe(200);
+  expect(longestActionMs(times(0.001, 0.06), 8)).toBe(240);
+  expect(longestActionMs(times(0.001, 0.01), 8)).toBe(160);
 });

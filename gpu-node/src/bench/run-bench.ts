@@ -5,6 +5,7 @@ import { AppError } from "@blip2-edge/shared/problem";
 import { parseSigningKeys } from "@blip2-edge/shared/wire/signature";
 import { openArtifact } from "../artifact/open-artifact.ts";
 import { runtimeVersion } from "../runtime/ort.ts";
+import type { ProviderName } from "../runtime/providers.ts";
 import { compareStages } from "./compare-stages.ts";
 import type { Lengths } from "./load-mix.ts";
 import { describeMachine } from "./machine.ts";
@@ -21,7 +22,7 @@ import { artifactWork } from "./stage-work.ts";
 export interface BenchSettings {
   readonly artifact: string;
   readonly threads: number;
-  readonly provider: string;
+  readonly provider: ProviderName;
   readonly images: readonly number[];
   readonly decodeBatches: readonly number[];
   readonly newTokens: number;
@@ -29,7 +30,6 @@ export interface BenchSettings {
   readonly concurrency: readonly number[];
   readonly lengths: Lengths;
   readonly leastRequests: number;
-  readonly runSteps: number;
   /** 0: none. */
   readonly soakMinutes: number;
   /** Further flags of `blip2 serve`. */

@@ -3,6 +3,7 @@
 import { AppError } from "@blip2-edge/shared/problem";
 import { quoteName } from "../checkpoint/safetensors-header.ts";
 import { type BlockCodes, blockShape, quantizeBlocks } from "../quantize/quantize-blocks.ts";
+import { quantizeRows } from "../quantize/quantize-rows.ts";
 import { maxHalf, toFloat16 } from "../quantize/to-float16.ts";
 import type { WeightTensor } from "./tensor-plan.ts";
 import { transposePanel } from "./transpose.ts";
@@ -14,7 +15,7 @@ type Encode = (
   columns: number,
 ) => readonly Uint8Array[];
 
-const asBytes = (values: Float32Array | Uint16Array | Uint8Array): Uint8Array =>
+const asBytes = (values: Float32Array | Uint16Array | Uint8Array | Int8Array): Uint8Array =>
   new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 
 /** An array that is made when it is first needed, or too short. */
@@ -57,6 +58,14 @@ export function createEncoder(capacity: number): Encode {
       quantizeBlocks(values, columns, form, target);
       const pieces = [target.codes, target.scales, target.zeroPoints].map(asBytes);
       return form.zero_points ? pieces : pieces.slice(0, 2);
+    }
+    if (form.kind === "rows") {
+      const target = {
+        codes: new Int8Array(codes(rows * columns).buffer, 0, rows * columns),
+        scales: scales(rows).subarray(0, rows),
+      };
+      quantizeRows(values, columns, form.rotation, target);
+      return [asBytes(target.codes), asBytes(target.scales)];
     }
     if (form.type === "float32") {
       if (!form.transposed) return [asBytes(values)];

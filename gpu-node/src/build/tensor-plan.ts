@@ -7,7 +7,7 @@ import { type FloatDtype, isFloatDtype } from "../checkpoint/to-float32.ts";
 import type { ExternalTensor, Graph } from "../onnx/graph.ts";
 import { blip2Graphs, type PartName } from "../models/graphs.ts";
 import { lmHead, type StoredWeight, type Weights, type WeightUse } from "../models/weights.ts";
-import type { Blocks } from "../artifact/precision.ts";
+import { type Blocks, rotationOf } from "../artifact/precision.ts";
 import { blockShape } from "../quantize/quantize-blocks.ts";
 import { partStorage, type Recipe } from "../quantize/recipe.ts";
 
@@ -19,7 +19,12 @@ export type WrittenForm =
       /** Stored [out, in], written [in, out]. */
       readonly transposed: boolean;
     }
-  | ({ readonly kind: "blocks" } & Blocks);
+  | ({ readonly kind: "blocks" } & Blocks)
+  | {
+      readonly kind: "rows";
+      /** Columns that are rotated together; 1 for none. */
+      readonly rotation: number;
+    };
 
 /** A stored tensor and the initializers that are made from it. */
 export interface WeightTensor {
@@ -182,6 +187,15 @@ export function planTensors(
       if (typeof form === "string") {
         const tensor = writeFloat(name, dims, floatTypes[form], use === "matrix");
         return { kind: "float", tensor };
+      }
+      if ("rotation" in form) {
+        const [rows = 0, columns = 0] = dims;
+        const rotation = rotationOf(columns, form);
+        const base = `${name}.int8.rows.${rotation}`;
+        const codes: ExternalTensor = { name: `${base}.codes`, type: "int8", dims };
+        const scales: ExternalTensor = { name: `${base}.scales`, type: "float32", dims: [rows] };
+        write(name, dims, { kind: "rows", rotation }, [codes, scales]);
+        return { kind: "rows", rotation, codes, scales };
       }
       const { codes, scales, zeroPoints } = blockTensors(name, dims, form);
       const rest = zeroPoints === undefined ? [scales] : [scales, zeroPoints];

@@ -56,7 +56,7 @@ function writeRun(handle: FileHandle, bytes: Uint8Array, position: number): void
 const panelShape = ({ source, form }: WeightTensor): { rows: number; columns: number } => {
   const numbers = source.bytes / floatDtypeBytes[source.dtype];
   const [rows = 1] = source.shape;
-  const whole = form.kind === "blocks" || form.transposed;
+  const whole = form.kind !== "float" || form.transposed;
   return whole ? { rows, columns: numbers / rows } : { rows: numbers, columns: 1 };
 };
 

@@ -11,8 +11,9 @@ import {
 import { loadGenerationModel } from "../runtime/load-model.ts";
 import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
+import { parseProvider, providerFlag, providerUsage } from "./provider-flag.ts";
 
-export const askUsage = `blip2 ask IMAGE QUESTION... --model DIR [--template "Question: {} Answer:"] ${generationUsage} [--json]`;
+export const askUsage = `blip2 ask IMAGE QUESTION... --model DIR [--template "Question: {} Answer:"] ${generationUsage} ${providerUsage} [--json]`;
 
 /** Exit status: 0 when every question is answered. Errors: AppError, for the entry to print. */
 export async function ask(args: readonly string[], io: CliIo): Promise<number> {
@@ -22,6 +23,7 @@ export async function ask(args: readonly string[], io: CliIo): Promise<number> {
       model: { type: "string" },
       template: { type: "string" },
       json: { type: "boolean", default: false },
+      ...providerFlag,
       ...generationFlags,
     },
     askUsage,
@@ -44,6 +46,7 @@ export async function ask(args: readonly string[], io: CliIo): Promise<number> {
       images: [image],
       modelDir: values.model,
       load: loadGenerationModel,
+      provider: parseProvider(values.provider, askUsage),
       json,
       async work(model, path, { imageId, pixels }) {
         const { projected } = await model.lookAt(pixels);

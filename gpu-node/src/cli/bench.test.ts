@@ -42,6 +42,7 @@ test.each([
   [["--model", "dir", "--repeats", "1.5"], "--repeats"],
   [["--model", "dir", "--soak-minutes", "-1"], "--soak-minutes"],
   [["--model", "dir", "--lengths", "4,8,16"], "--lengths: give two"],
+  [["--model", "dir", "--provider", "tpu"], "--provider is one of"],
   [["--model", "dir", "--peer", "x"], "--peer"],
 ] as const)("%j is wrong usage that says why", async (args, words) => {
   await expect(bench(args, io)).rejects.toMatchObject({

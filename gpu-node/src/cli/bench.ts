@@ -4,16 +4,15 @@ import { type BenchSettings, runBench } from "../bench/run-bench.ts";
 import { makeReportFolder, reportJson, writeReport } from "../bench/write-report.ts";
 import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
+import { parseProvider, providerFlag, providerUsage } from "./provider-flag.ts";
 
-export const benchUsage =
-  "blip2 bench --model DIR [--images 1,8] [--new-tokens 12] [--concurrency 1,2,4,8,16] [--soak-minutes N] [--threads N] [--provider cpu] [--out DIR] [--json] [-- SERVE-FLAG...]";
+export const benchUsage = `blip2 bench --model DIR [--images 1,8] [--new-tokens 12] [--concurrency 1,2,4,8,16] [--soak-minutes N] [--threads N] ${providerUsage} [--out DIR] [--json] [-- SERVE-FLAG...]`;
 export const benchHelp = `  --images          images that are looked at and captioned together
   --new-tokens      tokens that every caption of the stages is forced to
   --decode-batches  sequences that are decoded together (default 1,8,16)
   --concurrency     callers at a time
   --lengths         shortest and longest caption under load (default 4,64)
   --requests        requests of each level of concurrency at least (default 8)
-  --run-steps       decode steps that the engine makes in one run: bounds what a short request may wait (default 16)
   --repeats         of every measurement, the best of which counts (default 3)
   --soak-minutes    load of mixed requests for so long, memory watched (default 0: none)
   --out             a folder for bench.json, bench.md and bench.svg
@@ -38,11 +37,10 @@ export function parseBenchSettings(
       concurrency: { type: "string", default: "1,2,4,8,16" },
       lengths: { type: "string", default: "4,64" },
       requests: { type: "string", default: "8" },
-      "run-steps": { type: "string", default: "16" },
       repeats: { type: "string", default: "3" },
       "soak-minutes": { type: "string", default: "0" },
       threads: { type: "string", default: "0" },
-      provider: { type: "string", default: "cpu" },
+      ...providerFlag,
       out: { type: "string" },
       json: { type: "boolean", default: false },
     },
@@ -78,11 +76,10 @@ export function parseBenchSettings(
     concurrency: numbers("concurrency", 256),
     lengths: { shortest, longest },
     leastRequests: number("requests", 1, 10_000),
-    runSteps: number("run-steps", 1, 256),
     repeats: number("repeats", 1, 100),
     soakMinutes: number("soak-minutes", 0, 10_000, /^\d+(\.\d+)?$/),
     threads: number("threads", 0, 1024),
-    provider: values.provider,
+    provider: parseProvider(values.provider, benchUsage),
     serveFlags,
     env: io.env ?? {},
     signal: io.signal,

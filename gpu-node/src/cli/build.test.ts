@@ -22,9 +22,18 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
+test("without a word about precision it is mixed", async () => {
+  const artifact = join(root, "tiny");
+  await build([join(root, "checkpoint"), "--out", artifact, "--no-verify"], io);
+  out = [];
+  expect(await inspect([artifact], io)).toBe(0);
+  expect(out.join("\n")).toMatch(/opt, mixed,/);
+  expect(out.join("\n")).toMatch(/vision +matrices int8 in rows, rotated by 32/);
+});
+
 test("build then inspect, for people and as JSON", async () => {
   const artifact = join(root, "tiny");
-  const args = [join(root, "checkpoint"), "--out", artifact, "--json"];
+  const args = [join(root, "checkpoint"), "--out", artifact, "--precision", "fp32", "--json"];
   expect(await build(args, io)).toBe(0);
   const built = JSON.parse(out[0] ?? "") as Record<string, unknown>;
   expect(built).toMatchObject({
@@ -84,7 +93,10 @@ test.each([
   [[], /Give one checkpoint .* and --out/],
   [["a"], /--out/],
   [["a", "b", "--out", "c"], /Give one/],
-  [["a", "--out", "c", "--precision", "int3"], /int3 is not supported; fp32, fp16, int8, int4 are/],
+  [
+    ["a", "--out", "c", "--precision", "int3"],
+    /int3 is not supported; fp32, fp16, int8, int4, mixed are/,
+  ],
   [["a", "--out", "c", "--precision", "int8", "--recipe", "r"], /exclude each other/],
   [["a", "--out", "c", "--recipe", "/no/such.json"], /recipe \/no\/such\.json cannot be read/],
   [["a", "--out", "c", "--colour"], /--colour.*Usage: blip2 build/],
@@ -116,7 +128,7 @@ test("a recipe file decides each part, and its faults are named by field", async
   out = [];
   expect(await inspect([artifact], io)).toBe(0);
   const text = out.join("\n");
-  expect(text).toMatch(/opt, mine, format 1/);
+  expect(text).toMatch(/opt, mine, format 2/);
   expect(text).toMatch(/^vision +fp16$/m);
   expect(text).toMatch(/^qformer +fp32$/m);
   expect(text).toMatch(

@@ -1,4 +1,4 @@
-// `blip2 build CHECKPOINT --out DIR [--name NAME] [--precision fp32|fp16|int8|int4 | --recipe FILE] [--no-verify] [--json]`
+// `blip2 build CHECKPOINT --out DIR [--name NAME] [--precision mixed|fp32|fp16|int8|int4 | --recipe FILE] [--no-verify] [--json]`
 import { readFile, stat } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { AppError } from "@blip2-edge/shared/problem";
@@ -11,7 +11,7 @@ import { verifyParity } from "../verify/verify-parity.ts";
 import type { CliIo } from "./io.ts";
 
 export const buildUsage =
-  "blip2 build CHECKPOINT --out DIR [--name NAME] [--precision fp32|fp16|int8|int4 | --recipe FILE] [--no-verify] [--json]";
+  "blip2 build CHECKPOINT --out DIR [--name NAME] [--precision mixed|fp32|fp16|int8|int4 | --recipe FILE] [--no-verify] [--json]";
 
 /** Of every kind of block that repeats: the first, the middle and the last. */
 const sampledBlocks = 3;
@@ -55,7 +55,7 @@ function chooseRecipe(values: {
   readonly precision?: string | undefined;
   readonly recipe?: string | undefined;
 }): Recipe | Promise<Recipe> {
-  const { precision = "fp32", recipe } = values;
+  const { precision = "mixed", recipe } = values;
   if (recipe !== undefined) {
     if (values.precision === undefined) return readRecipe(recipe);
     throw new AppError(

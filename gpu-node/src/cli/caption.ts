@@ -10,8 +10,9 @@ import {
 import { loadGenerationModel } from "../runtime/load-model.ts";
 import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
+import { parseProvider, providerFlag, providerUsage } from "./provider-flag.ts";
 
-export const captionUsage = `blip2 caption IMAGE... --model DIR [--prompt TEXT] ${generationUsage} [--json]`;
+export const captionUsage = `blip2 caption IMAGE... --model DIR [--prompt TEXT] ${generationUsage} ${providerUsage} [--json]`;
 
 /** Exit status: 0 when every image has its caption. Errors: AppError, for the entry to print. */
 export async function caption(args: readonly string[], io: CliIo): Promise<number> {
@@ -21,6 +22,7 @@ export async function caption(args: readonly string[], io: CliIo): Promise<numbe
       model: { type: "string" },
       prompt: { type: "string" },
       json: { type: "boolean", default: false },
+      ...providerFlag,
       ...generationFlags,
     },
     captionUsage,
@@ -36,6 +38,7 @@ export async function caption(args: readonly string[], io: CliIo): Promise<numbe
       images: positionals,
       modelDir: values.model,
       load: loadGenerationModel,
+      provider: parseProvider(values.provider, captionUsage),
       json,
       async work(model, path, { imageId, pixels }) {
         const { projected } = await model.lookAt(pixels);

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { nanoArtifact } from "../../../test/support/nano-artifact.ts";
 import { ask } from "./ask.ts";
 import { caption } from "./caption.ts";
@@ -119,6 +119,21 @@ describe("caption", () => {
     expect(again.out).toEqual(first.out);
     expect(other.out).not.toEqual(first.out);
   });
+  test("a provider that is none, and one without its driver, say what there is to do", async () => {
+    await expect(run(caption, at("blue.png"), "--provider", "gpu")).rejects.toThrow(
+      /--provider is one of cpu, webgpu, cuda, not "gpu"/,
+    );
+    vi.stubEnv("VK_DRIVER_FILES", "/nowhere");
+    try {
+      await expect(run(caption, at("blue.png"), "--provider", "webgpu")).rejects.toMatchObject({
+        code: "usage",
+        detail: expect.stringMatching(/webgpu is not available here: .*--provider cpu/) as string,
+      });
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
   test("an unknown flag, a wrong number or no image is wrong usage that names it", async () => {
     await expect(run(caption, "x.png", "--beams", "2")).rejects.toThrow(/--beams/);
     await expect(run(caption, "x.png", "--max-new-tokens", "0")).rejects.toThrow(

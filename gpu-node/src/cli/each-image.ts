@@ -1,6 +1,7 @@
 // What the commands about pictures share: the model opened once, then image after image; one that fails is
 // reported on its own line and the others are done.
 import { AppError, toProblem } from "@blip2-edge/shared/problem";
+import type { ProviderName } from "../runtime/providers.ts";
 import type { LoadOptions, Model } from "../runtime/load-model.ts";
 import type { CliIo } from "./io.ts";
 import { createImageReader, type ReadImage } from "./read-image.ts";
@@ -10,6 +11,7 @@ export interface EachImageOptions<M extends Model> {
   readonly modelDir: string;
   /** Opens a model that the command can use. */
   readonly load: (modelDir: string, options: LoadOptions) => Promise<M>;
+  readonly provider: ProviderName;
   readonly json: boolean;
   readonly work: (model: M, path: string, image: ReadImage) => Promise<void>;
 }
@@ -19,9 +21,9 @@ export async function eachImage<M extends Model>(
   options: EachImageOptions<M>,
   io: CliIo,
 ): Promise<number> {
-  const { images, modelDir, load, json, work } = options;
+  const { images, modelDir, load, provider, json, work } = options;
   io.stderr(`loading ${modelDir}`);
-  const model = await load(modelDir, { signal: io.signal });
+  const model = await load(modelDir, { provider, signal: io.signal });
   const readImage = createImageReader();
   let failed = 0;
   try {

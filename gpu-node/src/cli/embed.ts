@@ -1,13 +1,14 @@
 // `blip2 embed (--image IMAGE | --text TEXT) --model DIR`: the vectors by which a picture or a text is found.
 import { AppError } from "@blip2-edge/shared/problem";
 import { loadModel, loadRetrievalModel, type Model } from "../runtime/load-model.ts";
+import type { ProviderName } from "../runtime/providers.ts";
 import type { FloatTensor } from "../tensor/tensor.ts";
 import { eachImage } from "./each-image.ts";
 import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
+import { parseProvider, providerFlag, providerUsage } from "./provider-flag.ts";
 
-export const embedUsage =
-  "blip2 embed (--image IMAGE | --text TEXT) --model DIR [--features projected|query] [--json]";
+export const embedUsage = `blip2 embed (--image IMAGE | --text TEXT) --model DIR [--features projected|query] ${providerUsage} [--json]`;
 export const embedHelp = `  projected  vectors of length 1 to compare by cosine: of an image [queries][dim], of a text [dim]
   query      the Q-Former's raw output: of an image [queries][hidden], of a text [tokens][hidden]`;
 
@@ -26,6 +27,7 @@ export async function embed(args: readonly string[], io: CliIo): Promise<number>
       model: { type: "string" },
       features: { type: "string", default: "projected" },
       json: { type: "boolean", default: false },
+      ...providerFlag,
     },
     embedUsage,
   );
@@ -37,6 +39,7 @@ export async function embed(args: readonly string[], io: CliIo): Promise<number>
   if (!isKind(features)) {
     throw usageError(`--features is projected or query, not "${features}"`, embedUsage);
   }
+  const provider = parseProvider(values.provider, embedUsage);
   const print = (model: Model, about: object, embedding: FloatTensor) => {
     if (json) {
       const { name, model_revision } = model.manifest;
@@ -46,13 +49,14 @@ export async function embed(args: readonly string[], io: CliIo): Promise<number>
       for (const row of rowsOf(embedding)) io.stdout(row.join(" "));
     }
   };
-  if (text !== undefined) return embedText(text, features, { modelDir, print }, io);
+  if (text !== undefined) return embedText(text, features, { modelDir, provider, print }, io);
   return eachImage(
     {
       images: [image ?? ""],
       modelDir,
       // The Q-Former's output is there in every family; only retrieval has a space to compare in.
       load: features === "query" ? loadModel : loadRetrievalModel,
+      provider,
       json,
       async work(model, path, { imageId, pixels }) {
         const { queryOutput, projected } = await model.lookAt(pixels);
@@ -69,13 +73,17 @@ async function embedText(
   features: FeatureKind,
   to: {
     readonly modelDir: string;
+    readonly provider: ProviderName;
     readonly print: (model: Model, about: object, embedding: FloatTensor) => void;
   },
   io: CliIo,
 ): Promise<number> {
   if (text.trim() === "") throw usageError("--text is empty", embedUsage);
   io.stderr(`loading ${to.modelDir}`);
-  const model = await loadRetrievalModel(to.modelDir, { signal: io.signal });
+  const model = await loadRetrievalModel(to.modelDir, {
+    provider: to.provider,
+    signal: io.signal,
+  });
   try {
     const [made] = await model.embedTexts([text], io);
     if (made === undefined) throw new AppError("internal", "The text has no embedding.");

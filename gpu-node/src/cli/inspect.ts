@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { AppError } from "@blip2-edge/shared/problem";
 import { openArtifact } from "../artifact/open-artifact.ts";
-import type { Precision, Storage } from "../artifact/precision.ts";
+import type { Precision, MatrixStorage } from "../artifact/precision.ts";
 import { verifyArtifact } from "../artifact/verify-artifact.ts";
 import { type ArtifactDescription, describeArtifact } from "../build/describe-artifact.ts";
 import { createProgress, formatBytes } from "../build/progress.ts";
@@ -26,10 +26,11 @@ function parse(args: readonly string[]) {
   }
 }
 
-const formatStorage = (storage: Storage): string =>
-  typeof storage === "string"
-    ? storage
-    : `int${storage.bits} in blocks of ${storage.block}${storage.zero_points ? " with zero points" : ""}`;
+function formatStorage(storage: MatrixStorage): string {
+  if (typeof storage === "string") return storage;
+  if ("rotation" in storage) return `int8 in rows, rotated by ${storage.rotation}`;
+  return `int${storage.bits} in blocks of ${storage.block}${storage.zero_points ? " with zero points" : ""}`;
+}
 
 const formatPartPrecision = (stored: Precision["parts"][string]): string =>
   typeof stored === "string"

@@ -3,6 +3,7 @@
 // throws into one message and an exit status (2 for wrong usage, 1 for everything else). Commands are
 // loaded when they are called, so that help does not wait for a runtime.
 import { Console } from "node:console";
+import { constants } from "node:os";
 import process from "node:process";
 import { AppError } from "@blip2-edge/shared/problem";
 import type { ServeIo } from "./serve.ts";
@@ -144,7 +145,11 @@ async function main(args: readonly string[], io: ServeIo): Promise<number> {
 globalThis.console = new Console(process.stderr);
 const interrupt = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => interrupt.abort(new AppError("canceled", "Interrupted.")));
+  process.on(signal, () => {
+    // Who asks twice does not want to wait.
+    if (interrupt.signal.aborted) process.exit(128 + constants.signals[signal]);
+    interrupt.abort(new AppError("canceled", "Interrupted."));
+  });
 }
 // A reader that goes away (`| head`) is no reason for a stack trace.
 process.stdout.on("error", () => process.exit(1));
@@ -165,4 +170,5 @@ process.exitCode = await main(process.argv.slice(2), {
   nodeKeys: process.env["BLIP2_NODE_KEYS"],
   pid: process.pid,
   rssBytes: () => process.memoryUsage.rss(),
+  onHangup: (listener) => void process.on("SIGHUP", listener),
 });

@@ -3,8 +3,9 @@ import { loadRetrievalModel } from "../runtime/load-model.ts";
 import { eachImage } from "./each-image.ts";
 import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
+import { parseProvider, providerFlag, providerUsage } from "./provider-flag.ts";
 
-export const matchUsage = "blip2 match IMAGE TEXT... --model DIR [--json]";
+export const matchUsage = `blip2 match IMAGE TEXT... --model DIR ${providerUsage} [--json]`;
 export const matchHelp = `  itm  image-text matching: the probability that the text describes the picture
   itc  image-text contrastive: the best cosine of the picture's vectors with the text's`;
 
@@ -12,7 +13,7 @@ export const matchHelp = `  itm  image-text matching: the probability that the t
 export async function match(args: readonly string[], io: CliIo): Promise<number> {
   const { values, positionals } = parseFlags(
     args,
-    { model: { type: "string" }, json: { type: "boolean", default: false } },
+    { model: { type: "string" }, json: { type: "boolean", default: false }, ...providerFlag },
     matchUsage,
   );
   const [image, ...texts] = positionals;
@@ -26,6 +27,7 @@ export async function match(args: readonly string[], io: CliIo): Promise<number>
       images: [image],
       modelDir: values.model,
       load: loadRetrievalModel,
+      provider: parseProvider(values.provider, matchUsage),
       json,
       async work(model, path, { imageId, pixels }) {
         const seen = await model.lookAt(pixels);

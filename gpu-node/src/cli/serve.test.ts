@@ -96,6 +96,23 @@ test("Ctrl-C to the whole group is obeyed by the door, which ends the engine", a
   expect(await exit).toEqual([0, null]);
 });
 
+test("told to end a second time it ends at once, whatever runs", async () => {
+  const { child, listening } = await served(["--drain-seconds", "600"]);
+  // The engine has the same standard error, so that "close" would wait for it.
+  const exit = once(child, "exit");
+  // A stopped engine answers nothing, so that the first signal alone would wait for it.
+  process.kill(listening.engine_pids[0] ?? 0, "SIGSTOP");
+  try {
+    child.kill("SIGTERM");
+    while ((await fetch(`${listening.url}/readyz`).catch(() => ({ ok: false }))).ok) await sleep(5);
+    child.kill("SIGTERM");
+    expect(await exit).toEqual([143, null]);
+  } finally {
+    process.kill(listening.engine_pids[0] ?? 0, "SIGCONT");
+  }
+  expect(await isGone(listening.engine_pids[0] ?? 0)).toBe(true);
+});
+
 test("told to end while it still loads, it ends without having served", async () => {
   const { child, exit, stdout, stderr } = blip2(["serve", "--model", artifact]);
   while (!stderr().includes('"starting"')) await sleep(10);

@@ -9,7 +9,7 @@ import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
 
 export const serveUsage =
-  "blip2 serve --model DIR [--model DIR]... [--host 127.0.0.1] [--port 0] [--threads N] [--provider cpu] [--max-queue N] [--feature-store-mb N] [--drain-seconds N] [--keys-file FILE]";
+  "blip2 serve --model DIR [--model DIR]... [--host 127.0.0.1] [--port 0] [--threads N] [--provider cpu|webgpu|cuda] [--max-queue-seconds N] [--max-queue N] [--feature-store-mb N] [--drain-seconds N] [--keys-file FILE]";
 
 const { keys: _keys, model: _model, ...settings } = nodeConfigSchema.shape;
 
@@ -27,6 +27,8 @@ export interface ServeIo extends CliIo {
   readonly nodeKeys: string | undefined;
   readonly pid: number;
   readonly rssBytes: () => number;
+  /** Has `listener` called at every SIGHUP, which otherwise ends the process. */
+  onHangup(listener: () => void): void;
 }
 
 /** Resolves with 0 once the node has ended in order. Errors: AppError, for the entry to print. */
@@ -54,7 +56,8 @@ export async function serve(args: readonly string[], io: ServeIo): Promise<numbe
       host: config.host,
       port: config.port,
       keys: config.keys,
-      maxQueue: config["max-queue"],
+      maxQueueMs: config["max-queue-seconds"] * 1000,
+      maxJobs: config["max-queue"],
       drainMs: config["drain-seconds"] * 1000,
       rssBytes: io.rssBytes,
       engine: {
@@ -67,6 +70,8 @@ export async function serve(args: readonly string[], io: ServeIo): Promise<numbe
     log,
     io.signal,
   );
+  // The log says how it went; a change that fails changes nothing.
+  io.onHangup(() => void node.reload().catch(() => {}));
   io.stdout(
     JSON.stringify({
       event: "listening",

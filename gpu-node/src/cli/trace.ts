@@ -5,9 +5,9 @@ import { writeSafetensors } from "../tensor/safetensors-file.ts";
 import { eachImage } from "./each-image.ts";
 import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
+import { parseProvider, providerFlag, providerUsage } from "./provider-flag.ts";
 
-export const traceUsage =
-  "blip2 trace IMAGE --model DIR [--text TEXT] --out FILE.safetensors [--json]";
+export const traceUsage = `blip2 trace IMAGE --model DIR [--text TEXT] --out FILE.safetensors ${providerUsage} [--json]`;
 
 /** Exit status: 0 when the file stands, whole. Errors: AppError, for the entry to print. */
 export async function trace(args: readonly string[], io: CliIo): Promise<number> {
@@ -18,6 +18,7 @@ export async function trace(args: readonly string[], io: CliIo): Promise<number>
       text: { type: "string" },
       out: { type: "string" },
       json: { type: "boolean", default: false },
+      ...providerFlag,
     },
     traceUsage,
   );
@@ -30,6 +31,7 @@ export async function trace(args: readonly string[], io: CliIo): Promise<number>
       images: positionals,
       modelDir,
       load: loadModel,
+      provider: parseProvider(values.provider, traceUsage),
       json,
       async work(model, path, { imageId, pixels }) {
         const tensors = await model.trace(pixels, text);

@@ -2,7 +2,9 @@
 // the IPC channel only and ends when the channel closes, however the door ended, so no orphan stays.
 import process from "node:process";
 import { AppError } from "@blip2-edge/shared/problem";
+import { createLog } from "../observe/log.ts";
 import { loadModels } from "../runtime/load-model.ts";
+import type { Placement } from "../runtime/placement.ts";
 import { createEngine, type EngineRoom } from "./engine.ts";
 import { createFeatureStore } from "./feature-store.ts";
 import {
@@ -17,15 +19,43 @@ const send = (message: FromEngine): void => {
   if (process.connected) process.send?.(message);
 };
 
+/** To standard error, which is the door's: what a provider left to the CPU must not go unseen. */
+const log = createLog((line) => void process.stderr.write(`${line}\n`));
+const logPlacement = (graph: string, placement: Placement): void =>
+  log.info("operators_placed", { graph, ...placement });
+
 const running = new Map<number, AbortController>();
 let engine: EngineRoom | undefined;
+
+/** How often the door is told what is left to do, while there is something. */
+const reportMs = 250;
+
+/** Once now, so that admission knows what this machine takes, then while anything changes. */
+function reportLoad(room: EngineRoom): void {
+  let said = "";
+  const report = (): void => {
+    const { queuedMs } = room.load();
+    const stats = { queuedMs, costs: room.costs(), batchRows: room.budgets.maxRows };
+    const saying = JSON.stringify(stats);
+    if (saying !== said) send({ type: "stats", stats });
+    said = saying;
+  };
+  report();
+  setInterval(report, reportMs).unref();
+}
 
 async function start(settings: EngineSettings): Promise<void> {
   try {
     const { modelDirs, threads, provider } = settings;
-    const models = await loadModels(modelDirs, { threads, provider });
+    const models = await loadModels(modelDirs, {
+      threads,
+      provider,
+      // On the CPU there is nothing to tell.
+      ...(provider === "cpu" ? {} : { onPlacement: logPlacement }),
+    });
     engine = createEngine(models, createFeatureStore(settings.featureStoreMaxBytes));
     await engine.warmUp();
+    reportLoad(engine);
     send({ type: "ready", models: engine.models, visionKeys: engine.visionKeys });
   } catch (error) {
     send({ type: "failed", error: toSentError(error) });
@@ -40,6 +70,7 @@ async function run(id: number, job: Job): Promise<void> {
     const outcome = await engine.run(job, controller.signal, {
       onStore: (change) => send({ type: "store", change }),
       onVisionPass: () => send({ type: "vision_pass" }),
+      onText: (index, text) => send({ type: "text", id, index, text }),
     });
     send({ type: "result", id, outcome });
   } catch (error) {
@@ -69,3 +100,4 @@ process.on("disconnect", () => process.exit(0));
 // runs finish and then ends this process.
 process.on("SIGINT", () => {});
 process.on("SIGTERM", () => {});
+process.on("SIGHUP", () => {});

@@ -62,14 +62,24 @@ const pixels = Uint8Array.from({ length: pairSize ** 2 * 3 }, (_, at) => (at * 3
 const image = { partition: "p", imageId: "i" };
 const withPixels = { ...image, pixels };
 const texts = ["a cat on the mat", "dogs"];
-const ofWriter = () => ({ model: "writer", modelRevision: writer.manifest.model_revision });
-const ofComparer = () => ({ model: "comparer", modelRevision: comparer.manifest.model_revision });
+const when = { priority: "interactive", deadlineMs: 10_000 } as const;
+const ofWriter = () => ({
+  ...when,
+  model: "writer",
+  modelRevision: writer.manifest.model_revision,
+});
+const ofComparer = () => ({
+  ...when,
+  model: "comparer",
+  modelRevision: comparer.manifest.model_revision,
+});
 const caption = (about: typeof image = image): GenerateJob => ({
   kind: "generate",
   ...ofWriter(),
   ...about,
   texts: [null],
   generation: resolveGeneration({ max_new_tokens: 4 }),
+  stream: false,
 });
 const match = (scores: MatchJob["scores"], about: typeof image = image): MatchJob => ({
   kind: "match",
@@ -109,7 +119,7 @@ describe("one picture", () => {
     expect(await run(match(["itm", "itc"]))).toMatchObject({ kind: "match", matches: direct });
     const again = await run(match(["itc"]));
     expect(again).toMatchObject({ matches: direct.map(({ itc }) => ({ itc })) });
-    expect(Object.keys(again.stages)).toEqual(["vision", "match"]);
+    expect(Object.keys(again.stages)).toEqual(["wait", "vision", "match"]);
     const vectors = { dims: [3, 7], data: seen.projected.data };
     expect(await run(embed("projected"))).toMatchObject({ embeddings: [vectors] });
     const raw = { dims: [3, 6], data: seen.queryOutput.data };

@@ -1,6 +1,7 @@
 // Starts an engine process and hides how: a fork of this same Node from TypeScript source, structured
 // clone on the channel. The engine's output goes to the door's standard error, never to its results.
-import { fork } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import type { FromEngine, ToEngine } from "./messages.ts";
 
@@ -18,11 +19,20 @@ export interface EngineChild {
 const enginePath = fileURLToPath(new URL("./engine-process.ts", import.meta.url));
 
 export function forkEngine(): EngineChild {
-  const child = fork(enginePath, [], {
-    serialization: "advanced",
-    execArgv: [],
-    stdio: ["ignore", 2, 2, "ipc"],
-  });
+  let child: ChildProcess;
+  try {
+    child = fork(enginePath, [], {
+      serialization: "advanced",
+      execArgv: [],
+      stdio: ["ignore", 2, 2, "ipc"],
+    });
+  } catch (error) {
+    return stillborn(error instanceof Error ? error.message : String(error));
+  }
+  // A door that ends out of order takes its engine along, which would see the channel close after its run only.
+  const takeAlong = (): void => void child.kill("SIGKILL");
+  process.once("exit", takeAlong);
+  child.once("exit", () => process.off("exit", takeAlong));
   return {
     pid: child.pid,
     send(message) {
@@ -42,3 +52,12 @@ export function forkEngine(): EngineChild {
     kill: () => void child.kill("SIGKILL"),
   };
 }
+
+/** What the machine had no memory or no process left for: an end like any other, soon after its birth. */
+const stillborn = (reason: string): EngineChild => ({
+  pid: undefined,
+  send: () => {},
+  onMessage: () => {},
+  onExit: (listener) => void setImmediate(listener, reason),
+  kill: () => {},
+});

@@ -4,12 +4,15 @@ import { AppError } from "@blip2-edge/shared/problem";
 import type { Features, Sight } from "../runtime/sight.ts";
 import { type FloatTensor, floatTensor } from "../tensor/tensor.ts";
 import type { FeatureStore } from "./feature-store.ts";
+import { keep } from "./look-together.ts";
 import { featureKey, type ImageJob, sightKey, type StoreChange } from "./messages.ts";
 
 /** Hears of what happens before the answer is there. */
 export interface EngineEvents {
   onStore(change: StoreChange): void;
   onVisionPass(): void;
+  /** More of one text of a streamed job. */
+  onText?(index: number, text: string): void;
 }
 
 export interface Looking {
@@ -40,14 +43,8 @@ export interface Look {
 export function createLook(model: Looker, job: ImageJob, looking: Looking): Look {
   const { store, events, keepSight } = looking;
   let visionPasses = 0;
-  const put = (key: string, data: Float32Array): void => {
-    const removed = store.put(key, data);
-    events.onStore({
-      ...(removed.includes(key) ? {} : { added: key }),
-      removed,
-      bytes: store.bytes,
-    });
-  };
+  const put = (key: string, data: Float32Array): void =>
+    keep(store, key, data, (change) => events.onStore(change));
 
   const look = async (): Promise<FloatTensor> => {
     const key = sightKey(job, model.visionKey);

@@ -3,6 +3,7 @@
 import type { Generation } from "@blip2-edge/shared/contracts/generation";
 import { AppError, type ProblemCode } from "@blip2-edge/shared/problem";
 import type { CatalogModel, InferResult } from "@blip2-edge/shared/wire/protocol";
+import type { ProviderName } from "../runtime/providers.ts";
 import type { TextMatch } from "../runtime/retrieval-model.ts";
 import type { FloatTensor } from "../tensor/tensor.ts";
 
@@ -11,13 +12,20 @@ export interface EngineSettings {
   readonly modelDirs: readonly string[];
   /** Threads of one operator; 0 takes the physical cores. */
   readonly threads: number;
-  readonly provider: string;
+  readonly provider: ProviderName;
   readonly featureStoreMaxBytes: number;
 }
 
-interface JobFields {
+export type Priority = "interactive" | "bulk";
+
+/** What every job says. */
+export interface JobFields {
   readonly model: string;
   readonly modelRevision: string;
+  /** Interactive goes first. */
+  readonly priority: Priority;
+  /** Milliseconds from when the job is sent to the engine until nobody waits for it any more. */
+  readonly deadlineMs: number;
 }
 /** Which image a job is about. */
 export interface ImageFields {
@@ -32,6 +40,8 @@ export interface GenerateJob extends JobFields, ImageFields {
   readonly kind: "generate";
   readonly texts: readonly (string | null)[];
   readonly generation: Generation;
+  /** Whether the text is to be told as it is written. */
+  readonly stream: boolean;
 }
 /** One image and the texts to compare with it. */
 export interface MatchJob extends JobFields, ImageFields {
@@ -59,8 +69,8 @@ export interface StoreChange {
   readonly bytes: number;
 }
 
-/** Where the time of a job goes, in the order in which it goes there. */
-export type Stage = "vision" | "prefill" | "decode" | "match" | "embed";
+/** Where the time of a job goes, in the order in which it goes there; `wait` is all that it stood in line in the engine. */
+export type Stage = "wait" | "vision" | "prefill" | "decode" | "match" | "embed";
 interface OutcomeFields {
   /** Vision passes that the job cost: 0 when the image was still held, or when there is none. */
   readonly visionPasses: number;
@@ -69,10 +79,32 @@ interface OutcomeFields {
 }
 export type Outcome = OutcomeFields &
   (
-    | { readonly kind: "generate"; readonly results: readonly InferResult[] }
+    | {
+        readonly kind: "generate";
+        readonly results: readonly InferResult[];
+        /** From the job's arrival in the engine to its first token. */
+        readonly firstTokenMs: number;
+      }
     | { readonly kind: "match"; readonly matches: readonly TextMatch[] }
     | { readonly kind: "embed"; readonly embeddings: readonly FloatTensor[] }
   );
+
+/** What the engine has measured of its own graphs; what it has not yet run is absent. */
+export interface EngineCosts {
+  /** One vision pass. */
+  readonly visionMs?: number;
+  readonly prefillMsPerToken?: number;
+  /** One step of the whole batch, however many rows it has. */
+  readonly decodeMsPerStep?: number;
+}
+/** What the engine says of its load, for admission and metrics: plain data. */
+export interface EngineStats {
+  /** Estimated milliseconds of the work that it has been given and has not done. */
+  readonly queuedMs: number;
+  readonly costs: EngineCosts;
+  /** Rows that one decode step carries at most. */
+  readonly batchRows: number;
+}
 
 /** An AppError on its way through the channel. */
 export interface SentError {
@@ -98,6 +130,9 @@ export type FromEngine =
   | { readonly type: "result"; readonly id: number; readonly outcome: Outcome }
   | { readonly type: "error"; readonly id: number; readonly error: SentError }
   | { readonly type: "vision_pass" }
+  | { readonly type: "stats"; readonly stats: EngineStats }
+  /** More of one text of a streamed job: whole characters only, in order. */
+  | { readonly type: "text"; readonly id: number; readonly index: number; readonly text: string }
   | { readonly type: "store"; readonly change: StoreChange };
 
 /** Under which the features that a model made of one image are held. Partition first: nobody finds what is not theirs. */

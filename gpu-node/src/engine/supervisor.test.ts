@@ -14,11 +14,19 @@ import { createSupervisor } from "./supervisor.ts";
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => void vi.useRealTimers());
 
-const settings = { modelDirs: ["m"], threads: 1, provider: "cpu", featureStoreMaxBytes: 0 };
+const settings = {
+  modelDirs: ["m"],
+  threads: 1,
+  provider: "cpu" as const,
+  featureStoreMaxBytes: 0,
+};
 const job: GenerateJob = {
   kind: "generate",
   model: "m",
   modelRevision: "r",
+  priority: "interactive",
+  deadlineMs: 1000,
+  stream: false,
   partition: "p",
   imageId: "i",
   texts: [null],
@@ -28,6 +36,7 @@ const outcome: Outcome = {
   kind: "generate",
   results: [],
   visionPasses: 1,
+  firstTokenMs: 1,
   stages: { vision: 1 },
 };
 const never = new AbortController().signal;
@@ -91,6 +100,37 @@ describe("supervisor", () => {
     expect(forks[0]?.sent.at(-1)).toEqual({ type: "run", id: 1, job });
     forks[0]?.says({ type: "result", id: 1, outcome });
     expect(await answer).toEqual(outcome);
+  });
+
+  test("text is told to who asked, until the job ends or its caller has left", async () => {
+    const { supervisor, forks } = await startedSupervisor();
+    const says = (id: number, text: string) => forks[0]?.says({ type: "text", id, index: 0, text });
+    const heard: string[] = [];
+    const leaver = new AbortController();
+    const first = supervisor.run(job, never, (index, text) => heard.push(`1.${index} ${text}`));
+    const second = supervisor.run(job, leaver.signal, (_, text) => heard.push(`2 ${text}`));
+    const deaf = supervisor.run(job, never);
+    says(2, "a");
+    says(1, "b");
+    says(3, "c");
+    leaver.abort();
+    says(2, "d");
+    for (const id of [1, 2, 3]) forks[0]?.says({ type: "result", id, outcome });
+    says(1, "e");
+    await Promise.all([first, second, deaf]);
+    expect(heard).toEqual(["2 a", "1.0 b"]);
+  });
+
+  test("what the engine says of its load is kept; what it had left ends with it", async () => {
+    const onStats = vi.fn();
+    const { supervisor, forks } = await startedSupervisor({ onStats });
+    expect(supervisor.stats).toBeUndefined();
+    const stats = { queuedMs: 7, costs: { visionMs: 3 }, batchRows: 4 };
+    forks[0]?.says({ type: "stats", stats });
+    expect(supervisor.stats).toEqual(stats);
+    expect(onStats).toHaveBeenCalledOnce();
+    forks[0]?.ends("SIGKILL");
+    expect(supervisor.stats).toEqual({ ...stats, queuedMs: 0 });
   });
 
   test("a first start that fails is the error of start()", async () => {
@@ -187,7 +227,7 @@ describe("supervisor", () => {
 
   test("what the vision tower saw serves every job; query vectors only those that need no more", async () => {
     const { supervisor, forks } = await startedSupervisor();
-    const { texts: _, generation: __, ...about } = job;
+    const { texts: _, generation: __, stream: ___, ...about } = job;
     const match = (scores: ("itm" | "itc")[]): MatchJob => ({
       ...about,
       kind: "match",
@@ -213,6 +253,33 @@ describe("supervisor", () => {
       change: { added: "p/i/vision/w", removed: ["p/i/vision/v"], bytes: 1 },
     });
     expect(held()).toEqual([false, false, false, false, false]);
+  });
+
+  test("retired, it takes nothing more, finishes what it has and ends the engine", async () => {
+    const { supervisor, forks } = await startedSupervisor();
+    const answer = supervisor.run(job, never);
+    let gone = false;
+    const retired = supervisor.retire().then(() => (gone = true));
+    await expect(supervisor.run(job, never)).rejects.toMatchObject({ code: "not_ready" });
+    expect(forks[0]?.sent.at(-1)).toMatchObject({ type: "run" });
+    forks[0]?.says({ type: "result", id: 1, outcome });
+    expect(await answer).toEqual(outcome);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(forks[0]?.sent.at(-1)).toEqual({ type: "stop" });
+    expect(gone).toBe(false);
+    forks[0]?.ends("exit code 0");
+    await retired;
+  });
+
+  test("an engine that ends while it is retired is not started again", async () => {
+    const { supervisor, forks } = await startedSupervisor();
+    const answer = supervisor.run(job, never);
+    const retired = supervisor.retire();
+    forks[0]?.ends("SIGKILL");
+    await expect(answer).rejects.toMatchObject({ code: "engine_restarted" });
+    await retired;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(forks).toHaveLength(1);
   });
 
   test("stop during the first start ends that start", async () => {

@@ -6,6 +6,7 @@ import type { CatalogModel } from "@blip2-edge/shared/wire/protocol";
 import type { EngineChild } from "./fork-engine.ts";
 import {
   type EngineSettings,
+  type EngineStats,
   fromSentError,
   type ImageJob,
   type Job,
@@ -15,6 +16,9 @@ import {
 
 export type EngineState = "starting" | "ready" | "down" | "stopped";
 
+/** Hears more of one text of a streamed job. */
+export type OnText = (index: number, text: string) => void;
+
 export interface Supervisor {
   readonly state: EngineState;
   readonly pid: number | undefined;
@@ -22,18 +26,24 @@ export interface Supervisor {
   readonly models: readonly CatalogModel[];
   readonly restarts: number;
   readonly storeBytes: number;
+  /** What the engine last said of its load; undefined until it has. */
+  readonly stats: EngineStats | undefined;
   /** Whether the engine holds what this job needs of its image. */
   holds(job: ImageJob): boolean;
   /** Starts the engine; resolves when it is ready, rejects when the first start fails. */
   start(): Promise<void>;
   /**
-   * Settles when the engine is done with the job, also after the signal asked it to stop.
+   * Settles when the engine is done with the job, also after the signal asked it to stop, from when on
+   * `onText` hears no more.
    * Errors: `not_ready`, `engine_restarted`, and the engine's own.
    */
-  run(job: Job, signal: AbortSignal): Promise<Outcome>;
+  run(job: Job, signal: AbortSignal, onText?: OnText): Promise<Outcome>;
   /** Seconds until the engine may be ready, for Retry-After. */
   retryAfterS(): number;
+  /** Ends the engine at once: what is in flight gets `not_ready`. */
   stop(): Promise<void>;
+  /** Ends the engine when it has done what it has; should it end before, none is started again. */
+  retire(): Promise<void>;
 }
 
 export interface SupervisorOptions {
@@ -44,6 +54,8 @@ export interface SupervisorOptions {
   readonly onDown?: () => void;
   /** Called once per vision pass, whether or not its request is answered. */
   readonly onVisionPass?: () => void;
+  /** Called after `stats` has changed. */
+  readonly onStats?: () => void;
   readonly now?: () => number;
   readonly firstBackoffMs?: number;
   readonly maxBackoffMs?: number;
@@ -55,6 +67,7 @@ export interface SupervisorOptions {
 }
 
 interface Pending {
+  readonly onText: OnText;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: AppError) => void;
 }
@@ -79,6 +92,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   let visionKeys: Readonly<Record<string, string>> = {};
   let restarts = 0;
   let storeBytes = 0;
+  let stats: EngineStats | undefined;
   let nextId = 1;
   let backoffMs = firstBackoffMs;
   let launchedAt = 0;
@@ -87,11 +101,20 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   let loadMs = 0;
   let restartTimer: NodeJS.Timeout | undefined;
   let onStopped: (() => void) | undefined;
+  let retiring = false;
+  let onIdle: (() => void) | undefined;
 
   const failPending = (error: AppError): void => {
     const waiting = [...pending.values()];
     pending.clear();
     for (const { reject } of waiting) reject(error);
+    onIdle?.();
+  };
+  const takePending = (id: number): Pending | undefined => {
+    const found = pending.get(id);
+    pending.delete(id);
+    if (pending.size === 0) onIdle?.();
+    return found;
   };
 
   /** Forks once. `onFirst` hears how it went: ready, or the error that ended it. */
@@ -102,6 +125,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     launchedAt = now();
     let failure: AppError | undefined;
     engine.onMessage((message) => {
+      // The channel may still hold words of an engine whose end is known already.
+      if (child !== engine) return;
       switch (message.type) {
         case "ready":
           models = message.models;
@@ -124,13 +149,18 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         case "vision_pass":
           options.onVisionPass?.();
           break;
+        case "stats":
+          stats = message.stats;
+          options.onStats?.();
+          break;
+        case "text":
+          pending.get(message.id)?.onText(message.index, message.text);
+          break;
         case "result":
-          pending.get(message.id)?.resolve(message.outcome);
-          pending.delete(message.id);
+          takePending(message.id)?.resolve(message.outcome);
           break;
         case "error":
-          pending.get(message.id)?.reject(fromSentError(message.error));
-          pending.delete(message.id);
+          takePending(message.id)?.reject(fromSentError(message.error));
           break;
       }
     });
@@ -138,6 +168,8 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       child = undefined;
       held.clear();
       storeBytes = 0;
+      // What an operation costs is as true of the next engine; what this one had left is gone with it.
+      if (stats !== undefined) stats = { ...stats, queuedMs: 0 };
       if (state === "stopped") {
         onFirst(new AppError("canceled", "The node was stopped while it started."));
         onStopped?.();
@@ -145,20 +177,22 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       }
       const wasReady = state === "ready";
       state = "down";
+      if (wasReady && now() - readyAt >= stableMs) backoffMs = firstBackoffMs;
+      // Before anybody is answered: what they are told of the time to wait depends on it.
+      restartAt = now() + backoffMs;
       const why = failure?.detail ?? reason;
       log("engine_ended", { engine_pid: engine.pid, reason: why, internal: failure?.internal });
       failPending(
         new AppError(
           "engine_restarted",
           "The inference engine stopped during the request; send it again.",
-          { internal: why, retryAfterS: 1 },
+          { internal: why, retryAfterS: retryAfterS() },
         ),
       );
       options.onDown?.();
       onFirst(failure ?? new AppError("internal", "", { internal: `the engine ended: ${why}` }));
       if (models.length === 0) return; // never was ready: the caller of start() decides
-      if (wasReady && now() - readyAt >= stableMs) backoffMs = firstBackoffMs;
-      restartAt = now() + backoffMs;
+      if (retiring) return;
       restartTimer = setTimeout(() => {
         restarts += 1;
         launch(() => {});
@@ -171,6 +205,24 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
   const retryAfterS = (): number => {
     const readyIn = state === "starting" ? launchedAt + loadMs - now() : restartAt + loadMs - now();
     return Math.max(1, Math.ceil(readyIn / 1000));
+  };
+
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => (stopping ??= stopOnce());
+  const stopOnce = async (): Promise<void> => {
+    state = "stopped";
+    clearTimeout(restartTimer);
+    failPending(new AppError("not_ready", "The node is shutting down.", { retryAfterS: 5 }));
+    const engine = child;
+    if (engine === undefined) return;
+    await new Promise<void>((resolve) => {
+      const force = setTimeout(() => engine.kill(), stopGraceMs);
+      onStopped = () => {
+        clearTimeout(force);
+        resolve();
+      };
+      engine.send({ type: "stop" });
+    });
   };
 
   return {
@@ -189,6 +241,9 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     get storeBytes() {
       return storeBytes;
     },
+    get stats() {
+      return stats;
+    },
     holds: (job) =>
       sourceKeys(job, visionKeys[job.modelRevision] ?? "").some((key) => held.has(key)),
     retryAfterS,
@@ -198,9 +253,9 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         launch((error) => (error === undefined ? resolve() : reject(error)));
       }),
 
-    async run(job, signal) {
+    async run(job, signal, onText) {
       const engine = child;
-      if (state !== "ready" || engine === undefined) {
+      if (state !== "ready" || engine === undefined || retiring) {
         throw new AppError("not_ready", "The inference engine is starting; try again soon.", {
           retryAfterS: retryAfterS(),
         });
@@ -219,7 +274,10 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       signal.addEventListener("abort", cancel, { once: true });
       try {
         return await new Promise<Outcome>((resolve, reject) => {
-          pending.set(id, { resolve, reject });
+          const heard: OnText = (index, text) => {
+            if (!signal.aborted) onText?.(index, text);
+          };
+          pending.set(id, { resolve, reject, onText: heard });
           engine.send({ type: "run", id, job });
         });
       } finally {
@@ -228,20 +286,13 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       }
     },
 
-    async stop() {
-      state = "stopped";
+    stop,
+
+    async retire() {
+      retiring = true;
       clearTimeout(restartTimer);
-      failPending(new AppError("not_ready", "The node is shutting down.", { retryAfterS: 5 }));
-      const engine = child;
-      if (engine === undefined) return;
-      await new Promise<void>((resolve) => {
-        const force = setTimeout(() => engine.kill(), stopGraceMs);
-        onStopped = () => {
-          clearTimeout(force);
-          resolve();
-        };
-        engine.send({ type: "stop" });
-      });
+      if (pending.size > 0) await new Promise<void>((resolve) => (onIdle = resolve));
+      await stop();
     },
   };
 }

@@ -3,9 +3,10 @@ import { type GenerationRequest, resolveGeneration } from "@blip2-edge/shared/co
 import { array, assert, asyncProperty, constantFrom, double, integer, record } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { takeCandidates } from "./beam-candidates.ts";
-import type { Decoder } from "./decoder.ts";
-import { generate, type GenerationRow } from "./generate.ts";
+import { decoderOfScores } from "../../../test/support/decoder-of-scores.ts";
+import { generate } from "./generate.ts";
 import { createRandom } from "./random.ts";
+import type { GenerationRow } from "./running-batch.ts";
 import { logProbability } from "./selection.ts";
 
 const endId = 0;
@@ -20,27 +21,14 @@ function scoresAfter(noise: readonly number[], ids: readonly number[]): Float32A
   });
 }
 
-/** A decoder that knows what each of its rows was fed, and so notices a wrong reordering. */
 function languageModel(noise: readonly number[]) {
-  type State = readonly (readonly number[])[];
-  const rowsPerStep: number[] = [];
-  const answer = (state: State) => {
-    const logits = new Float32Array(state.length * vocab);
-    state.forEach((ids, row) => logits.set(scoresAfter(noise, ids), row * vocab));
-    return { logits, state };
-  };
-  const decoder: Decoder<State> = {
+  const { decoder, calls } = decoderOfScores({
     vocab,
+    endIds: [endId],
     promptIds: ({ textIds }) => [3, ...textIds],
-    checkContext: () => undefined,
-    prefill: (rows) => Promise.resolve(answer(rows.map(({ textIds }) => [...textIds]))),
-    decodeStep: (state, ids) => {
-      rowsPerStep.push(ids.length);
-      return Promise.resolve(answer(state.map((fed, row) => [...fed, ids[row]!])));
-    },
-    selectRows: (state, rows) => rows.map((row) => state[row]!),
-  };
-  return { decoder, rowsPerStep };
+    scores: (textIds, fed) => scoresAfter(noise, [...textIds, ...fed]),
+  });
+  return { decoder, rowsPerStep: calls.rowsPerStep };
 }
 
 const row = (generation: GenerationRequest, textIds: readonly number[] = [1]): GenerationRow => ({

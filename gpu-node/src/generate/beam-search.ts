@@ -100,6 +100,7 @@ export function beamSearch(options: BeamOptions): Search {
       if (going.length === 0 || (earlyStopping === true && full) || !canImprove(length)) return [];
       return going.map(({ beam, id }) => ({ parent: beam, id }));
     },
+    newestIds: () => [],
     results: () => finished.slice(0, generation.num_return_sequences),
   };
 }

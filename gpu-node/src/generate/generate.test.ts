@@ -1,50 +1,28 @@
 import { resolveGeneration, type GenerationRequest } from "@blip2-edge/shared/contracts/generation";
 import { describe, expect, test } from "vitest";
 import { checkContext } from "./context-limit.ts";
-import type { Decoder, PromptRow } from "./decoder.ts";
-import { generate, type GenerationRow } from "./generate.ts";
+import { decoderOfScores } from "../../../test/support/decoder-of-scores.ts";
+import { generate } from "./generate.ts";
+import type { GenerationRow } from "./running-batch.ts";
 
 const endId = 0;
 const vocab = 6;
 
 /** A model that says its script: after the text id t and n generated ids it prefers script[t][n]. */
 function scriptedDecoder(script: Record<number, readonly number[]>) {
-  interface State {
-    readonly rows: readonly { readonly text: number; readonly fed: readonly number[] }[];
-  }
-  const calls: { prefills: number; stepRows: number[]; fed: number[][] } = {
-    prefills: 0,
-    stepRows: [],
-    fed: [],
-  };
-  const answer = (rows: State["rows"]) => {
-    const logits = new Float32Array(rows.length * vocab);
-    rows.forEach((row, at) => {
-      const wanted = script[row.text]?.[row.fed.length] ?? endId;
-      logits[at * vocab + wanted] = 4;
-      logits[at * vocab + 5] = 3; // the second best, for what the processors leave
-    });
-    return { logits, state: { rows } };
-  };
-  const decoder: Decoder<State> = {
+  return decoderOfScores({
     vocab,
+    endIds: [endId],
     promptIds: ({ textIds }) => [5, 5, ...textIds],
     checkContext: ({ textIds }, maxNewTokens) =>
       checkContext({ imageTokens: 2, textTokens: textIds.length, maxNewTokens, context: 32 }),
-    prefill: (rows: readonly PromptRow[]) => {
-      calls.prefills += 1;
-      return Promise.resolve(answer(rows.map((row) => ({ text: row.textIds.at(-1)!, fed: [] }))));
+    scores(textIds, fed) {
+      const scores = new Float32Array(vocab);
+      scores[5] = 3; // the second best, for what the processors leave
+      scores[script[textIds.at(-1)!]?.[fed.length] ?? endId] = 4;
+      return scores;
     },
-    decodeStep: (state, ids) => {
-      calls.stepRows.push(ids.length);
-      calls.fed.push([...ids]);
-      return Promise.resolve(
-        answer(state.rows.map((row, at) => ({ ...row, fed: [...row.fed, ids[at]!] }))),
-      );
-    },
-    selectRows: (state, rows) => ({ rows: rows.map((row) => state.rows[row]!) }),
-  };
-  return { decoder, calls };
+  });
 }
 
 const row = (textIds: readonly number[], generation: GenerationRequest = {}): GenerationRow => ({
@@ -67,7 +45,7 @@ describe("generate", () => {
       endIds: [endId],
     });
     expect(rows[0]?.sequences[0]).toMatchObject({ tokenIds: [3, 4], finishReason: "length" });
-    expect(calls.stepRows).toEqual([1]);
+    expect(calls.rowsPerStep).toEqual([1]);
   });
 
   test("an end token as the last allowed id counts as stop", async () => {
@@ -91,9 +69,10 @@ describe("generate", () => {
     const { decoder, calls } = scriptedDecoder({ 1: [3], 2: [3, 4, 3], 4: [] });
     const { rows } = await generate(decoder, [row([1]), row([1, 2]), row([4])], {
       endIds: [endId],
+      runSteps: 1,
     });
     expect(rows.map((each) => each.sequences[0].tokenIds)).toEqual([[3, 0], [3, 4, 3, 0], [0]]);
-    expect(calls).toMatchObject({ prefills: 1, stepRows: [2, 1, 1] });
+    expect(calls).toMatchObject({ joins: 1, rowsPerStep: [2, 1, 1] });
   });
 
   test("rows have settings of their own", async () => {
@@ -131,7 +110,7 @@ describe("generate", () => {
       code: "prompt_too_long",
       detail: expect.stringMatching(/takes 2 .* 11 and 20 .* 33 of 32/) as string,
     });
-    expect(calls.prefills).toBe(0);
+    expect(calls.joins).toBe(0);
     const fits = row(Array.from({ length: 10 }, () => 1));
     expect((await generate(decoder, [fits], { endIds: [endId] })).rows).toHaveLength(1);
   });
@@ -141,14 +120,23 @@ describe("generate", () => {
     const controller = new AbortController();
     const counting: typeof decoder = {
       ...decoder,
-      decodeStep: (state, ids) => {
-        if (calls.stepRows.length === 1) controller.abort(new Error("enough"));
-        return decoder.decodeStep(state, ids);
+      openBatch: () => {
+        const batch = decoder.openBatch();
+        return {
+          ...batch,
+          get rows() {
+            return batch.rows;
+          },
+          run: (...args) => {
+            if (calls.rowsPerStep.length === 1) controller.abort(new Error("enough"));
+            return batch.run(...args);
+          },
+        };
       },
     };
-    const run = generate(counting, [row([1])], { endIds: [endId], signal: controller.signal });
-    await expect(run).rejects.toThrow("enough");
-    expect(calls.stepRows).toHaveLength(2);
+    const options = { endIds: [endId], signal: controller.signal, runSteps: 1 };
+    await expect(generate(counting, [row([1])], options)).rejects.toThrow("enough");
+    expect(calls.rowsPerStep).toHaveLength(2);
   });
 
   test("settings that ban every token are the caller's fault, bad numbers are not", async () => {
@@ -157,15 +145,46 @@ describe("generate", () => {
     await expect(generate(decoder, [onlyEnd], { endIds: [endId] })).rejects.toMatchObject({
       code: "invalid_request",
     });
-    const broken: typeof decoder = {
-      ...decoder,
-      prefill: async (rows) => ({
-        ...(await decoder.prefill(rows)),
-        logits: new Float32Array(vocab).fill(NaN),
-      }),
-    };
-    await expect(generate(broken, [row([1])], { endIds: [endId] })).rejects.toMatchObject({
-      code: "internal",
-    });
+    for (const goodSteps of [0, 1, 2]) {
+      const { decoder: broken } = decoderOfScores({
+        vocab,
+        endIds: [endId],
+        promptIds: ({ textIds }) => textIds,
+        scores: (_, fed) =>
+          Float32Array.from({ length: vocab }, (_, id) => (fed.length < goodSteps ? id : NaN)),
+      });
+      await expect(generate(broken, [row([1])], { endIds: [endId] })).rejects.toMatchObject({
+        code: "internal",
+      });
+    }
+  });
+
+  test("however many steps a run has, the texts are the same", async () => {
+    const script = { 1: [3, 4, 3, 4, 2], 2: [4], 4: [2, 2, 2] };
+    const rows = [
+      row([1]),
+      row([2], { min_new_tokens: 4 }),
+      row([4], { max_new_tokens: 2 }),
+      row([1], { num_beams: 3, max_new_tokens: 7 }),
+      row([4], { do_sample: true, seed: 3, num_return_sequences: 2 }),
+    ];
+    const withRuns = async (some: readonly GenerationRow[], runSteps: number) =>
+      (await generate(scriptedDecoder(script).decoder, some, { endIds: [endId], runSteps })).rows;
+    const unaided = rows.slice(0, 3);
+    const singly = await withRuns(rows, 1);
+    for (const runSteps of [2, 3, 16]) {
+      expect(await withRuns(rows, runSteps)).toEqual(singly);
+      expect(await withRuns(unaided, runSteps)).toEqual(singly.slice(0, 3));
+    }
+  });
+
+  test("a run ends when the last of its rows has, and asks for no more than is left", async () => {
+    const { decoder, calls } = scriptedDecoder({ 1: [3, 4], 2: [3] });
+    const options = { endIds: [endId], runSteps: 16 };
+    await generate(decoder, [row([1]), row([2], { max_new_tokens: 3 })], options);
+    expect(calls.rowsPerStep).toEqual([2, 2]);
+    const { decoder: endless, calls: made } = scriptedDecoder({ 1: [3, 4, 3, 4, 3, 4] });
+    await generate(endless, [row([1], { max_new_tokens: 4 })], options);
+    expect(made.rowsPerStep).toEqual([1, 1, 1]);
   });
 });

@@ -10,6 +10,13 @@ export interface Chosen {
   readonly select: Selection;
 }
 
+const resultsOf = (all: readonly Chosen[]) =>
+  all.map(({ sequence }) => ({
+    tokenIds: sequence.tokenIds(),
+    finishReason: sequence.finishReason ?? "length",
+    logProb: sequence.meanLogProbability(),
+  }));
+
 export function independentSearch(all: readonly Chosen[]): Search {
   let live = all;
   let atPrompt = true;
@@ -32,11 +39,34 @@ export function independentSearch(all: readonly Chosen[]): Search {
       live = going.map(({ chosen }) => chosen);
       return going.map(({ chosen, parent }) => ({ parent, id: chosen.sequence.lastId }));
     },
-    results: () =>
-      all.map(({ sequence }) => ({
-        tokenIds: sequence.tokenIds(),
-        finishReason: sequence.finishReason ?? "length",
-        logProb: sequence.meanLogProbability(),
-      })),
+    newestIds: () => (all.length === 1 ? (all[0]?.sequence.tokenIds() ?? []) : []),
+    results: () => resultsOf(all),
+  };
+}
+
+/**
+ * As independentSearch of one greedy sequence whose processors only hold its end tokens back for the first
+ * `minNewTokens`: its tokens may be chosen where the model runs.
+ */
+export function unaidedSearch(chosen: Chosen, minNewTokens: number): Search {
+  const { sequence } = chosen;
+  const search = independentSearch([chosen]);
+  return {
+    ...search,
+    unaided: {
+      get lastId() {
+        return sequence.lastId;
+      },
+      get tokensLeft() {
+        return sequence.tokensLeft;
+      },
+      get heldBack() {
+        return Math.max(0, minNewTokens - sequence.tokenIds().length);
+      },
+      take(id, logProbability) {
+        sequence.append(id, logProbability);
+        return sequence.finishReason === undefined;
+      },
+    },
   };
 }

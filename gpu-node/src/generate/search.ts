@@ -20,12 +20,28 @@ export interface FoundSequence {
   readonly logProb: number;
 }
 
+/** A request whose one row needs no scores from outside: its tokens are the most probable ones. */
+export interface Unaided {
+  /** What the next step is fed. */
+  readonly lastId: number;
+  /** Tokens that may still come. */
+  readonly tokensLeft: number;
+  /** Next tokens that may not be an end token. */
+  readonly heldBack: number;
+  /** Takes one more token; says whether the request goes on. */
+  take(id: number, logProbability: number): boolean;
+}
+
 export interface Search {
+  /** Set while the request's next tokens can be chosen where the model runs. */
+  readonly unaided?: Unaided | undefined;
   /**
    * Takes raw logits, one row per continuation it last gave (the prompt's one row at first), and says how
    * to go on; nothing when it is done. Errors: `invalid_request` when the settings leave no token.
    */
   advance(logits: readonly Float32Array[]): readonly Continuation[];
+  /** Generated so far and final, for who reads along; empty where that is known at the end only. */
+  newestIds(): readonly number[];
   /** Once it is done: best first. */
   results(): readonly FoundSequence[];
 }

@@ -10,6 +10,8 @@ export interface Sequence {
   /** The newest id, which the next step is fed. */
   readonly lastId: number;
   readonly processors: readonly LogitsProcessor[];
+  /** Tokens that may still come. */
+  readonly tokensLeft: number;
   /** Why it has ended; undefined while it goes on. */
   readonly finishReason: FinishReason | undefined;
   append(id: number, logProbability: number): void;
@@ -34,6 +36,9 @@ export function createSequence(
       return ids.at(-1) ?? -1;
     },
     processors: createLogitsProcessors(generation, promptIds.length, endIds),
+    get tokensLeft() {
+      return generation.max_new_tokens - (ids.length - promptIds.length);
+    },
     get finishReason() {
       return reason;
     },

@@ -1,6 +1,11 @@
 import { AppError, type Problem } from "@blip2-edge/shared/problem";
 import { writeFrame } from "@blip2-edge/shared/wire/frame";
-import { inferResponseSchema, catalogSchema } from "@blip2-edge/shared/wire/protocol";
+import { readEvents } from "@blip2-edge/shared/wire/events";
+import {
+  type CatalogModel,
+  catalogSchema,
+  inferResponseSchema,
+} from "@blip2-edge/shared/wire/protocol";
 import {
   createSigner,
   createVerifier,
@@ -11,7 +16,7 @@ import {
 import { describe, expect, test, vi } from "vitest";
 import type { Dispatched } from "../engine/dispatcher.ts";
 import type { Job } from "../engine/messages.ts";
-import type { EngineState } from "../engine/supervisor.ts";
+import type { EngineState, OnText } from "../engine/supervisor.ts";
 import { createLog } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { createDoor } from "./app.ts";
@@ -31,7 +36,7 @@ const request = {
   generation: {},
   deadline_ms: 1000,
 };
-const outcome: Dispatched = {
+const outcome: Extract<Dispatched, { kind: "generate" }> = {
   kind: "generate",
   results: [
     {
@@ -42,12 +47,13 @@ const outcome: Dispatched = {
       usage: { image_tokens: 4, prompt_tokens: 1, completion_tokens: 3 },
     },
   ],
+  firstTokenMs: 17,
   visionPasses: 1,
   stages: { vision: 12.34, prefill: 5, decode: 6 },
   queueMs: 0.5,
 };
 
-type RunStub = (job: Job, signal: AbortSignal) => Promise<Dispatched>;
+type RunStub = (job: Job, signal: AbortSignal, onText?: OnText) => Promise<Dispatched>;
 
 function openDoor({
   run = () => Promise.resolve(outcome),
@@ -56,6 +62,7 @@ function openDoor({
   draining = false,
   bodyTimeoutMs = 1000,
   verifier = createVerifier({ keys }),
+  reload = () => Promise.resolve([]),
 }: {
   run?: RunStub;
   state?: EngineState;
@@ -63,6 +70,7 @@ function openDoor({
   draining?: boolean;
   bodyTimeoutMs?: number;
   verifier?: Verifier;
+  reload?: Parameters<typeof createDoor>[0]["engine"]["reload"];
 } = {}) {
   const lines: Record<string, unknown>[] = [];
   const jobs: Job[] = [];
@@ -81,11 +89,12 @@ function openDoor({
       ],
       holds: () => held,
       retryAfterS: () => 7,
+      reload,
     },
     dispatcher: {
-      run(job, signal) {
+      run(job, signal, onText) {
         jobs.push(job);
-        return run(job, signal);
+        return run(job, signal, onText);
       },
     },
     verifier,
@@ -171,6 +180,7 @@ describe("signature", () => {
     "/v1/infer",
     "/v1/match",
     "/v1/embed",
+    "/v1/reload",
     "/v1/catalog",
     "/metrics",
     "/",
@@ -392,6 +402,153 @@ describe("POST /v1/infer", () => {
     expect(await response.text()).not.toContain("secret");
     expect(lines[0]?.["level"]).toBe("error");
     expect(String(lines[0]?.["internal"])).toContain("the secret inside");
+  });
+});
+
+describe("POST /v1/infer with stream: true", () => {
+  const streamed = { ...request, stream: true };
+  const eventsOf = async (response: Response) => {
+    const events = [];
+    for await (const event of readEvents(response.body ?? new ReadableStream())) {
+      events.push(event.event === "problem" ? { event: "problem", code: event.error.code } : event);
+    }
+    return events;
+  };
+  const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+  test("200: the texts as they are written, then the whole answer", async () => {
+    const run: RunStub = async (_, __, onText) => {
+      onText?.(0, "a ");
+      await settled();
+      onText?.(0, "cat");
+      return outcome;
+    };
+    const { sendJson, lines, send, jobs } = openDoor({ held: true, run });
+    const response = await sendJson(streamed);
+    expect(response.status).toBe(200);
+    expect(jobs[0]).toMatchObject({ stream: true });
+    expect(response.headers.get("content-type")).toBe("text/event-stream");
+    expect(response.headers.get("blip2-protocol")).toBe("1");
+    const events = await eventsOf(response);
+    const plain = await (await sendJson(request)).json();
+    expect(events).toEqual([
+      { event: "text", data: { index: 0, text: "a " } },
+      { event: "text", data: { index: 0, text: "cat" } },
+      { event: "result", data: plain },
+    ]);
+    expect(lines[0]).toMatchObject({ outcome: "ok", status: 200, vision_passes: 1, texts: 1 });
+    expect(await (await send("GET", "/metrics")).text()).toContain("inferences_total 2");
+  });
+
+  test("200: an answer without a text on its way is one event", async () => {
+    const { sendJson } = openDoor({ held: true });
+    expect((await eventsOf(await sendJson(streamed))).map(({ event }) => event)).toEqual([
+      "result",
+    ]);
+  });
+
+  test("a request that asks for no stream hears none", async () => {
+    const run: RunStub = (_, __, onText) => {
+      expect(onText).toBeUndefined();
+      return Promise.resolve(outcome);
+    };
+    const response = await openDoor({ held: true, run }).sendJson({ ...request, stream: false });
+    expect(response.headers.get("content-type")).toBe("application/json");
+  });
+
+  test("a failure before the first event is a problem with its status", async () => {
+    const run: RunStub = () =>
+      Promise.reject(new AppError("overloaded", "busy", { retryAfterS: 9 }));
+    const response = await openDoor({ held: true, run }).sendJson(streamed);
+    expect([response.status, response.headers.get("retry-after")]).toEqual([503, "9"]);
+    expect((await problemOf(response)).code).toBe("overloaded");
+  });
+
+  test("a failure after it is the last event, and what the log says", async () => {
+    const run: RunStub = async (_, __, onText) => {
+      onText?.(0, "a");
+      await settled();
+      throw new Error("the secret inside");
+    };
+    const { sendJson, lines } = openDoor({ held: true, run });
+    const response = await sendJson(streamed);
+    expect(response.status).toBe(200);
+    const text = await response.clone().text();
+    expect(text).not.toContain("secret");
+    expect((await eventsOf(response)).at(-1)).toEqual({ event: "problem", code: "internal" });
+    await settled();
+    expect(lines[0]).toMatchObject({ outcome: "internal", level: "error" });
+    expect(String(lines[0]?.["internal"])).toContain("the secret inside");
+  });
+
+  test("499: a client that stops reading in the middle cancels its job", async () => {
+    let reason: unknown;
+    const run: RunStub = (_, signal, onText) =>
+      new Promise((_resolve, reject) => {
+        onText?.(0, "a");
+        signal.addEventListener("abort", () => {
+          reason = signal.reason;
+          reject(signal.reason as Error);
+        });
+      });
+    const { sendJson, lines } = openDoor({ held: true, run });
+    const response = await sendJson(streamed);
+    await response.body?.cancel();
+    await settled();
+    expect(reason).toMatchObject({ code: "canceled" });
+    expect(lines[0]).toMatchObject({ outcome: "canceled" });
+  });
+
+  test("the deadline ends a stream that has begun with its problem", async () => {
+    const run: RunStub = (_, signal, onText) =>
+      new Promise((_resolve, reject) => {
+        onText?.(0, "a");
+        signal.addEventListener("abort", () => reject(signal.reason as Error));
+      });
+    const { sendJson } = openDoor({ held: true, run });
+    const events = await eventsOf(await sendJson({ ...streamed, deadline_ms: 20 }));
+    expect(events.at(-1)).toEqual({ event: "problem", code: "deadline_exceeded" });
+  });
+});
+
+describe("POST /v1/reload", () => {
+  test("200: answers with the catalogue that is served then", async () => {
+    const models: CatalogModel[] = [
+      {
+        model: "nano",
+        model_revision: "f".repeat(16),
+        family: "opt",
+        image_size: size,
+        abilities: [],
+      },
+    ];
+    const { send } = openDoor({ reload: () => Promise.resolve(models) });
+    const response = await send("POST", "/v1/reload");
+    expect(response.status).toBe(200);
+    expect(catalogSchema.parse(await response.json())).toEqual({ models });
+  });
+  test("422: says why nothing was changed", async () => {
+    const reload = () => Promise.reject(new AppError("artifact_invalid", "no manifest"));
+    const response = await openDoor({ reload }).send("POST", "/v1/reload");
+    expect(response.status).toBe(422);
+    expect(await problemOf(response)).toMatchObject({ detail: "no manifest" });
+  });
+  test("405: another method", async () => {
+    expect((await openDoor().send("GET", "/v1/reload")).status).toBe(405);
+  });
+});
+
+describe("a node that ends", () => {
+  test("503: refuses what comes with a retryable problem and closes its connection", async () => {
+    const { sendJson, send, app } = openDoor({ draining: true, held: true });
+    for (const response of [await sendJson(request), await send("POST", "/v1/reload")]) {
+      expect(response.status).toBe(503);
+      expect(response.headers.get("connection")).toBe("close");
+      expect(response.headers.get("retry-after")).toBe("5");
+      expect(await problemOf(response)).toMatchObject({ code: "not_ready", retryable: true });
+    }
+    expect((await app.request("/healthz")).headers.get("connection")).toBe("close");
+    expect((await openDoor().app.request("/healthz")).headers.has("connection")).toBe(false);
   });
 });
 

@@ -6,6 +6,7 @@ import { maxFramedBytes } from "@blip2-edge/shared/wire/frame";
 import {
   type Catalog,
   type CatalogModel,
+  type InferResponse,
   protocolHeader,
   protocolVersion,
 } from "@blip2-edge/shared/wire/protocol";
@@ -18,6 +19,7 @@ import type { EngineState } from "../engine/supervisor.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { embed } from "./embed-route.ts";
+import { createEventStream, type EventStream, eventStreamHeaders } from "./event-stream.ts";
 import { infer } from "./infer-route.ts";
 import type { Answered, JobCall } from "./job-route.ts";
 import { match } from "./match-route.ts";
@@ -30,6 +32,8 @@ export interface Door {
     readonly models: readonly CatalogModel[];
     holds(job: ImageJob): boolean;
     retryAfterS(): number;
+    /** Opens the artifacts again; resolves with what is served once it is in place. */
+    reload(): Promise<readonly CatalogModel[]>;
   };
   readonly dispatcher: Pick<Dispatcher, "run">;
   readonly verifier: Verifier;
@@ -47,6 +51,8 @@ interface Seen {
   body: Uint8Array;
   answered?: Answered;
   error?: unknown;
+  /** Resolves when an answer that is a stream has ended; it never rejects. */
+  streaming?: Promise<void>;
 }
 
 const defaultBodyTimeoutMs = 10_000;
@@ -57,6 +63,8 @@ const jobRoutes: Readonly<Record<string, (call: JobCall) => Promise<Answered>>> 
   "/v1/embed": embed,
 };
 const healthRoutes = new Set(["/healthz", "/readyz"]);
+const signedRoutes = ["/v1/catalog", "/v1/reload", "/metrics", ...Object.keys(jobRoutes)];
+const knownRoutes = new Set([...healthRoutes, ...signedRoutes]);
 
 export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
   const {
@@ -71,6 +79,10 @@ export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
   } = door;
   const app = new Hono<{ Variables: { seen: Seen } }>();
   const readyNow = (): boolean => engine.state === "ready" && !draining();
+  const refuseWhileDraining = (): void => {
+    if (!draining()) return;
+    throw new AppError("not_ready", "The node is shutting down.", { retryAfterS: 5 });
+  };
 
   // Outermost: one log line and one count per request, whatever became of it.
   app.use(async (c, next) => {
@@ -79,20 +91,28 @@ export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
     c.set("seen", seen);
     await next();
     c.header(protocolHeader, protocolVersion);
-    const tookMs = now() - startedAt;
+    // Who comes to a node that ends is to open its next connection to another one.
+    if (draining()) c.header("connection", "close");
     const route = routeOf(c.req.path);
     if (healthRoutes.has(route) && seen.error === undefined) return;
-    const outcome = seen.error === undefined ? "ok" : toProblem(seen.error).code;
-    metrics.request(route, outcome, tookMs / 1000);
-    logRequest(log, seen, {
-      request_id: requestId(),
-      method: c.req.method,
-      route,
-      status: c.res.status,
-      outcome,
-      duration_ms: round(tookMs),
-      body_bytes: seen.body.length,
-    });
+    const { method } = c.req;
+    const { status } = c.res;
+    const conclude = (): void => {
+      const tookMs = now() - startedAt;
+      const outcome = seen.error === undefined ? "ok" : toProblem(seen.error).code;
+      metrics.request(route, outcome, tookMs / 1000);
+      logRequest(log, seen, {
+        request_id: requestId(),
+        method,
+        route,
+        status,
+        outcome,
+        duration_ms: round(tookMs),
+        body_bytes: seen.body.length,
+      });
+    };
+    if (seen.streaming === undefined) conclude();
+    else void seen.streaming.then(conclude);
   });
 
   app.get("/healthz", (c) => c.json({ status: "ok" }));
@@ -124,34 +144,60 @@ export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
     c.body(await metrics.render(), 200, { "content-type": metrics.contentType }),
   );
 
+  app.post("/v1/reload", async (c) => {
+    refuseWhileDraining();
+    const catalog: Catalog = { models: [...(await engine.reload())] };
+    return c.json(catalog);
+  });
+
   for (const [path, route] of Object.entries(jobRoutes)) {
     app.post(path, async (c) => {
-      if (!readyNow()) {
+      refuseWhileDraining();
+      if (engine.state !== "ready") {
         throw new AppError("not_ready", "The node is not ready; try again soon.", {
           retryAfterS: engine.retryAfterS(),
         });
       }
       const seen = c.get("seen");
-      const answered = await route({
-        rooms: {
-          models: () => engine.models,
-          holds: (job) => engine.holds(job),
-          dispatcher: door.dispatcher,
-        },
-        body: seen.body,
-        contentType: c.req.header("content-type") ?? "",
-        gone: c.req.raw.signal,
-      });
-      seen.answered = answered;
-      metrics.job(answered);
-      c.header("server-timing", serverTiming(answered.times));
-      return c.body(JSON.stringify(answered.response), 200, {
-        "content-type": "application/json",
-      });
+      const left = new AbortController();
+      const begun = Promise.withResolvers<EventStream>();
+      let events: EventStream | undefined;
+      const openEvents = (): EventStream =>
+        (events ??= createEventStream({ onGone: (error) => left.abort(error) }));
+      const answering = (async () => {
+        const answered = await route({
+          rooms: {
+            models: () => engine.models,
+            holds: (job) => engine.holds(job),
+            dispatcher: door.dispatcher,
+          },
+          body: seen.body,
+          contentType: c.req.header("content-type") ?? "",
+          gone: AbortSignal.any([c.req.raw.signal, left.signal]),
+          onText(index, text) {
+            openEvents().text(index, text);
+            begun.resolve(openEvents());
+          },
+        });
+        seen.answered = answered;
+        metrics.job(answered);
+        return answered;
+      })();
+      // Before the first event a failure is an ordinary problem: it is thrown here.
+      const first = await Promise.race([begun.promise, answering]);
+      if ("response" in first && !first.streamed) {
+        c.header("server-timing", serverTiming(first.times));
+        return c.body(JSON.stringify(first.response), 200, {
+          "content-type": "application/json",
+        });
+      }
+      const stream = openEvents();
+      seen.streaming = endEvents(stream, answering, seen);
+      return c.body(stream.body, 200, eventStreamHeaders);
     });
   }
 
-  for (const path of ["/v1/catalog", "/metrics", ...Object.keys(jobRoutes)]) {
+  for (const path of signedRoutes) {
     app.all(path, () => {
       throw new AppError("method_not_allowed", "Another method is needed here.");
     });
@@ -167,12 +213,23 @@ function fail(seen: Seen, error: unknown): Response {
   return problemResponse(error);
 }
 
-const knownRoutes = new Set([
-  ...healthRoutes,
-  "/v1/catalog",
-  "/metrics",
-  ...Object.keys(jobRoutes),
-]);
+/** Ends the stream with the answer, or with the problem that it came to. */
+async function endEvents(
+  stream: EventStream,
+  answering: Promise<Answered>,
+  seen: Seen,
+): Promise<void> {
+  try {
+    const { response } = await answering;
+    // Of the routes only /v1/infer streams.
+    await stream.end({ event: "result", data: response as InferResponse });
+  } catch (error) {
+    seen.error = error;
+    const known = error instanceof AppError ? error : new AppError("internal", "");
+    await stream.end({ event: "problem", error: known });
+  }
+}
+
 /** Unknown paths are one label: a caller must not be able to grow the metrics. */
 const routeOf = (path: string): string => (knownRoutes.has(path) ? path : "other");
 

@@ -34,6 +34,7 @@ const rooms = (jobs: Job[] = []) => ({
       return Promise.resolve({
         kind: "generate" as const,
         results: [],
+        firstTokenMs: 0,
         visionPasses: 0,
         stages: {},
         queueMs: 0,
@@ -97,10 +98,13 @@ test("a job holds what the request said and nothing else", async () => {
       kind: "generate",
       model: "nano",
       modelRevision: model.model_revision,
+      priority: "interactive",
+      deadlineMs: 1000,
       partition: request.partition,
       imageId: request.image.image_id,
       texts: [null, "a b"],
       generation: resolveGeneration({}),
+      stream: false,
     },
   ]);
 });

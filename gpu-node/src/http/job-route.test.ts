@@ -30,7 +30,14 @@ const requests = {
 };
 const vector = { type: "float32", dims: [2], data: Float32Array.of(0.25, -1) } as const;
 const outcomes: Record<Job["kind"], Dispatched> = {
-  generate: { kind: "generate", results: [], visionPasses: 0, stages: {}, queueMs: 0 },
+  generate: {
+    kind: "generate",
+    results: [],
+    firstTokenMs: 0,
+    visionPasses: 0,
+    stages: {},
+    queueMs: 0,
+  },
   match: { kind: "match", matches: [{ itc: 0.5 }], visionPasses: 1, stages: {}, queueMs: 0 },
   embed_image: { kind: "embed", embeddings: [vector], visionPasses: 1, stages: {}, queueMs: 0 },
   embed_texts: { kind: "embed", embeddings: [vector], visionPasses: 0, stages: {}, queueMs: 0 },
@@ -128,6 +135,8 @@ test("a match job holds what the request said; its answer what the engine found"
       kind: "match",
       model: "nano-itm",
       modelRevision: revision,
+      priority: "interactive",
+      deadlineMs: 1000,
       partition: about.partition,
       imageId: about.image.image_id,
       pixels,

@@ -6,7 +6,8 @@ import { framedType, readFrame } from "@blip2-edge/shared/wire/frame";
 import type { Ability, CatalogModel, InferRequest } from "@blip2-edge/shared/wire/protocol";
 import type { z } from "zod";
 import type { Dispatched, Dispatcher } from "../engine/dispatcher.ts";
-import type { ImageFields, ImageJob, Job, Outcome } from "../engine/messages.ts";
+import type { ImageFields, ImageJob, Job, JobFields, Outcome } from "../engine/messages.ts";
+import type { OnText } from "../engine/supervisor.ts";
 
 export interface JobRooms {
   readonly models: () => readonly CatalogModel[];
@@ -23,6 +24,8 @@ export interface JobCall {
   readonly contentType: string;
   /** Aborts when the client has left. */
   readonly gone: AbortSignal;
+  /** Hears the texts of a request that asks for a stream, as they are written. */
+  readonly onText?: OnText;
 }
 
 /** An answer, and what the log and the metrics are told of it. */
@@ -37,10 +40,67 @@ export interface Answered<Response = unknown> {
   /** Undefined where there was no image. */
   readonly visionPasses: number | undefined;
   readonly times: Pick<Dispatched, "queueMs" | "stages">;
+  /** Whether the request asked for a stream. */
+  readonly streamed: boolean;
 }
 
+type AskedOfModel = Pick<InferRequest, "model" | "model_revision" | "deadline_ms" | "priority">;
+type DispatchedAs<K extends Outcome["kind"]> = Extract<Dispatched, { readonly kind: K }>;
+
+/** What a job is made of. */
+export interface JobSource<Request> {
+  readonly request: Request;
+  readonly pixels: Uint8Array | undefined;
+  readonly fields: JobFields;
+  readonly model: CatalogModel;
+}
+
+/** What tells one route from another. */
+export interface JobRoute<Request extends AskedOfModel, Kind extends Outcome["kind"], Response> {
+  readonly schema: z.ZodType<Request>;
+  /** The model must have one of them. */
+  readonly abilities: readonly Ability[];
+  readonly kind: Kind;
+  /** Errors: `invalid_request`. */
+  job(source: JobSource<Request>): Job;
+  answer(
+    request: Request,
+    outcome: DispatchedAs<Kind>,
+  ): Pick<Answered<Response>, "response" | "items"> & Partial<Pick<Answered, "tokens">>;
+}
+
+/** Errors of what it gives: those of the table that a node may give. */
+export function jobRoute<Request extends AskedOfModel, Kind extends Outcome["kind"], Response>(
+  route: JobRoute<Request, Kind, Response>,
+): (call: JobCall) => Promise<Answered<Response>> {
+  return async (call) => {
+    const { request, pixels } = readRequest(call, route.schema);
+    const model = findModel(call.rooms.models(), request, route.abilities);
+    const fields = {
+      model: request.model,
+      modelRevision: request.model_revision,
+      priority: request.priority ?? "interactive",
+      deadlineMs: request.deadline_ms,
+    };
+    const job = route.job({ request, pixels, fields, model });
+    if ("imageId" in job) requireImage(call.rooms, job);
+    const outcome = await runJob(call, job, route.kind);
+    return {
+      tokens: 0,
+      ...route.answer(request, outcome),
+      model: request.model,
+      kind: outcome.kind,
+      visionPasses: "imageId" in job ? outcome.visionPasses : undefined,
+      times: outcome,
+      streamed: isStreamed(job),
+    };
+  };
+}
+
+const isStreamed = (job: Job): boolean => job.kind === "generate" && job.stream;
+
 /** Errors: `unsupported_media_type`, `invalid_request` with every fault of the form, those of readFrame. */
-export function readRequest<T>(
+function readRequest<T>(
   { body, contentType }: Pick<JobCall, "body" | "contentType">,
   schema: z.ZodType<T>,
 ): { readonly request: T; readonly pixels: Uint8Array | undefined } {
@@ -55,7 +115,15 @@ export function readRequest<T>(
       `Send application/json, or ${framedType} with the pixels as its second part.`,
     );
   }
-  return { request: parseRequest(new TextDecoder().decode(body), schema), pixels: undefined };
+  return { request: parseRequest(decodeUtf8(body), schema), pixels: undefined };
+}
+
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new AppError("invalid_request", "The request is not UTF-8.", { cause });
+  }
 }
 
 function parseRequest<T>(text: string, schema: z.ZodType<T>): T {
@@ -84,13 +152,11 @@ function nearestForm(issues: readonly z.core.$ZodIssue[]): readonly z.core.$ZodI
   });
 }
 
-type AskedOfModel = Pick<InferRequest, "model" | "model_revision">;
-
 /**
  * The model, which has one of `abilities`.
  * Errors: `model_not_found`, `revision_mismatch`, `invalid_request` for a model that cannot do it.
  */
-export function findModel(
+function findModel(
   models: readonly CatalogModel[],
   request: AskedOfModel,
   abilities: readonly Ability[],
@@ -149,21 +215,19 @@ function checkPixels(pixels: Uint8Array, size: number, model: CatalogModel): Uin
 }
 
 /** Errors: `pixels_required`, before the job takes a place in the queue. */
-export function requireImage(rooms: JobRooms, job: ImageJob): void {
+function requireImage(rooms: JobRooms, job: ImageJob): void {
   if (job.pixels === undefined && !rooms.holds(job)) {
     throw new AppError("pixels_required", "Send the request again with the image's pixels.");
   }
 }
 
-type DispatchedAs<K extends Outcome["kind"]> = Extract<Dispatched, { readonly kind: K }>;
-
 /** Errors: `deadline_exceeded`, `canceled`, the queue's and the engine's. */
-export async function runJob<K extends Outcome["kind"]>(
-  { rooms, gone }: Pick<JobCall, "rooms" | "gone">,
+async function runJob<K extends Outcome["kind"]>(
+  { rooms, gone, onText }: Pick<JobCall, "rooms" | "gone" | "onText">,
   job: Job,
   kind: K,
-  deadlineMs: number,
 ): Promise<DispatchedAs<K>> {
+  const { deadlineMs } = job;
   const deadline = new AbortController();
   const timer = setTimeout(() => {
     deadline.abort(
@@ -176,7 +240,8 @@ export async function runJob<K extends Outcome["kind"]>(
   gone.addEventListener("abort", leave, { once: true });
   try {
     if (gone.aborted) leave();
-    const outcome = await rooms.dispatcher.run(job, deadline.signal);
+    const hear = isStreamed(job) ? onText : undefined;
+    const outcome = await rooms.dispatcher.run(job, deadline.signal, hear);
     if (!isOf(outcome, kind)) throw new Error(`a ${job.kind} job came back as ${outcome.kind}`);
     return outcome;
   } finally {

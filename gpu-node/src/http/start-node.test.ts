@@ -3,9 +3,10 @@ import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fromProblem } from "@blip2-edge/shared/problem";
 import { writeFrame } from "@blip2-edge/shared/wire/frame";
+import { readEvents } from "@blip2-edge/shared/wire/events";
 import { type InferResponse, inferResponseSchema } from "@blip2-edge/shared/wire/protocol";
 import { createSigner, parseSigningKeys } from "@blip2-edge/shared/wire/signature";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { nanoArtifact } from "../../../test/support/nano-artifact.ts";
 import { createLog, silentLog } from "../observe/log.ts";
 import { type NodeSettings, type RunningNode, startNode } from "./start-node.ts";
@@ -20,7 +21,8 @@ const settings = (extra: Partial<NodeSettings> = {}): NodeSettings => ({
   host: "127.0.0.1",
   port: 0,
   keys,
-  maxQueue: 1,
+  maxQueueMs: 60_000,
+  maxJobs: 64,
   drainMs: 5000,
   bodyTimeoutMs: 500,
   rssBytes: () => 0,
@@ -69,6 +71,8 @@ interface InferOptions {
   readonly texts?: readonly (string | null)[];
   readonly generation?: Record<string, number>;
   readonly deadlineMs?: number;
+  readonly stream?: boolean;
+  readonly priority?: "bulk";
   readonly signal?: AbortSignal;
   readonly url?: string;
 }
@@ -85,6 +89,8 @@ function infer(options: InferOptions = {}): Promise<Response> {
     texts,
     generation,
     deadline_ms: options.deadlineMs ?? 30_000,
+    ...(options.priority === undefined ? {} : { priority: options.priority }),
+    ...(options.stream === undefined ? {} : { stream: options.stream }),
   });
   const send = {
     ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -125,12 +131,9 @@ const isAlive = (pid: number): boolean => {
     return false;
   }
 };
-/** Waits until a job is in the engine, and as many others wait for it. */
-const engineIsBusy = (waiting = 0, url = node.url) =>
-  until(
-    async () =>
-      (await metric("jobs_running", url)) === 1 && (await metric("queue_depth", url)) === waiting,
-  );
+/** Waits until so many jobs are in the engine. */
+const engineIsBusy = (jobs = 1, url = node.url) =>
+  until(async () => (await metric("jobs_running", url)) === jobs);
 /** Waits until the engine takes a new job at once. */
 const engineIsFree = () => until(async () => (await infer({ deadlineMs: 3000 })).status === 200);
 
@@ -154,6 +157,24 @@ describe("a running node", () => {
     await infer({ partition: "b1" });
     expect((await infer({ partition: "b2", pixels: false })).status).toBe(428);
     expect((await answerOf(await infer({ partition: "b2" }))).vision_passes).toBe(1);
+  });
+
+  test("a stream ends with the answer, and its texts are those of the answer", async () => {
+    const asked: InferOptions = { texts: [null, "Question: what is it? Answer:"] };
+    const plain = await answerOf(await infer(asked));
+    const response = await infer({ ...asked, stream: true });
+    expect(response.headers.get("content-type")).toBe("text/event-stream");
+    const texts: string[] = [];
+    let result: InferResponse | undefined;
+    for await (const event of readEvents(response.body ?? new ReadableStream())) {
+      if (event.event === "text") {
+        texts[event.data.index] = (texts[event.data.index] ?? "") + event.data.text;
+      } else if (event.event === "result") result = event.data;
+    }
+    expect(result?.results).toEqual(plain.results);
+    for (const [index, text] of texts.entries()) {
+      expect(text.trim()).toBe(plain.results[index]?.text);
+    }
   });
 
   test("a text too long for the model is the caller's problem, with its numbers", async () => {
@@ -197,8 +218,11 @@ describe("a running node", () => {
     await engineIsFree();
   });
 
-  test("more than the queue holds is refused with Retry-After", async () => {
-    const all = await Promise.all([infer(longJob), infer(longJob), infer(longJob)]);
+  test("more than there is room for is refused with Retry-After", async () => {
+    const small = await startNode(settings({ maxJobs: 2 }), silentLog);
+    const ask = () => infer({ ...longJob, url: small.url });
+    const all = await Promise.all([ask(), ask(), ask()]);
+    await small.stop();
     expect(all.map((response) => response.status).toSorted((a, b) => a - b)).toEqual([
       200, 200, 503,
     ]);
@@ -244,10 +268,10 @@ describe("a running node", () => {
     const [pid = 0] = node.enginePids();
     const run = infer(longJob);
     await engineIsBusy();
-    const waiting = infer({ partition: "d1" });
-    await engineIsBusy(1);
+    const beside = infer({ ...longJob, partition: "d1" });
+    await engineIsBusy(2);
     process.kill(pid, "SIGKILL");
-    for (const response of [await run, await waiting]) {
+    for (const response of [await run, await beside]) {
       expect(response.status).toBe(503);
       expect(Number(response.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
       expect(await codeOf(response)).toBe("engine_restarted");
@@ -264,24 +288,41 @@ describe("a running node", () => {
 
 describe("the ends of a node", () => {
   test("stop finishes what runs, refuses what comes and ends the engine", async () => {
-    const other = await startNode(settings(), silentLog);
+    const other = await startNode(settings({ drainMs: 30_000 }), silentLog);
     const [pid = 0] = other.enginePids();
-    const run = infer({ ...longJob, url: other.url });
-    await engineIsBusy(0, other.url);
+    const runs = [
+      infer({ ...longJob, url: other.url }),
+      infer({ ...longJob, stream: true, url: other.url }),
+      // More rows than the engine's batch has room for: it waits in the door.
+      infer({ ...longJob, priority: "bulk", url: other.url }),
+      infer({ ...longJob, priority: "bulk", url: other.url }),
+    ];
+    await until(async () => {
+      const jobs = await metric("jobs_running", other.url);
+      return jobs + (await metric("queue_depth", other.url)) === runs.length;
+    });
     const stopped = other.stop();
-    expect((await run).status).toBe(200);
+    const refused = await infer({ url: other.url });
+    expect([refused.status, await codeOf(refused)]).toEqual([503, "not_ready"]);
+    expect(refused.headers.get("connection")).toBe("close");
+    expect((await fetch(`${other.url}/readyz`)).status).toBe(503);
+    const answers = await Promise.all(runs);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect(await answers[1]?.text()).toContain("event: result");
     await stopped;
     expect(isAlive(pid)).toBe(false);
     await expect(fetch(`${other.url}/healthz`)).rejects.toThrow();
   });
 
   test("stop does not wait longer than its bound", async () => {
-    const other = await startNode(settings({ drainMs: 100 }), silentLog);
+    const other = await startNode(settings({ drainMs: 10 }), silentLog);
     const [pid = 0] = other.enginePids();
-    const run = infer({ ...longJob, url: other.url }).catch(() => undefined);
-    await engineIsBusy(0, other.url);
+    const slow = { ...longJob, generation: { ...longJob.generation, num_beams: 4 } };
+    const run = infer({ ...slow, url: other.url });
+    await engineIsBusy(1, other.url);
     await other.stop();
-    await run;
+    const response = await run;
+    expect([response.status, await codeOf(response)]).toEqual([503, "not_ready"]);
     expect(isAlive(pid)).toBe(false);
   });
 
@@ -295,10 +336,12 @@ describe("the ends of a node", () => {
 
   test.each([
     ["a folder that is no artifact", { modelDirs: ["/nowhere"] }, "artifact_invalid"],
-    ["a provider that is not there", { provider: "tpu" }, "usage"],
+    ["a provider without its driver", { provider: "webgpu" as const }, "usage"],
   ])("%s ends the start with its reason", async (_, wrong, code) => {
+    vi.stubEnv("VK_DRIVER_FILES", "/nowhere");
     const engine = { ...settings().engine, ...wrong };
-    await expect(startNode(settings({ engine }), silentLog)).rejects.toMatchObject({ code });
+    const start = startNode(settings({ engine }), silentLog);
+    await expect(start.finally(() => vi.unstubAllEnvs())).rejects.toMatchObject({ code });
   });
 
   test("one model twice is refused", async () => {

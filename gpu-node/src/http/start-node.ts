@@ -1,9 +1,11 @@
-// The node put together: engine process, queue, door, socket, in the order in which they start and end.
+// The node put together: engine process, admission, door, socket, in the order in which they start and end.
 import { createVerifier, type SigningKey } from "@blip2-edge/shared/wire/signature";
 import { createDispatcher } from "../engine/dispatcher.ts";
 import { forkEngine } from "../engine/fork-engine.ts";
 import type { EngineSettings } from "../engine/messages.ts";
-import { createSupervisor } from "../engine/supervisor.ts";
+import { createSuccession } from "../engine/succession.ts";
+import { createSupervisor, type SupervisorOptions } from "../engine/supervisor.ts";
+import { createSuspects } from "../engine/suspects.ts";
 import type { Log } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { createDoor } from "./app.ts";
@@ -15,23 +17,35 @@ export interface NodeSettings {
   readonly port: number;
   /** Every key is accepted. */
   readonly keys: readonly SigningKey[];
-  /** Jobs that may wait. */
-  readonly maxQueue: number;
+  /** Estimated milliseconds of work that may be there. */
+  readonly maxQueueMs: number;
+  /** Jobs that may be there, whatever they cost. */
+  readonly maxJobs: number;
   readonly engine: EngineSettings;
   /** How long what runs may take to finish when the node is told to end. */
   readonly drainMs: number;
   readonly bodyTimeoutMs?: number;
+  /** When an engine that ended is started again. */
+  readonly restart?: Pick<SupervisorOptions, "firstBackoffMs" | "maxBackoffMs" | "stableMs">;
   /** Resident memory of this process, in bytes. */
   readonly rssBytes: () => number;
 }
 
 export interface RunningNode {
   readonly url: string;
-  /** Of the engines that run now. */
-  enginePids(): number[];
+  /** Of the engines that run now: the one that takes new jobs first. */
+  enginePids(): readonly number[];
+  /**
+   * Serves what lies in the artifact folders now, without a gap. Errors: why it cannot; the node then goes
+   * on with what it served.
+   */
+  reload(): Promise<unknown>;
   /** Takes nothing new, finishes what runs within the bound, ends the engine. Once. */
   stop(): Promise<void>;
 }
+
+/** For answers that are written when the time to finish is over, and for an engine that then still runs. */
+const lastWordsMs = 1000;
 
 /**
  * Resolves once the node answers. The port is taken first, so that a wrong one is known before a model
@@ -44,24 +58,52 @@ export async function startNode(
   signal?: AbortSignal,
 ): Promise<RunningNode> {
   let draining = false;
-  const supervisor = createSupervisor({
-    settings: settings.engine,
-    fork: forkEngine,
-    log: (event, fields) => log.info(event, fields),
+  const logEvent = (event: string, fields?: Readonly<Record<string, unknown>>): void =>
+    log.info(event, fields);
+  const engine = createSuccession({
+    supervise: (hooks) =>
+      createSupervisor({
+        ...hooks,
+        settings: settings.engine,
+        fork: forkEngine,
+        log: logEvent,
+        onVisionPass: () => metrics.visionPass(),
+        stopGraceMs: lastWordsMs,
+        ...settings.restart,
+      }),
     onDown: () => dispatcher.flush(),
-    onVisionPass: () => metrics.visionPass(),
+    onStats: () => dispatcher.heardStats(),
+    beforeSwitch: () => dispatcher.release(),
+    log: logEvent,
   });
-  const dispatcher = createDispatcher({ engine: supervisor, maxQueue: settings.maxQueue });
+  const suspects = createSuspects({ life: () => engine.restarts });
+  const { maxQueueMs, maxJobs } = settings;
+  const dispatcher = createDispatcher({
+    engine: {
+      get state() {
+        return engine.state;
+      },
+      get stats() {
+        return engine.stats;
+      },
+      holds: (job) => engine.holds(job),
+      retryAfterS: () => engine.retryAfterS(),
+      run: (job, signal, onText) =>
+        suspects.run(job, signal, () => engine.run(job, signal, onText)),
+    },
+    maxQueueMs,
+    maxJobs,
+  });
   const metrics = createMetrics({
     queueDepth: () => dispatcher.depth,
     jobsRunning: () => dispatcher.running,
-    featureStoreBytes: () => supervisor.storeBytes,
-    engineRestarts: () => supervisor.restarts,
-    engineReady: () => supervisor.state === "ready",
+    featureStoreBytes: () => engine.storeBytes,
+    engineRestarts: () => engine.restarts,
+    engineReady: () => engine.state === "ready",
     doorRssBytes: settings.rssBytes,
   });
   const app = createDoor({
-    engine: supervisor,
+    engine,
     dispatcher,
     verifier: createVerifier({ keys: settings.keys }),
     metrics,
@@ -79,11 +121,11 @@ export async function startNode(
   const stopOnce = async (): Promise<void> => {
     draining = true;
     log.info("stopping");
-    const bound = AbortSignal.timeout(settings.drainMs);
-    // The socket closes to newcomers at once; connections that carry an answer stay until it is sent.
-    const closed = listener.close(bound);
-    await dispatcher.drain(bound);
-    await supervisor.stop();
+    // Newcomers are told that the node ends until the last of what was let in has its answer.
+    await dispatcher.drain(AbortSignal.timeout(settings.drainMs));
+    // What is still there now is told so, too, and connections that carry an answer stay until it is sent.
+    const closed = listener.close(AbortSignal.timeout(lastWordsMs));
+    await engine.stop();
     await closed;
     log.info("stopped");
   };
@@ -94,7 +136,7 @@ export async function startNode(
   try {
     signal?.throwIfAborted();
     log.info("starting", { url: listener.url, models: settings.engine.modelDirs });
-    await supervisor.start();
+    await engine.start();
     signal?.throwIfAborted();
   } catch (error) {
     await stop();
@@ -104,7 +146,8 @@ export async function startNode(
   }
   return {
     url: listener.url,
-    enginePids: () => (supervisor.pid === undefined ? [] : [supervisor.pid]),
+    enginePids: () => engine.pids,
+    reload: () => engine.reload(),
     stop,
   };
 }

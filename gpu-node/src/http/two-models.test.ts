@@ -33,7 +33,8 @@ beforeAll(async () => {
       host: "127.0.0.1",
       port: 0,
       keys,
-      maxQueue: 8,
+      maxQueueMs: 60_000,
+      maxJobs: 16,
       drainMs: 1000,
       rssBytes: () => 0,
       engine: {

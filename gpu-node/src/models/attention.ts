@@ -26,22 +26,70 @@ export function splitHeads(graph: Graph, x: Value, { heads, headDim }: HeadShape
   return ops.transpose(graph, ops.reshape(graph, x, [batch, tokens, heads, headDim]), [0, 2, 1, 3]);
 }
 
+const scaled = (
+  graph: Graph,
+  query: Value,
+  { headDim }: HeadShape,
+  scale = headDim ** -0.5,
+): Value => (scale === 1 ? query : ops.mul(graph, query, graph.constant("float32", [scale], [])));
+
+/** [batch, heads, queries, headDim] -> [batch, queries, heads * headDim] */
+function mergeHeads(graph: Graph, x: Value, { heads, headDim }: HeadShape): Value {
+  const merged = ops.transpose(graph, x, [0, 2, 1, 3]);
+  const [batch, queries] = [dimAt(merged.shape, 0), dimAt(merged.shape, 1)];
+  return ops.reshape(graph, merged, [batch, queries, heads * headDim]);
+}
+
 /** softmax(scale * q k^T + bias) v -> [batch, queries, heads * headDim] */
 export function attention(graph: Graph, inputs: AttentionInputs, shape: HeadShape): Value {
-  const { heads, headDim } = shape;
-  const { scale = headDim ** -0.5 } = inputs;
-  const scaled =
-    scale === 1
-      ? inputs.query
-      : ops.mul(graph, inputs.query, graph.constant("float32", [scale], []));
-  const query = splitHeads(graph, scaled, shape);
+  const query = splitHeads(graph, scaled(graph, inputs.query, shape, inputs.scale), shape);
   const keysLast = ops.transpose(graph, inputs.key, [0, 1, 3, 2]);
   const scores = ops.matMul(graph, query, keysLast); // [batch, heads, queries, keys]
   const masked = inputs.bias === undefined ? scores : ops.add(graph, scores, inputs.bias);
-  const mixed = ops.matMul(graph, ops.softmax(graph, masked), inputs.value);
-  const merged = ops.transpose(graph, mixed, [0, 2, 1, 3]); // [batch, queries, heads, headDim]
-  const [batch, queries] = [dimAt(merged.shape, 0), dimAt(merged.shape, 1)];
-  return ops.reshape(graph, merged, [batch, queries, heads * headDim]);
+  return mergeHeads(graph, ops.matMul(graph, ops.softmax(graph, masked), inputs.value), shape);
+}
+
+export interface KeyValue {
+  /** f32 [batch, heads, keys, headDim] */
+  readonly key: Value;
+  /** f32 [batch, heads, keys, headDim] */
+  readonly value: Value;
+}
+
+export interface CachedInputs {
+  /** [batch, queries, heads * headDim] */
+  readonly query: Value;
+  /** Keys of before: read where they lie, never copied. `bias` broadcasts to [batch, heads, queries, past]. */
+  readonly past: KeyValue & { readonly bias: Value };
+  /** Keys since then. */
+  readonly fresh: KeyValue & { readonly bias: Value };
+  /** How many keys each of the two has: int64 [2]. */
+  readonly counts: Value;
+  /** Of the scores; 1 / sqrt(headDim) by default. */
+  readonly scale?: number;
+}
+
+/**
+ * Attention over two lots of keys as if they stood in one row, which would have to be copied together for
+ * every token: -> [batch, queries, heads * headDim].
+ */
+export function cachedAttention(graph: Graph, inputs: CachedInputs, shape: HeadShape): Value {
+  const { past, fresh } = inputs;
+  const query = splitHeads(graph, scaled(graph, inputs.query, shape, inputs.scale), shape);
+  const parts = [past, fresh].map(({ key, bias }) => {
+    const keysLast = ops.transpose(graph, key, [0, 1, 3, 2]);
+    return ops.add(graph, ops.matMul(graph, query, keysLast), bias); // [batch, heads, queries, keys]
+  });
+  const shares = ops.softmax(graph, ops.concat(graph, parts, 3));
+  const sizes = [past, fresh].map(({ key }) => dimAt(key.shape, 2));
+  const mixed = ops
+    .splitSizes(graph, shares, inputs.counts, sizes)
+    .map((share, at) => ops.matMul(graph, share, at === 0 ? past.value : fresh.value));
+  return mergeHeads(
+    graph,
+    mixed.reduce((sum, part) => ops.add(graph, sum, part)),
+    shape,
+  );
 }
 
 /** Finite, so that a row that may look at nothing gives an average and not NaN. */
@@ -85,3 +133,14 @@ export function placesOf(
 /** Whether a key stands no later than the query: bool [queries, keys]. */
 export const noLater = (graph: Graph, { keys, queries }: Places): Value =>
   ops.lessOrEqual(graph, keys, queries);
+
+/** 0 for the past keys that a row has, `lengths` int64 [batch] of them, very low beyond: f32 [batch, 1, 1, past]. */
+export function pastBias(graph: Graph, pastKey: Value, lengths: Value): Value {
+  const places = pastPlaces(graph, pastKey);
+  const held = ops.less(graph, places, ops.unsqueeze(graph, lengths, [1])); // [batch, past]
+  return maskedBias(graph, ops.unsqueeze(graph, held, [1, 2]));
+}
+
+/** Places of the keys of a cache: i64 [past]. */
+export const pastPlaces = (graph: Graph, pastKey: Value): Value =>
+  ops.range(graph, ops.scalar(graph, ops.sizeOf(graph, pastKey, 2)), dimAt(pastKey.shape, 2));

@@ -4,10 +4,11 @@ import type {
   OptCheckpointConfig,
   RetrievalCheckpointConfig,
   T5CheckpointConfig,
-  T5Config,
 } from "../checkpoint/config.ts";
 import { createGraph, type Graph } from "../onnx/graph.ts";
 import type { Value } from "../onnx/value.ts";
+import type { KeyValue } from "./attention.ts";
+import type { RunOutputs } from "./decode-loop.ts";
 import { optDecoder } from "./opt.ts";
 import { languageProjection, qformerModel } from "./q-former.ts";
 import {
@@ -47,48 +48,71 @@ function qformerGraph(
   return graph;
 }
 
+/** Keys and values of each layer as inputs; `name` gives each its name. */
+function cacheInputs(
+  graph: Graph,
+  shape: { readonly layers: number; readonly heads: number; readonly headDim: number },
+  length: string,
+  name: (layer: number, which: "key" | "value") => string,
+): readonly KeyValue[] {
+  const cache = ["batch", shape.heads, length, shape.headDim];
+  const input = (layer: number, which: "key" | "value"): Value =>
+    graph.input(name(layer, which), "float32", cache);
+  return Array.from({ length: shape.layers }, (_, layer) => ({
+    key: input(layer, "key"),
+    value: input(layer, "value"),
+  }));
+}
+
+/** Inputs of a run of either decoder. */
+const runInputs = (graph: Graph) => ({
+  pastLengths: graph.input("past_lengths", "int64", ["batch"]),
+  steps: graph.input("steps", "int64", []),
+  heldBack: graph.input("held_back", "int64", ["batch"]),
+});
+
+/** Outputs of a run of either decoder; `name` gives each cache its name. */
+function runOutputs(
+  graph: Graph,
+  { logits, ids, logProbs, fresh }: RunOutputs,
+  name: (layer: number, which: "key" | "value") => string,
+): void {
+  graph.output("logits", logits);
+  graph.output("ids", ids);
+  graph.output("log_probs", logProbs);
+  for (const [layer, { key, value }] of fresh.entries()) {
+    graph.output(name(layer, "key"), key);
+    graph.output(name(layer, "value"), value);
+  }
+}
+
 function optDecoderGraph(config: OptCheckpointConfig, weights: Weights, tiedHead: boolean): Graph {
   const graph = createGraph("decoder");
-  const { hidden, heads, headDim, layers } = config.text;
-  const cache = ["batch", heads, "past", headDim];
+  const { hidden } = config.text;
   const inputs = {
     inputIds: graph.input("input_ids", "int64", ["batch", "tokens"]),
     prefixEmbeds: graph.input("prefix_embeds", "float32", ["batch", "prefix", hidden]),
-    attentionMask: graph.input("attention_mask", "int64", ["batch", "past + prefix + tokens"]),
     positionIds: graph.input("position_ids", "int64", ["batch", "prefix + tokens"]),
-    past: Array.from({ length: layers }, (_, layer) => ({
-      key: graph.input(`past_key_values.${layer}.key`, "float32", cache),
-      value: graph.input(`past_key_values.${layer}.value`, "float32", cache),
-    })),
+    last: graph.input("last", "int64", ["batch"]),
+    ...runInputs(graph),
+    past: cacheInputs(
+      graph,
+      config.text,
+      "past",
+      (layer, which) => `past_key_values.${layer}.${which}`,
+    ),
   };
-  const { logits, present } = optDecoder(graph, config.text, weights, inputs, tiedHead);
-  graph.output("logits", logits);
-  for (const [layer, { key, value }] of present.entries()) {
-    graph.output(`present.${layer}.key`, key);
-    graph.output(`present.${layer}.value`, value);
-  }
+  const made = optDecoder(graph, config.text, weights, inputs, {
+    tiedHead,
+    endIds: config.tokens.eos,
+  });
+  runOutputs(graph, made, (layer, which) => `fresh.${layer}.${which}`);
   return graph;
 }
 
 /** Of the cross attention, in the names of a decoder that has two caches. */
 const crossName = (layer: number, which: "key" | "value"): string =>
   `past_key_values.${layer}.encoder.${which}`;
-
-/** One cache per decoder block, as inputs; `name` gives each its name. */
-function cacheInputs(
-  graph: Graph,
-  { decoderLayers, heads, headDim }: T5Config,
-  length: string,
-  name: (layer: number, which: "key" | "value") => string,
-) {
-  const cache = ["batch", heads, length, headDim];
-  const input = (layer: number, which: "key" | "value"): Value =>
-    graph.input(name(layer, which), "float32", cache);
-  return Array.from({ length: decoderLayers }, (_, layer) => ({
-    key: input(layer, "key"),
-    value: input(layer, "value"),
-  }));
-}
 
 function t5EncoderGraph({ text }: T5CheckpointConfig, weights: Weights): Graph {
   const graph = createGraph("encoder");
@@ -106,25 +130,24 @@ function t5EncoderGraph({ text }: T5CheckpointConfig, weights: Weights): Graph {
   return graph;
 }
 
-function t5DecoderGraph({ text }: T5CheckpointConfig, weights: Weights, tiedHead: boolean): Graph {
+function t5DecoderGraph(config: T5CheckpointConfig, weights: Weights, tiedHead: boolean): Graph {
   const graph = createGraph("decoder");
+  const { text } = config;
+  const shape = { layers: text.decoderLayers, heads: text.heads, headDim: text.headDim };
   const inputs = {
-    inputIds: graph.input("input_ids", "int64", ["batch", "tokens"]),
+    inputIds: graph.input("input_ids", "int64", ["batch", 1]),
     encoderAttentionMask: graph.input("encoder_attention_mask", "int64", ["batch", "source"]),
+    ...runInputs(graph),
     past: cacheInputs(
       graph,
-      text,
+      shape,
       "past",
       (layer, which) => `past_key_values.${layer}.decoder.${which}`,
     ),
-    cross: cacheInputs(graph, text, "source", crossName),
+    cross: cacheInputs(graph, shape, "source", crossName),
   };
-  const { logits, present } = t5Decoder(graph, text, weights, inputs, tiedHead);
-  graph.output("logits", logits);
-  for (const [layer, { key, value }] of present.entries()) {
-    graph.output(`present.${layer}.decoder.key`, key);
-    graph.output(`present.${layer}.decoder.value`, value);
-  }
+  const made = t5Decoder(graph, text, weights, inputs, { tiedHead, endIds: config.tokens.eos });
+  runOutputs(graph, made, (layer, which) => `fresh.${layer}.decoder.${which}`);
   return graph;
 }
 

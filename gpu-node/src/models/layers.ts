@@ -1,6 +1,6 @@
 // The layers all towers share, named after the tensors they read. Activations are float32 [batch, tokens,
 // hidden] whatever the weights are: half precision begins and ends inside a product.
-import type { Graph } from "../onnx/graph.ts";
+import type { ExternalTensor, Graph } from "../onnx/graph.ts";
 import * as ops from "../onnx/ops.ts";
 import { fixedDim, type Value } from "../onnx/value.ts";
 import type { StoredWeight, Weights } from "./weights.ts";
@@ -15,6 +15,12 @@ const blockMatrix = (graph: Graph, stored: StoredBlocks, columns: number): ops.B
   scales: graph.external(stored.scales),
   zeroPoints: stored.zeroPoints && graph.external(stored.zeroPoints),
 });
+
+/** A weight that is looked up or scores: in block codes or a number, never in rows. */
+function floatOf(stored: StoredWeight): ExternalTensor {
+  if (stored.kind === "float") return stored.tensor;
+  throw new Error(`a table is stored as ${stored.kind}`);
+}
 
 /** A product in half precision when the weight is: its operand goes down before, its result up after. */
 const inTypeOf = (graph: Graph, weight: Value, x: Value, product: (x: Value) => Value): Value =>
@@ -52,6 +58,13 @@ function multiply(graph: Graph, stored: StoredWeight, x: Value, wideRange: boole
   if (stored.kind === "blocks") {
     return ops.matMulBlocks(graph, x, blockMatrix(graph, stored, fixedDim(x.shape, -1)));
   }
+  if (stored.kind === "rows") {
+    return ops.matMulRows(graph, x, {
+      rotation: stored.rotation,
+      codes: graph.external(stored.codes),
+      scales: graph.external(stored.scales),
+    });
+  }
   const kernel = graph.external(stored.tensor);
   const product = (input: Value): Value =>
     inTypeOf(graph, kernel, input, (operand) => ops.matMul(graph, operand, kernel));
@@ -73,7 +86,8 @@ export function embedding(
   if (stored.kind === "blocks") {
     return ops.lookUpBlocks(graph, blockMatrix(graph, stored, dims[1]), ids);
   }
-  return ops.cast(graph, ops.lookUp(graph, graph.external(stored.tensor), ids), "float32");
+  const table = graph.external(floatOf(stored));
+  return ops.cast(graph, ops.lookUp(graph, table, ids), "float32");
 }
 
 /** What every row of the table `name` has in common with x [batch, hidden]: f32 [batch, rows]. */
@@ -89,7 +103,7 @@ export function scores(
   if (stored.kind === "blocks") {
     return ops.matMulBlocks(graph, x, blockMatrix(graph, stored, hidden));
   }
-  const table = graph.external(stored.tensor);
+  const table = graph.external(floatOf(stored));
   return inTypeOf(graph, table, x, (operand) => ops.gemmTransposed(graph, operand, table));
 }
 

@@ -1,10 +1,19 @@
-// The OPT decoder with a key-value cache: pre-norm blocks, learned positions, logits of the last position.
+// The OPT decoder with a key-value cache: pre-norm blocks, learned positions, scores of one position per row.
 // Source of the mathematics: transformers 5.18 models/opt/modeling_opt.py.
 import type { OptConfig } from "../checkpoint/config.ts";
 import type { Graph } from "../onnx/graph.ts";
 import * as ops from "../onnx/ops.ts";
-import { dimAt, type Value } from "../onnx/value.ts";
-import { attention, maskedBias, noLater, placesOf, splitHeads, visibleKeys } from "./attention.ts";
+import { addDims, dimAt, type Value } from "../onnx/value.ts";
+import {
+  cachedAttention,
+  type KeyValue,
+  maskedBias,
+  noLater,
+  pastBias,
+  placesOf,
+  splitHeads,
+} from "./attention.ts";
+import { decodeLoop, type RunOutputs } from "./decode-loop.ts";
 import { embedding, layerNorm, linear, scores } from "./layers.ts";
 import { lmHead, type Weights } from "./weights.ts";
 
@@ -18,28 +27,18 @@ export interface OptInputs {
   readonly inputIds: Value;
   /** f32 [batch, prefix, hidden]: stands before the tokens; prefix may be 0. */
   readonly prefixEmbeds: Value;
-  /** i64 [batch, past + prefix + tokens]: 1 where a key may be looked at. */
-  readonly attentionMask: Value;
   /** i64 [batch, prefix + tokens] */
   readonly positionIds: Value;
+  /** i64 [batch]: whose scores are wanted, a place in prefix + tokens. What stands behind it is padding. */
+  readonly last: Value;
+  /** i64 [batch]: keys of the past that a row has; what stands behind them is not looked at. */
+  readonly pastLengths: Value;
+  /** i64 []: tokens to choose at most; more than one only where nothing is padded. */
+  readonly steps: Value;
+  /** i64 [batch]: in so many steps a row may not choose an end token. */
+  readonly heldBack: Value;
   /** f32 [batch, heads, past, headDim] of each layer. */
-  readonly past: readonly { readonly key: Value; readonly value: Value }[];
-}
-export interface OptOutputs {
-  /** f32 [batch, vocab] */
-  readonly logits: Value;
-  readonly present: readonly { readonly key: Value; readonly value: Value }[];
-}
-
-/** 0 where a query may look at a key, a very low number elsewhere: f32 [batch, 1, new, all]. */
-function causalBias(graph: Graph, mask: Value, positionIds: Value): Value {
-  const counts = {
-    keys: ops.sizeOf(graph, mask, 1),
-    queries: ops.sizeOf(graph, positionIds, 1),
-  };
-  const names = { keys: dimAt(mask.shape, 1), queries: dimAt(positionIds.shape, 1) };
-  const causal = noLater(graph, placesOf(graph, counts, names)); // [new, all]
-  return maskedBias(graph, ops.and(graph, visibleKeys(graph, mask), causal));
+  readonly past: readonly KeyValue[];
 }
 
 function block(
@@ -49,35 +48,34 @@ function block(
   name: string,
   x: Value,
   context: {
-    readonly past: { readonly key: Value; readonly value: Value };
-    readonly bias: Value;
+    readonly past: KeyValue & { readonly bias: Value };
+    readonly made: KeyValue;
+    /** Of all keys that the run made, this step's too: f32 [new, all]. */
+    readonly freshBias: Value;
+    readonly counts: Value;
   },
 ) {
   const { hidden } = config;
+  const { past, made, freshBias, counts } = context;
   const inner = layerNorm(graph, weights, `${name}.self_attn_layer_norm`, x, layerNormEps);
   const project = (which: string): Value =>
     linear(graph, weights, `${name}.self_attn.${which}_proj`, inner, hidden);
   const query = project("q");
-  const all = dimAt(context.bias.shape, 3);
-  const key = ops.concat(
+  const all = dimAt(freshBias.shape, 1);
+  const extend = (so: Value, which: string): Value =>
+    ops.concat(graph, [so, splitHeads(graph, project(which), config)], 2, all);
+  const fresh = { key: extend(made.key, "k"), value: extend(made.value, "v") };
+  const mixed = cachedAttention(
     graph,
-    [context.past.key, splitHeads(graph, project("k"), config)],
-    2,
-    all,
+    { query, past, fresh: { ...fresh, bias: freshBias }, counts },
+    config,
   );
-  const value = ops.concat(
-    graph,
-    [context.past.value, splitHeads(graph, project("v"), config)],
-    2,
-    all,
-  );
-  const mixed = attention(graph, { query, key, value, bias: context.bias }, config);
   const attended = linear(graph, weights, `${name}.self_attn.out_proj`, mixed, hidden);
   const middle = ops.add(graph, x, attended);
   const normed = layerNorm(graph, weights, `${name}.final_layer_norm`, middle, layerNormEps);
   const wide = ops.relu(graph, linear(graph, weights, `${name}.fc1`, normed, config.ffn));
   const narrow = linear(graph, weights, `${name}.fc2`, wide, hidden);
-  return { x: ops.add(graph, middle, narrow), present: { key, value } };
+  return { x: ops.add(graph, middle, narrow), fresh };
 }
 
 /** `tiedHead`: the checkpoint has no lm_head of its own, the token embedding serves. */
@@ -86,34 +84,84 @@ export function optDecoder(
   config: OptConfig,
   weights: Weights,
   inputs: OptInputs,
-  tiedHead: boolean,
-): OptOutputs {
+  choice: { readonly tiedHead: boolean; readonly endIds: readonly number[] },
+): RunOutputs {
   const { hidden, vocab, context } = config;
   const name = "language_model.model.decoder";
   const embedTokens = `${name}.embed_tokens.weight`;
   const embedPositions = graph.external(
     weights(`${name}.embed_positions.weight`, [context + positionOffset, hidden]),
   );
-  const fresh = dimAt(inputs.positionIds.shape, 1);
-  const { hiddenStates, bias } = graph.within("embed", () => {
-    const words = embedding(graph, weights, embedTokens, [vocab, hidden], inputs.inputIds);
-    const embeds = ops.concat(graph, [inputs.prefixEmbeds, words], 1, fresh);
-    const rows = ops.add(graph, inputs.positionIds, graph.constant("int64", [positionOffset], []));
-    return {
-      hiddenStates: ops.add(graph, embeds, ops.lookUp(graph, embedPositions, rows)),
-      bias: causalBias(graph, inputs.attentionMask, inputs.positionIds),
-    };
-  });
-  let x = hiddenStates;
-  const present = inputs.past.map((past, layer) => {
-    const made = graph.within(`layers.${layer}`, () =>
-      block(graph, config, weights, `${name}.layers.${layer}`, x, { past, bias }),
-    );
-    x = made.x;
-    return made.present;
-  });
-  const last = ops.pick(graph, x, 1, -1); // [batch, hidden]: the norm and the head of one position only
-  const normed = layerNorm(graph, weights, `${name}.final_layer_norm`, last, layerNormEps);
-  const head = tiedHead ? embedTokens : lmHead;
-  return { logits: scores(graph, weights, head, normed, vocab), present };
+  const [firstPast] = inputs.past;
+  if (firstPast === undefined) throw new Error("a decoder without layers");
+  const beforeRun = graph.within("past", () => ({
+    bias: pastBias(graph, firstPast.key, inputs.pastLengths),
+    count: ops.sizeOf(graph, firstPast.key, 2),
+  }));
+  const carried = {
+    prefix_embeds: inputs.prefixEmbeds,
+    position_ids: inputs.positionIds,
+    last: inputs.last,
+  };
+  return decodeLoop(
+    graph,
+    inputs,
+    { vocab, endIds: choice.endIds },
+    carried,
+    (body, { inputIds, made, more }) => {
+      const { prefix_embeds: prefix, position_ids: positions, last } = more as typeof carried;
+      const fresh = dimAt(positions.shape, 1);
+      const [firstMade] = made;
+      if (firstMade === undefined) throw new Error("a decoder without layers");
+      const all = addDims(dimAt(firstMade.key.shape, 2), fresh);
+      const start = body.within("embed", () => {
+        const words = embedding(body, weights, embedTokens, [vocab, hidden], inputIds);
+        const embeds = ops.concat(body, [prefix, words], 1, fresh);
+        const rows = ops.add(body, positions, body.constant("int64", [positionOffset], []));
+        const queries = ops.sizeOf(body, positions, 1);
+        const keys = ops.add(body, ops.sizeOf(body, firstMade.key, 2), queries);
+        const places = placesOf(body, { keys, queries }, { keys: all, queries: fresh });
+        return {
+          x: ops.add(body, embeds, ops.lookUp(body, embedPositions, rows)),
+          freshBias: maskedBias(body, noLater(body, places)),
+          counts: ops.concat(body, [beforeRun.count, keys], 0),
+        };
+      });
+      let { x } = start;
+      const kept = inputs.past.map((past, layer) => {
+        const done = body.within(`layers.${layer}`, () =>
+          block(body, config, weights, `${name}.layers.${layer}`, x, {
+            ...start,
+            past: { ...past, bias: beforeRun.bias },
+            made: made[layer] ?? firstMade,
+          }),
+        );
+        x = done.x;
+        return done.fresh;
+      });
+      const wanted = ops.pickEach(body, x, last); // [batch, hidden]: norm and head of one position only
+      const normed = layerNorm(body, weights, `${name}.final_layer_norm`, wanted, layerNormEps);
+      const head = choice.tiedHead ? embedTokens : lmHead;
+      const logits = scores(body, weights, head, normed, vocab);
+      return {
+        logits,
+        fresh: kept,
+        more: body.within("next", () => ({
+          prefix_embeds: ops.slice(body, prefix, 1, { start: 0, end: 0 }),
+          // A row that has all it wanted goes on while others do: it must not run off the table.
+          position_ids: ops.clip(
+            body,
+            ops.add(
+              body,
+              ops.slice(body, positions, 1, { start: -1, length: 1 }),
+              body.constant("int64", [1], []),
+            ),
+            0,
+            context - 1,
+          ),
+          last: ops.sub(body, last, last),
+        })),
+      };
+    },
+  );
 }

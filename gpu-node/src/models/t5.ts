@@ -8,23 +8,19 @@ import * as ops from "../onnx/ops.ts";
 import { addDims, dimAt, type Value } from "../onnx/value.ts";
 import {
   attention,
+  cachedAttention,
+  type KeyValue,
   maskedBias,
-  noLater,
-  type Places,
+  pastBias,
+  pastPlaces,
   placesOf,
   splitHeads,
   visibleKeys,
 } from "./attention.ts";
+import { decodeLoop, type RunOutputs } from "./decode-loop.ts";
 import { embedding, linear, rmsNorm, scores } from "./layers.ts";
 import { relativeBuckets } from "./relative-buckets.ts";
 import { lmHead, type Weights } from "./weights.ts";
-
-export interface KeyValue {
-  /** f32 [batch, heads, keys, headDim] */
-  readonly key: Value;
-  /** f32 [batch, heads, keys, headDim] */
-  readonly value: Value;
-}
 
 const root = "language_model";
 const withoutBias = { bias: false } as const;
@@ -33,15 +29,16 @@ const withoutBias = { bias: false } as const;
 const embedTokens = `${root}.shared.weight`;
 
 /**
- * What the distance of key and query adds to every block's scores: f32 [1, heads, queries, keys]. The
- * checkpoint keeps the table with the first block of a stack.
+ * What the distance of key and query adds to every block's scores: of `relative` i64 [rows, queries, keys], the
+ * place of the key less that of the query, f32 [rows, heads, queries, keys]. The checkpoint keeps the table
+ * with the first block of a stack.
  */
 function relativeBias(
   graph: Graph,
   config: T5Config,
   weights: Weights,
   stack: "encoder" | "decoder",
-  places: Places,
+  relative: Value,
 ): Value {
   const { buckets, maxDistance, heads } = config;
   const name = `${root}.${stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight`;
@@ -49,11 +46,9 @@ function relativeBias(
   const bucketOf = relativeBuckets({ buckets, maxDistance, bidirectional: stack === "encoder" });
   // Constants both, so the runtime looks up once, when it loads: f32 [2 * maxDistance + 1, heads].
   const byDistance = ops.lookUp(graph, table, graph.constant("int64", bucketOf));
-  const relative = ops.sub(graph, places.keys, places.queries); // [queries, keys]
   const near = ops.clip(graph, relative, -maxDistance, maxDistance);
   const rows = ops.add(graph, near, graph.constant("int64", [maxDistance], []));
-  const bias = ops.transpose(graph, ops.lookUp(graph, byDistance, rows), [2, 0, 1]);
-  return ops.unsqueeze(graph, bias, [0]);
+  return ops.transpose(graph, ops.lookUp(graph, byDistance, rows), [0, 3, 1, 2]);
 }
 
 /** Keys and values of `x`, split into heads. */
@@ -73,19 +68,18 @@ function keyValue(
   return { key: project("k"), value: project("v") };
 }
 
-/** `normed` asks; the result is added to the residual stream by the caller. */
+/** Of what `normed` asks; `mix` attends. The result is added to the residual stream by the caller. */
 function attend(
   graph: Graph,
   config: T5Config,
   weights: Weights,
   name: string,
   normed: Value,
-  source: KeyValue & { readonly bias: Value },
+  mix: (query: Value) => Value,
 ): Value {
   const inner = config.heads * config.headDim;
   const query = linear(graph, weights, `${name}.q`, normed, inner, withoutBias);
-  const mixed = attention(graph, { query, ...source, scale: 1 }, config);
-  return linear(graph, weights, `${name}.o`, mixed, config.hidden, withoutBias);
+  return linear(graph, weights, `${name}.o`, mix(query), config.hidden, withoutBias);
 }
 
 function activate(graph: Graph, config: T5Config, x: Value): Value {
@@ -141,7 +135,14 @@ export function t5Encoder(
     const words = embedding(graph, weights, embedTokens, dims, inputs.inputIds);
     const count = ops.sizeOf(graph, inputs.attentionMask, 1);
     const places = placesOf(graph, { keys: count, queries: count }, { keys: all, queries: all });
-    const relative = relativeBias(graph, config, weights, "encoder", places);
+    const distances = ops.sub(graph, places.keys, places.queries); // [queries, keys]
+    const relative = relativeBias(
+      graph,
+      config,
+      weights,
+      "encoder",
+      ops.unsqueeze(graph, distances, [0]),
+    );
     return {
       embeds: ops.concat(graph, [inputs.prefixEmbeds, words], 1, all),
       bias: maskedBias(graph, visibleKeys(graph, inputs.attentionMask), relative),
@@ -160,8 +161,9 @@ export function t5Encoder(
           config.layerNormEps,
         );
         const own = `${name}.layer.0.SelfAttention`;
-        const source = { ...keyValue(graph, config, weights, own, normed), bias };
-        return ops.add(graph, x, attend(graph, config, weights, own, normed, source));
+        const source = { ...keyValue(graph, config, weights, own, normed), bias, scale: 1 };
+        const mix = (query: Value): Value => attention(graph, { query, ...source }, config);
+        return ops.add(graph, x, attend(graph, config, weights, own, normed, mix));
       });
       return feedForward(graph, config, weights, `${name}.layer.1`, attended);
     });
@@ -184,19 +186,20 @@ export const t5CrossCache = (
   );
 
 export interface T5DecoderInputs {
-  /** i64 [batch, tokens] */
+  /** i64 [batch, 1] */
   readonly inputIds: Value;
   /** i64 [batch, source]: the encoder's mask. */
   readonly encoderAttentionMask: Value;
+  /** i64 [batch]: keys of the past that a row has; what stands behind them is not looked at. */
+  readonly pastLengths: Value;
+  /** i64 []: tokens to choose at most. */
+  readonly steps: Value;
+  /** i64 [batch]: in so many steps a row may not choose an end token. */
+  readonly heldBack: Value;
   /** Of each block: keys and values so far, f32 [batch, heads, past, headDim]. */
   readonly past: readonly KeyValue[];
   /** Of each block: `t5CrossCache`. */
   readonly cross: readonly KeyValue[];
-}
-export interface T5DecoderOutputs {
-  /** f32 [batch, vocab] of the last position. */
-  readonly logits: Value;
-  readonly present: readonly KeyValue[];
 }
 
 /** `tiedHead`: the checkpoint has no lm_head of its own, the token embedding serves. */
@@ -205,56 +208,90 @@ export function t5Decoder(
   config: T5Config,
   weights: Weights,
   inputs: T5DecoderInputs,
-  tiedHead: boolean,
-): T5DecoderOutputs {
+  choice: { readonly tiedHead: boolean; readonly endIds: readonly number[] },
+): RunOutputs {
   const { hidden, vocab, layerNormEps } = config;
-  const fresh = dimAt(inputs.inputIds.shape, 1);
-  const [first] = inputs.past;
-  if (first === undefined) throw new Error("a decoder without blocks");
-  const all = addDims(dimAt(first.key.shape, 2), fresh);
-  const { embeds, selfBias, crossBias } = graph.within("embed", () => {
-    const queries = ops.sizeOf(graph, inputs.inputIds, 1);
-    const keys = ops.add(graph, ops.sizeOf(graph, first.key, 2), queries);
-    const places = placesOf(graph, { keys, queries }, { keys: all, queries: fresh });
-    const relative = relativeBias(graph, config, weights, "decoder", places);
-    return {
-      embeds: embedding(graph, weights, embedTokens, [vocab, hidden], inputs.inputIds),
-      selfBias: maskedBias(graph, noLater(graph, places), relative),
-      crossBias: maskedBias(graph, visibleKeys(graph, inputs.encoderAttentionMask)),
-    };
-  });
-  let x = embeds;
-  const present = inputs.past.map((past, layer) =>
-    graph.within(`block.${layer}`, () => {
-      const name = `${root}.decoder.block.${layer}`;
-      const norm = (sublayer: number): Value =>
-        rmsNorm(graph, weights, `${name}.layer.${sublayer}.layer_norm`, x, layerNormEps);
-      const own = graph.within("self", () => {
-        const normed = norm(0);
-        const attention = `${name}.layer.0.SelfAttention`;
-        const made = keyValue(graph, config, weights, attention, normed);
-        const key = ops.concat(graph, [past.key, made.key], 2, all);
-        const value = ops.concat(graph, [past.value, made.value], 2, all);
-        const source = { key, value, bias: selfBias };
-        x = ops.add(graph, x, attend(graph, config, weights, attention, normed, source));
-        return { key, value };
+  const [firstPast] = inputs.past;
+  if (firstPast === undefined) throw new Error("a decoder without blocks");
+  const beforeRun = graph.within("past", () => ({
+    bias: pastBias(graph, firstPast.key, inputs.pastLengths),
+    count: ops.sizeOf(graph, firstPast.key, 2),
+    places: pastPlaces(graph, firstPast.key),
+    lengths: ops.unsqueeze(graph, inputs.pastLengths, [1]), // [batch, 1]
+    crossBias: maskedBias(graph, visibleKeys(graph, inputs.encoderAttentionMask)),
+  }));
+  return decodeLoop(
+    graph,
+    inputs,
+    { vocab, endIds: choice.endIds },
+    {},
+    (body, { turn, inputIds, made }) => {
+      const [firstMade] = made;
+      if (firstMade === undefined) throw new Error("a decoder without blocks");
+      const all = addDims(dimAt(firstMade.key.shape, 2), 1);
+      const start = body.within("embed", () => {
+        const one = body.constant("int64", [1]);
+        const keys = ops.add(body, ops.sizeOf(body, firstMade.key, 2), one);
+        // A row's query stands as many places behind its past as the run has made turns.
+        const query = ops.add(body, beforeRun.lengths, turn); // [batch, 1]
+        const before = ops.sub(body, beforeRun.places, query); // [batch, past]
+        const since = ops.sub(body, ops.range(body, ops.scalar(body, keys), all), turn); // [all]
+        const bias = (relative: Value): Value =>
+          relativeBias(body, config, weights, "decoder", relative);
+        return {
+          x: embedding(body, weights, embedTokens, [vocab, hidden], inputIds),
+          pastBias: ops.add(body, bias(ops.unsqueeze(body, before, [1])), beforeRun.bias),
+          freshBias: bias(ops.unsqueeze(body, since, [0, 1])),
+          counts: ops.concat(body, [beforeRun.count, keys], 0),
+        };
       });
-      graph.within("cross", () => {
-        const cross = inputs.cross[layer];
-        if (cross === undefined) throw new Error(`no cross cache for block ${layer}`);
-        const attention = `${name}.layer.1.EncDecAttention`;
-        const source = { ...cross, bias: crossBias };
-        x = ops.add(graph, x, attend(graph, config, weights, attention, norm(1), source));
-      });
-      x = feedForward(graph, config, weights, `${name}.layer.2`, x);
-      return own;
-    }),
+      let { x } = start;
+      const fresh = inputs.past.map((past, layer) =>
+        body.within(`block.${layer}`, () => {
+          const name = `${root}.decoder.block.${layer}`;
+          const norm = (sublayer: number): Value =>
+            rmsNorm(body, weights, `${name}.layer.${sublayer}.layer_norm`, x, layerNormEps);
+          const own = body.within("self", () => {
+            const normed = norm(0);
+            const attention = `${name}.layer.0.SelfAttention`;
+            const now = keyValue(body, config, weights, attention, normed);
+            const so = made[layer] ?? firstMade;
+            const key = ops.concat(body, [so.key, now.key], 2, all);
+            const value = ops.concat(body, [so.value, now.value], 2, all);
+            const mix = (query: Value): Value =>
+              cachedAttention(
+                body,
+                {
+                  query,
+                  past: { ...past, bias: start.pastBias },
+                  fresh: { key, value, bias: start.freshBias },
+                  counts: start.counts,
+                  scale: 1,
+                },
+                config,
+              );
+            x = ops.add(body, x, attend(body, config, weights, attention, normed, mix));
+            return { key, value };
+          });
+          body.within("cross", () => {
+            const cross = inputs.cross[layer];
+            if (cross === undefined) throw new Error(`no cross cache for block ${layer}`);
+            const attention_ = `${name}.layer.1.EncDecAttention`;
+            const source = { ...cross, bias: beforeRun.crossBias, scale: 1 };
+            const mix = (query: Value): Value => attention(body, { query, ...source }, config);
+            x = ops.add(body, x, attend(body, config, weights, attention_, norm(1), mix));
+          });
+          x = feedForward(body, config, weights, `${name}.layer.2`, x);
+          return own;
+        }),
+      );
+      const last = ops.pick(body, x, 1, 0); // [batch, hidden]
+      const normed = rmsNorm(body, weights, `${root}.decoder.final_layer_norm`, last, layerNormEps);
+      const scaled = config.scaleOutputs
+        ? ops.mul(body, normed, body.constant("float32", [hidden ** -0.5], []))
+        : normed;
+      const head = choice.tiedHead ? embedTokens : lmHead;
+      return { logits: scores(body, weights, head, scaled, vocab), fresh, more: {} };
+    },
   );
-  const last = ops.pick(graph, x, 1, -1); // [batch, hidden]: the norm and the head of one position only
-  const normed = rmsNorm(graph, weights, `${root}.decoder.final_layer_norm`, last, layerNormEps);
-  const scaled = config.scaleOutputs
-    ? ops.mul(graph, normed, graph.constant("float32", [hidden ** -0.5], []))
-    : normed;
-  const head = tiedHead ? embedTokens : lmHead;
-  return { logits: scores(graph, weights, head, scaled, vocab), present };
 }

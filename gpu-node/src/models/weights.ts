@@ -20,6 +20,15 @@ export type StoredWeight =
       readonly scales: ExternalTensor;
       /** u8 [out, bytes] */
       readonly zeroPoints?: ExternalTensor;
+    }
+  | {
+      readonly kind: "rows";
+      /** Columns that its rotation mixes; 1 for none. */
+      readonly rotation: number;
+      /** i8 [out, in] */
+      readonly codes: ExternalTensor;
+      /** f32 [out] */
+      readonly scales: ExternalTensor;
     };
 
 /** A linear layer's [out, in]; a table whose rows are looked up; a table that scores every row. */

@@ -46,7 +46,13 @@ export interface Graph {
   output(name: string, value: Value): void;
   node(spec: NodeSpec): readonly Value[];
   /** A small tensor inside the model file, named by its value and made once. */
-  constant(type: "int64" | "float32", values: readonly number[], dims?: readonly number[]): Value;
+  constant(
+    type: "int64" | "float32",
+    values: readonly number[],
+    dims?: readonly number[],
+    /** Stands for the values in the name where they are many; one word, one tensor. */
+    word?: string,
+  ): Value;
   /** A weight in an external file. */
   external(tensor: ExternalTensor): Value;
   /** Nodes made by `make` stand under `name` in the names of this graph. */
@@ -192,9 +198,9 @@ export function createGraph(graphName: string, parent?: Graph): Graph {
       nodes.push({ name, spec, outputs: made });
       return made;
     },
-    constant(type, values, dims = [values.length]) {
-      if (parent !== undefined) return parent.constant(type, values, dims);
-      const name = `/constants/${type}/${dims.join("x")}/[${values.join(", ")}]`;
+    constant(type, values, dims = [values.length], word = `[${values.join(", ")}]`) {
+      if (parent !== undefined) return parent.constant(type, values, dims, word);
+      const name = `/constants/${type}/${dims.join("x")}/${word}`;
       const known = initializers.get(name);
       if (known !== undefined) return known;
       const value = own({ name, type, shape: dims });

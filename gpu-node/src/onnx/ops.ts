@@ -45,6 +45,11 @@ const pow = binary("Pow");
 export const and = binary("And");
 export const lessOrEqual = binary("LessOrEqual", "bool");
 export const greater = binary("Greater", "bool");
+export const less = binary("Less", "bool");
+export const equal = binary("Equal", "bool");
+export const or = binary("Or");
+
+export const not = (graph: Graph, x: Value): Value => single(graph, "Not", [x], "bool", x.shape);
 
 export const relu = (graph: Graph, x: Value): Value => single(graph, "Relu", [x], x.type, x.shape);
 
@@ -128,6 +133,90 @@ export function matMulBlocks(graph: Graph, x: Value, matrix: BlockMatrix): Value
   const inputs = [x, codes, scales, ...(zeroPoints === undefined ? [] : [zeroPoints])];
   const shape = [...x.shape.slice(0, -1), rows];
   return single(graph, "MatMulNBits", inputs, x.type, shape, attributes, "com.microsoft");
+}
+
+/** A matrix in rows of 8-bit codes; see artifact/precision.ts. */
+export interface RowMatrix {
+  readonly rotation: number;
+  /** i8 [n, k] */
+  readonly codes: Value;
+  /** f32 [n] */
+  readonly scales: Value;
+}
+
+/** The entries of the Hadamard matrix of `size` (a power of two) rows after Sylvester, of length 1 each. */
+function hadamard(size: number): number[] {
+  const bits = (value: number): number => value.toString(2).replaceAll("0", "").length;
+  return Array.from({ length: size * size }, (_, at) => {
+    const [row, column] = [Math.floor(at / size), at % size];
+    return (bits(row & column) % 2 === 0 ? 1 : -1) / Math.sqrt(size);
+  });
+}
+
+/** Half of what 8 bits can tell apart. */
+const byteReach = 127;
+/** Not zero, so that a row of zeros stays one. */
+const smallestStep = 1e-30;
+
+/**
+ * x [..., k] times a matrix [n, k] in rows of codes, transposed -> [..., n]. Each row of `x` is rotated as the
+ * matrix is and rounded to 8 bits in units of its largest magnitude, so that its neighbours do not matter.
+ */
+export function matMulRows(graph: Graph, x: Value, { rotation, codes, scales }: RowMatrix): Value {
+  const [n, k] = [fixedDim(codes.shape, 0), fixedDim(codes.shape, 1)];
+  if (dimAt(x.shape, -1) !== k) {
+    throw new Error(`QGemm: ${describeValue(x)} x ${describeValue(codes)} transposed`);
+  }
+  const flatTo = (value: Value, ...rest: readonly number[]): Value => {
+    const target = graph.constant("int64", [-1, ...rest]);
+    return single(graph, "Reshape", [value, target], value.type, ["rows", ...rest]);
+  };
+  const number = (value: number): Value => graph.constant("float32", [value], []);
+  const turn = (): Value => {
+    const groups = flatTo(x, k / rotation, rotation);
+    const entries = hadamard(rotation);
+    const matrix = graph.constant("float32", entries, [rotation, rotation], "hadamard");
+    return matMul(graph, groups, matrix);
+  };
+  const flat = flatTo(rotation > 1 ? turn() : x, k); // [rows, k]
+  const extreme = (op: "ReduceMax" | "ReduceMin", perByte: number): Value => {
+    const inputs = [flat, graph.constant("int64", [-1])];
+    const found = single(graph, op, inputs, "float32", ["rows"], { keepdims: 0 });
+    return mul(graph, found, number(perByte)); // [rows]
+  };
+  const step = max(
+    graph,
+    max(graph, extreme("ReduceMax", 1 / byteReach), extreme("ReduceMin", -1 / byteReach)),
+    number(smallestStep),
+  );
+  const middle = cast(graph, graph.constant("int64", [byteReach + 1], []), "uint8");
+  const middles = single(graph, "Expand", [middle, sizeOf(graph, step, 0)], "uint8", ["rows"]);
+  const rounded = single(graph, "QuantizeLinear", [flat, step, middles], "uint8", flat.shape, {
+    axis: 0,
+  });
+  const size = graph.constant("int64", [n]);
+  const zero = cast(graph, graph.constant("int64", [0], []), "int8");
+  const noZeroPoints = single(graph, "Expand", [zero, size], "int8", [n]); // folded when it is loaded
+  const product = single(
+    graph,
+    "QGemm",
+    [rounded, number(1), middle, codes, scales, noZeroPoints],
+    "float32",
+    ["rows", n],
+    { transB: 1 },
+    "com.microsoft",
+  );
+  const front = x.shape.slice(0, -1);
+  const open = front.filter((dim) => typeof dim === "string").length;
+  const scaled = mul(graph, product, unsqueeze(graph, step, [1]));
+  if (open <= 1) {
+    const target = [...front.map((dim) => (typeof dim === "number" ? dim : -1)), n];
+    const shape = graph.constant("int64", target);
+    return single(graph, "Reshape", [scaled, shape], "float32", [...front, n]);
+  }
+  const lead = single(graph, "Shape", [x], "int64", [front.length], { start: 0, end: -1 });
+  const shape = concat(graph, [lead, size], 0);
+  return single(graph, "Reshape", [scaled, shape], "float32", [...front, n]);
 }
 
 /** Rows of a table in block codes u8 [rows, bytes] by index: [...ids] -> f32 [...ids, columns]. */
@@ -242,6 +331,22 @@ export function splitLast(graph: Graph, x: Value, count: number): readonly Value
   });
 }
 
+/** Parts along the last axis, as large as `sizes` int64 [parts] says; `names` of these sizes. */
+export function splitSizes(
+  graph: Graph,
+  x: Value,
+  sizes: Value,
+  names: readonly Dim[],
+): readonly Value[] {
+  const front = x.shape.slice(0, -1);
+  return graph.node({
+    op: "Split",
+    inputs: [x, sizes],
+    outputs: names.map((name) => ({ type: x.type, shape: [...front, name] })),
+    attributes: { axis: -1 },
+  });
+}
+
 /** Places [start, end) of one axis; without `end` to its end, a size that `length` names. */
 export function slice(
   graph: Graph,
@@ -298,6 +403,40 @@ export const pick = (graph: Graph, x: Value, axis: number, index: number): Value
     { axis },
   );
 
+/** Of each row of x [batch, places, ...rest] the place `index` int64 [batch] names -> [batch, ...rest]. */
+export const pickEach = (graph: Graph, x: Value, index: Value): Value =>
+  single(
+    graph,
+    "GatherND",
+    [x, unsqueeze(graph, index, [1])],
+    x.type,
+    [dimAt(x.shape, 0), ...x.shape.slice(2)],
+    { batch_dims: 1 },
+  );
+
+/** Of each row of x [batch, n] the number at `index` int64 [batch, 1] -> [batch, 1]. */
+export const numberAt = (graph: Graph, x: Value, index: Value): Value =>
+  single(graph, "GatherElements", [x, index], x.type, index.shape, { axis: 1 });
+
+/** The first place of the largest number along the last axis: [..., n] -> int64 [..., 1]. */
+export const argMax = (graph: Graph, x: Value): Value =>
+  single(graph, "ArgMax", [x], "int64", [...x.shape.slice(0, -1), 1], { axis: -1, keepdims: 1 });
+
+/** log(sum(exp(x))) along the last axis: [..., n] -> [..., 1]. */
+export const logSumExp = (graph: Graph, x: Value): Value => {
+  const axes = graph.constant("int64", [-1]);
+  const shape = [...x.shape.slice(0, -1), 1];
+  return single(graph, "ReduceLogSumExp", [x, axes], x.type, shape, { keepdims: 1 });
+};
+
+/** Whether any of bool [n] is true: a bool scalar. */
+export const any = (graph: Graph, x: Value): Value => {
+  const numbers = cast(graph, x, "int64");
+  const inputs = [numbers, graph.constant("int64", [0])];
+  const largest = single(graph, "ReduceMax", inputs, "int64", [], { keepdims: 0 });
+  return cast(graph, largest, "bool");
+};
+
 /** The size of one axis as int64 [1]. */
 export const sizeOf = (graph: Graph, x: Value, axis: number): Value =>
   single(graph, "Shape", [x], "int64", [1], { start: axis, end: axis + 1 });
@@ -328,4 +467,80 @@ export function repeatForBatch(graph: Graph, x: Value, like: Value): Value {
   const rest = x.shape.slice(1).map((_, index) => fixedDim(x.shape, index + 1));
   const target = concat(graph, [sizeOf(graph, like, 0), graph.constant("int64", rest)], 0);
   return single(graph, "Expand", [x, target], x.type, [dimAt(like.shape, 0), ...rest]);
+}
+
+/** As many zeros as `size` int64 [rank] says. */
+export const zeros = (graph: Graph, size: Value, shape: Shape): Value =>
+  single(graph, "Expand", [graph.constant("float32", [0], []), size], "float32", shape);
+
+/** What one turn of a loop makes. */
+export interface Turn {
+  /** A bool scalar: whether another turn follows. */
+  readonly goOn: Value;
+  /** By the names of what is carried: what the next turn is given. */
+  readonly carried: Readonly<Record<string, Value>>;
+  /** What every turn leaves behind. */
+  readonly kept: Readonly<Record<string, Value>>;
+}
+
+/**
+ * Takes `turns` (int64 scalar, at least one) turns at most. `carried` names what the first one is given; a
+ * size that changes from turn to turn is named in `shapes`. Gives what the last turn carried, and of what was
+ * kept one slice per turn, "turns" of them. `make` may use every value of `graph`.
+ */
+export function loop(
+  graph: Graph,
+  name: string,
+  turns: Value,
+  carried: Readonly<Record<string, Value>>,
+  shapes: Readonly<Record<string, Shape>>,
+  make: (body: Graph, turn: Value, carried: Readonly<Record<string, Value>>) => Turn,
+): {
+  readonly carried: Readonly<Record<string, Value>>;
+  readonly kept: Readonly<Record<string, Value>>;
+} {
+  const body = graph.subgraph(name);
+  const turn = body.input(`${name}.turn`, "int64", []);
+  body.input(`${name}.go_on`, "bool", []);
+  const names = Object.keys(carried);
+  const given = Object.entries(carried).map(([each, { type, shape }]): [string, Value] => [
+    each,
+    body.input(`${name}.${each}`, type, shapes[each] ?? shape),
+  ]);
+  const made = make(body, turn, Object.fromEntries(given));
+  body.output(`${name}.next.go_on`, made.goOn);
+  const next = names.map((each) => {
+    const value = made.carried[each];
+    if (value === undefined) throw new Error(`the loop ${name} does not carry ${each} on`);
+    body.output(`${name}.next.${each}`, value);
+    return value;
+  });
+  const kept = Object.entries(made.kept);
+  for (const [each, value] of kept) body.output(`${name}.kept.${each}`, value);
+  const results = graph.node({
+    op: "Loop",
+    inputs: [turns, undefined, ...Object.values(carried)],
+    outputs: [
+      ...next.map(({ type }, at) => ({
+        type,
+        shape: shapes[names[at] ?? ""] ?? carried[names[at] ?? ""]?.shape ?? [],
+      })),
+      ...kept.map(([, { type, shape }]) => ({ type, shape: ["turns", ...shape] })),
+    ],
+    attributes: { body: { kind: "graph", value: body } },
+  });
+  const nameResults = (some: readonly string[], from: number): Record<string, Value> =>
+    Object.fromEntries(
+      some.flatMap((each, at): [string, Value][] => {
+        const result = results[from + at];
+        return result === undefined ? [] : [[each, result]];
+      }),
+    );
+  return {
+    carried: nameResults(names, 0),
+    kept: nameResults(
+      kept.map(([each]) => each),
+      names.length,
+    ),
+  };
 }

@@ -68,7 +68,30 @@ describe("a recipe of one's own", () => {
     expect(partStorage(recipe, "encoder").matrices).toBe("fp32");
   });
 
+  test("rows are for matrices; what else the part stores is in blocks of 8 bits", () => {
+    const rows = { precision: "int8-rows", rotation: 64 };
+    const { parts: stored } = precisionOf(
+      parseRecipe(
+        { name: "mine", parts: { vision: "int8-rows", qformer: { matrices: rows } } },
+        "x",
+      ),
+      parts,
+    );
+    const head = { bits: 8, block: 128, zero_points: false };
+    expect(stored["vision"]).toEqual({ matrices: { bits: 8, rotation: 32 }, tables: head, head });
+    expect(stored["qformer"]).toMatchObject({ matrices: { bits: 8, rotation: 64 } });
+  });
+
   test.each([
+    [{ name: "a", others: { matrices: "fp32", head: "int8-rows" } }, /others\.head\.precision: /],
+    [
+      { name: "a", others: { matrices: { precision: "int8-rows", block: 32 } } },
+      /others\.matrices\.block: int8-rows has no blocks/,
+    ],
+    [
+      { name: "a", others: { matrices: { precision: "int8", rotation: 32 } } },
+      /others\.matrices\.rotation: int8 has no rotation/,
+    ],
     [{ name: "Mine" }, /^The recipe a\.json is faulty: name: /],
     [{ parts: {} }, /: name: /],
     [{ name: "a", parts: { vison: "int8" } }, /: parts.*vison/],

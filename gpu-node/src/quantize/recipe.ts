@@ -4,9 +4,11 @@ import { AppError } from "@blip2-edge/shared/problem";
 import { z } from "zod";
 import {
   blockSizes,
+  type MatrixStorage,
   type Precision,
   type PartStorage,
   precisionSchema,
+  rotations,
   type Storage,
 } from "../artifact/precision.ts";
 
@@ -18,7 +20,9 @@ export interface Recipe {
   readonly others: PartStorage;
 }
 
-export const precisions = ["fp32", "fp16", "int8", "int4"] as const;
+const storages = ["fp32", "fp16", "int8", "int4"] as const;
+/** `mixed` is int4 with a vision tower in rows of 8 bits, which a CPU multiplies fastest. */
+export const precisions = [...storages, "mixed"] as const;
 export type PrecisionName = (typeof precisions)[number];
 
 /** Parts that a recipe may name; a model has those of its family. */
@@ -26,43 +30,77 @@ const partNames = ["vision", "qformer", "encoder", "decoder", "text", "itm"] as 
 
 /** Measured in docs/decisions/0050. */
 const defaultBlock = 128;
+/** Measured in docs/decisions/0023. */
+const defaultRotation = 32;
 
-const storageInput = z
-  .preprocess(
-    (value) => (typeof value === "string" ? { precision: value } : value),
-    z.strictObject({
-      precision: z.enum(precisions),
-      block: z.literal(blockSizes).optional(),
-      zero_points: z.boolean().optional(),
-    }),
-  )
-  .transform(({ precision, block, zero_points: zeroPoints }, context): Storage => {
-    if (precision === "int8" || precision === "int4") {
+const fields = {
+  block: z.literal(blockSizes).optional(),
+  zero_points: z.boolean().optional(),
+  rotation: z.literal(rotations).optional(),
+};
+interface StorageFields {
+  readonly precision: (typeof storages)[number] | "int8-rows";
+  readonly block?: (typeof blockSizes)[number] | undefined;
+  readonly zero_points?: boolean | undefined;
+  readonly rotation?: (typeof rotations)[number] | undefined;
+}
+const orWord = (value: unknown): unknown =>
+  typeof value === "string" ? { precision: value } : value;
+
+/** Spells a storage out; what does not go with its precision is a fault of its field. */
+function spellOut(given: StorageFields, context: z.RefinementCtx): MatrixStorage {
+  const { precision, block, zero_points: zeroPoints, rotation } = given;
+  const refuse = (stranger: Readonly<Record<string, unknown>>, what: string): void => {
+    for (const [field, value] of Object.entries(stranger)) {
+      if (value === undefined) continue;
+      context.addIssue({ code: "custom", path: [field], message: `${precision} has no ${what}` });
+    }
+  };
+  switch (precision) {
+    case "int8-rows":
+      refuse({ block, zero_points: zeroPoints }, "blocks");
+      return { bits: 8, rotation: rotation ?? defaultRotation };
+    case "int8":
+    case "int4":
+      refuse({ rotation }, "rotation");
       return {
         bits: precision === "int8" ? 8 : 4,
         block: block ?? defaultBlock,
         // They cost a sixteenth of a bit at most and gain where steps are coarse.
         zero_points: zeroPoints ?? precision === "int4",
       };
-    }
-    for (const [field, value] of Object.entries({ block, zero_points: zeroPoints })) {
-      if (value === undefined) continue;
-      context.addIssue({ code: "custom", path: [field], message: `${precision} has no blocks` });
-    }
-    return precision;
+    default:
+      refuse({ block, zero_points: zeroPoints }, "blocks");
+      refuse({ rotation }, "rotation");
+      return precision;
+  }
+}
+
+const storageInput = z
+  .preprocess(orWord, z.strictObject({ precision: z.enum(storages), ...fields }))
+  .transform((given, context): Storage => {
+    const spelled = spellOut(given, context);
+    if (typeof spelled === "string" || "block" in spelled) return spelled;
+    throw new Error(`${given.precision} is for matrices`);
   });
 
+/** For matrices also: rows of 8 bits. */
+const matrixInput = z
+  .preprocess(orWord, z.strictObject({ precision: z.enum([...storages, "int8-rows"]), ...fields }))
+  .transform(spellOut);
+
 /** What is looked up and what scores the vocabulary decide every token: never below 8 bits by default. */
-const careful = (matrices: Storage): Storage =>
-  typeof matrices === "string" || matrices.bits === 8
-    ? matrices
-    : { bits: 8, block: matrices.block, zero_points: false };
+function careful(matrices: MatrixStorage): Storage {
+  if (typeof matrices === "string") return matrices;
+  if ("rotation" in matrices) return { bits: 8, block: defaultBlock, zero_points: false };
+  return matrices.bits === 8 ? matrices : { bits: 8, block: matrices.block, zero_points: false };
+}
 
 const partInput = z
   .preprocess(
     (value) => (typeof value === "string" ? { matrices: value } : value),
     z.strictObject({
-      matrices: storageInput,
+      matrices: matrixInput,
       tables: storageInput.optional(),
       head: storageInput.optional(),
     }),
@@ -92,8 +130,11 @@ const bridgeParts = Object.fromEntries(
 export const builtInRecipe = (name: PrecisionName): Recipe =>
   recipeInput.parse({
     name,
-    parts: name === "int8" || name === "int4" ? bridgeParts : {},
-    others: name,
+    parts: {
+      ...(name === "fp32" || name === "fp16" ? {} : bridgeParts),
+      ...(name === "mixed" ? { vision: "int8-rows" } : {}),
+    },
+    others: name === "mixed" ? "int4" : name,
   });
 
 /** Errors: `usage` that names every faulty field; `about` says where the recipe comes from. */

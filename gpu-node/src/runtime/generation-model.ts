@@ -4,7 +4,14 @@ import type { Generation } from "@blip2-edge/shared/contracts/generation";
 import type { InferResult } from "@blip2-edge/shared/wire/protocol";
 import type { GenerationManifest } from "../artifact/manifest.ts";
 import type { Decoder } from "../generate/decoder.ts";
-import { generate, type GeneratedRow } from "../generate/generate.ts";
+import { generate } from "../generate/generate.ts";
+import {
+  createRunningBatch,
+  type GeneratedRow,
+  type PreparedRow,
+  prepareRow,
+  type RunningBatch,
+} from "../generate/running-batch.ts";
 import type { FoundSequence } from "../generate/search.ts";
 import { type FloatTensor, floatTensor } from "../tensor/tensor.ts";
 import { createTokenizer, type Tokenizer } from "../tokenizers/tokenizer.ts";
@@ -60,15 +67,18 @@ export interface GenerationModel extends Sight {
     generation: Generation,
     settings?: GenerateSettings,
   ): Promise<ModelGeneration>;
+  /** For a batch that others share. Errors: `prompt_too_long`, `invalid_request`. */
+  prepare(input: GenerateInput): PreparedRow;
+  /** An empty batch of this model: whoever opens one feeds it, one call at a time. */
+  openBatch<Key>(): RunningBatch<Key>;
+  /** What a request that left the batch is answered with. */
+  resultOf(prepared: PreparedRow, generated: GeneratedRow): InferResult;
   /** Every tensor of one pass up to the scores of the first new token. */
   trace(rgb: Uint8Array, text: string | null): Promise<Trace>;
   close(): Promise<void>;
 }
 
-async function openDecoder(
-  manifest: GenerationManifest,
-  open: OpenGraph,
-): Promise<Decoder<unknown>> {
+async function openDecoder(manifest: GenerationManifest, open: OpenGraph): Promise<Decoder> {
   switch (manifest.family) {
     case "opt":
       return createOptDecoder(await open("decoder"), manifest);
@@ -91,25 +101,29 @@ export async function createGenerationModel(
   const textIds = (text: string | null): number[] =>
     text === null ? [tokens.bos] : tokenizer.encode(text);
 
+  const rowOf = ({ projected, text, generation }: GenerateInput) => ({
+    prefix: projected,
+    textIds: textIds(text),
+    generation,
+  });
+  const describeResult = (row: GeneratedRow, promptTokens: number): InferResult =>
+    resultOf(tokenizer, row, {
+      image_tokens: qformer.queries,
+      prompt_tokens: promptTokens,
+      completion_tokens: row.sequences.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0),
+    });
+
   const generateTogether = async (
     inputs: readonly GenerateInput[],
     { signal }: GenerateSettings,
   ): Promise<ModelGeneration> => {
-    const rows = inputs.map(({ projected, text, generation }) => ({
-      prefix: projected,
-      textIds: textIds(text),
-      generation,
-    }));
+    const rows = inputs.map(rowOf);
     const generated = await generate(decoder, rows, {
       endIds: tokens.eos,
       ...(signal === undefined ? {} : { signal }),
     });
     const results = generated.rows.map((row, index) =>
-      resultOf(tokenizer, row, {
-        image_tokens: qformer.queries,
-        prompt_tokens: rows[index]?.textIds.length ?? 0,
-        completion_tokens: row.sequences.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0),
-      }),
+      describeResult(row, rows[index]?.textIds.length ?? 0),
     );
     return { results, prefillMs: generated.prefillMs, decodeMs: generated.decodeMs };
   };
@@ -135,13 +149,16 @@ export async function createGenerationModel(
         texts.map((text) => ({ projected, text, generation })),
         settings,
       ),
+    prepare: (input) => prepareRow(decoder, rowOf(input)),
+    openBatch: () => createRunningBatch(decoder, { endIds: tokens.eos }),
+    resultOf: (prepared, generated) => describeResult(generated, prepared.row.textIds.length),
     async trace(rgb, text) {
       const pixel_values = sight.pixelValues(rgb);
       const image_embeds = await sight.vision(pixel_values);
       const { queryOutput, projected } = await sight.features(image_embeds);
-      const { logits } = await decoder.prefill([
-        { prefix: projected.data, textIds: textIds(text) },
-      ]);
+      const logits = await decoder
+        .openBatch()
+        .join([{ prefix: projected.data, textIds: textIds(text) }]);
       return {
         pixel_values,
         image_embeds,

@@ -5,7 +5,10 @@ import { readFile } from "node:fs/promises";
 import { type Artifact, openArtifact } from "../artifact/open-artifact.ts";
 import { createGenerationModel, type GenerationModel } from "./generation-model.ts";
 import { openGraph } from "./open-graph.ts";
-import type { Session } from "./ort.ts";
+import { checkProvider, type Session, type SessionOptions } from "./ort.ts";
+import type { Placement } from "./placement.ts";
+import { probeProvider } from "./probe-provider.ts";
+import type { ProviderName } from "./providers.ts";
 import { createRetrievalModel, type RetrievalModel } from "./retrieval-model.ts";
 import { createSight } from "./sight.ts";
 import { createVisionTowers, type VisionTower, type VisionTowers } from "./vision-tower.ts";
@@ -13,8 +16,10 @@ import { createVisionTowers, type VisionTower, type VisionTowers } from "./visio
 export interface LoadOptions {
   /** Threads of one operator; 0 (the default) takes the physical cores. */
   readonly threads?: number;
-  /** Execution provider by ONNX Runtime's name. Default `cpu`, the only one claimed. */
-  readonly provider?: string;
+  /** Default `cpu`. Another one is tried out first, in a process of its own. */
+  readonly provider?: ProviderName;
+  /** Hears of each graph, after its first run, which of its operators ran where. */
+  readonly onPlacement?: (graph: string, placement: Placement) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -24,14 +29,23 @@ export type Model = GenerationModel | RetrievalModel;
  * Errors: `artifact_invalid` for a folder, graph or tokenizer that cannot be used; `usage` for a
  * provider that is not available.
  */
-export const loadModel = async (artifactDir: string, options: LoadOptions = {}): Promise<Model> =>
-  load(await openArtifact(artifactDir), options, createVisionTowers());
+export async function loadModel(artifactDir: string, options: LoadOptions = {}): Promise<Model> {
+  await tryProvider(options);
+  return load(await openArtifact(artifactDir), options, createVisionTowers());
+}
+
+/** Before anything is read: a provider that cannot be had is known in a second, not after a long load. */
+async function tryProvider({ provider = "cpu", signal }: LoadOptions): Promise<void> {
+  checkProvider(provider);
+  if (provider !== "cpu") await probeProvider(provider, signal === undefined ? {} : { signal });
+}
 
 /** Several models of one process; those with the same vision tower have one session of it. */
 export async function loadModels(
   artifactDirs: readonly string[],
   options: LoadOptions = {},
 ): Promise<readonly Model[]> {
+  await tryProvider(options);
   const towers = createVisionTowers();
   const models: Model[] = [];
   try {
@@ -58,6 +72,7 @@ export async function loadGenerationModel(
       `${artifactDir} holds ${name}, a retrieval model, which compares pictures with texts (match, embed) and writes nothing. A model of the family opt or t5 captions and answers.`,
     );
   }
+  await tryProvider(options);
   const model = await load(artifact, options, createVisionTowers());
   if (model.kind !== "generation") throw new Error(`${name} is of another kind than ${family}`);
   return model;
@@ -76,6 +91,7 @@ export async function loadRetrievalModel(
       `${artifactDir} holds ${name} of the family ${family}, which captions and answers (caption, ask). A retrieval model (of a Blip2ForImageTextRetrieval checkpoint) compares pictures with texts.`,
     );
   }
+  await tryProvider(options);
   const model = await load(artifact, options, createVisionTowers());
   if (model.kind !== "retrieval") throw new Error(`${name} is of another kind than ${family}`);
   return model;
@@ -86,7 +102,7 @@ async function load(
   options: LoadOptions,
   towers: VisionTowers,
 ): Promise<Model> {
-  const { threads = 0, provider = "cpu", signal } = options;
+  const { threads = 0, provider = "cpu", onPlacement, signal } = options;
   const { manifest } = artifact;
   const json = async (file: string): Promise<unknown> => {
     try {
@@ -106,16 +122,23 @@ async function load(
     opened.push(each);
     return each;
   };
+  const settings = (part: string): SessionOptions => ({
+    threads,
+    provider,
+    ...(onPlacement === undefined
+      ? {}
+      : { onPlacement: (placement: Placement) => onPlacement(part, placement) }),
+  });
   const open = async (part: string): Promise<Session> => {
     signal?.throwIfAborted();
-    return keep(await openGraph(artifact, part, { threads, provider }));
+    return keep(await openGraph(artifact, part, settings(part)));
   };
   const close = async (): Promise<void> => {
     await Promise.all(opened.splice(0).map((each) => each.release()));
   };
   try {
     signal?.throwIfAborted();
-    const tower = keep(await towers.open(artifact, { threads, provider }));
+    const tower = keep(await towers.open(artifact, settings("vision")));
     const sight = createSight(tower, await open("qformer"));
     const parts = { tokenizerFiles, sight, open, close };
     return manifest.family === "retrieval"

@@ -1,30 +1,77 @@
 // The only import of onnxruntime-node. Opens a graph file as a session that takes and gives the house's
 // own tensors. A run is synchronous native code: it blocks the thread that calls it, so a process that
 // answers HTTP must not call it.
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { arch, platform } from "node:os";
+import { dirname, join } from "node:path";
 import { AppError } from "@blip2-edge/shared/problem";
 import ort from "onnxruntime-node";
-import type { FloatTensor, InnerTensor, Tensor } from "../tensor/tensor.ts";
+import type { InnerTensor, Tensor } from "../tensor/tensor.ts";
+import type { Placement } from "./placement.ts";
+import { createFirstRun, type FirstRun } from "./first-run.ts";
+import {
+  cudaLibraries,
+  openingFault,
+  type ProviderName,
+  providerUnavailable,
+  runFault,
+} from "./providers.ts";
 
 export interface SessionOptions {
   /** Threads of one operator; 0 lets the runtime take the physical cores. */
   readonly threads: number;
-  /** Execution provider by the runtime's name; only `cpu` is claimed to work. */
-  readonly provider: string;
+  /** Operators that it has no kernel for run on the CPU: see `onPlacement`. */
+  readonly provider: ProviderName;
+  /** Hears once, after the first run, which operators ran where. That run is slower for it. */
+  readonly onPlacement?: (placement: Placement) => void;
 }
 
 export interface Session {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
-  /** Feeds every input by name; gives every output by name. All outputs are float32. */
-  run(feeds: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, FloatTensor>>>;
+  /** Feeds every input by name; gives every output by name. */
+  run(feeds: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>>;
   release(): Promise<void>;
 }
 
 /** Errors and warnings of the runtime that matter, on standard error; 2 is the runtime's "warning". */
 const logSeverity = 3;
 
-const availableProviders = (): string[] =>
-  ort.listSupportedBackends().map((backend: { name: string }) => backend.name);
+/** Folder of the runtime's binding, where libraries of further providers must lie. */
+export const bindingFolder = (): string => {
+  const main = createRequire(import.meta.url).resolve("onnxruntime-node/package.json");
+  return join(dirname(main), "bin/napi-v6", platform(), arch());
+};
+
+/** Errors: `usage` for a provider whose code is not here; its driver is not looked at. */
+export function checkProvider(provider: ProviderName): void {
+  const known: readonly string[] = ort
+    .listSupportedBackends()
+    .map((backend: { readonly name: string }) => backend.name);
+  if (!known.includes(provider)) {
+    throw providerUnavailable(
+      provider,
+      `onnxruntime-node has ${known.join(", ")} for ${platform()} ${arch()}`,
+    );
+  }
+  // Looked for beforehand: the runtime would write a line of its own to the log for each.
+  const missing = cudaLibraries.filter((file) => !existsSync(join(bindingFolder(), file)));
+  if (provider === "cuda" && missing.length > 0) {
+    throw providerUnavailable(provider, `${missing.join(" and ")} cannot be found`, {
+      internal: bindingFolder(),
+    });
+  }
+}
+
+/** What the binding lets us say of each; of cuda it takes the card's number alone. */
+const providerOptions: Readonly<
+  Record<ProviderName, ort.InferenceSession.ExecutionProviderConfig>
+> = {
+  cpu: "cpu",
+  webgpu: "webgpu",
+  cuda: { name: "cuda", deviceId: 0 },
+};
 
 /**
  * Opens one graph; external data is found beside the file.
@@ -32,24 +79,158 @@ const availableProviders = (): string[] =>
  * the runtime refuses.
  */
 export async function openSession(path: string, options: SessionOptions): Promise<Session> {
-  const session = await createSession(path, options, path);
+  const firstRun = options.onPlacement && (await createFirstRun(options.provider));
+  const session = await createSession(path, options, path, firstRun?.settings).catch(
+    async (error: unknown) => {
+      await firstRun?.discard();
+      throw error;
+    },
+  );
+  let profile: FirstRun | undefined = firstRun;
   return {
     inputNames: session.inputNames,
     outputNames: session.outputNames,
     async run(feeds) {
-      const results = await session.run(runtimeTensors(feeds));
-      const outputs: Record<string, FloatTensor> = {};
+      const results = await runSession(session, runtimeTensors(feeds));
+      if (profile !== undefined) {
+        session.endProfiling();
+        const read = profile;
+        profile = undefined;
+        options.onPlacement?.(await read.placement());
+      }
+      const outputs: Record<string, Tensor> = {};
       for (const name of session.outputNames) {
-        const result = results[name];
-        if (result?.type !== "float32" || !(result.data instanceof Float32Array)) {
-          throw new AppError("artifact_invalid", `The graph's output ${name} is not float32.`);
+        const tensor = innerTensor(name, results[name]);
+        if (tensor.type !== "float32" && tensor.type !== "int64") {
+          throw new AppError("artifact_invalid", `The graph's output ${name} is ${tensor.type}.`);
         }
-        outputs[name] = { type: "float32", dims: result.dims, data: result.data };
+        outputs[name] = tensor;
       }
       return outputs;
     },
+    async release() {
+      if (profile !== undefined) session.endProfiling();
+      await session.release();
+      await profile?.discard();
+    },
+  };
+}
+
+/** Errors: `usage` for what the device cannot do, else the runtime's own. */
+async function runSession(
+  session: ort.InferenceSession,
+  feeds: Readonly<Record<string, ort.Tensor>>,
+): Promise<ort.InferenceSession.ReturnType> {
+  try {
+    return await session.run(feeds);
+  } catch (cause) {
+    throw runFault(cause) ?? cause;
+  }
+}
+
+/**
+ * A tensor that stays in the device's memory from run to run. Nothing reads it back: the binding's
+ * download ends the process (1.30).
+ */
+export interface DeviceTensor {
+  readonly location: "device";
+  readonly dims: readonly number[];
+  /** Gives its memory back; a second time does nothing. The release of a session does not do it. */
+  dispose(): void;
+}
+
+export interface DeviceOutputs {
+  readonly host: Readonly<Record<string, InnerTensor>>;
+  /** To be disposed by the caller. */
+  readonly device: Readonly<Record<string, DeviceTensor>>;
+}
+
+/** A session some of whose outputs stay on its device, to be fed to it or another session of the device. */
+export interface DeviceSession {
+  run(feeds: Readonly<Record<string, Tensor | DeviceTensor>>): Promise<DeviceOutputs>;
+  release(): Promise<void>;
+}
+
+/** The runtime's tensor of each that is not disposed. Never fed to a session that computes elsewhere: that one would read an address of the device as its own memory. */
+const onDevice = new WeakMap<DeviceTensor, ort.Tensor>();
+
+/**
+ * As `openSession`; the outputs `kept` stay on the device. Errors: further `usage` for a provider with
+ * which the binding can keep nothing: it binds buffers of webgpu alone.
+ */
+export async function openDeviceSession(
+  path: string,
+  options: SessionOptions,
+  kept: readonly string[],
+): Promise<DeviceSession> {
+  if (options.provider !== "webgpu") {
+    throw new AppError(
+      "usage",
+      `The provider ${options.provider} cannot keep a graph's outputs on its device; webgpu can.`,
+    );
+  }
+  const session = await createSession(path, options, path, {
+    preferredOutputLocation: Object.fromEntries(kept.map((name) => [name, "gpu-buffer"])),
+  });
+  return {
+    async run(feeds) {
+      const results = await runSession(
+        session,
+        Object.fromEntries(
+          Object.entries(feeds).map(([name, tensor]) => [name, deviceFeed(name, tensor)]),
+        ),
+      );
+      const host: Record<string, InnerTensor> = {};
+      const device: Record<string, DeviceTensor> = {};
+      for (const name of session.outputNames) {
+        const result = results[name];
+        if (result?.location === "gpu-buffer") device[name] = deviceTensor(result);
+        else host[name] = innerTensor(name, result);
+      }
+      return { host, device };
+    },
     release: () => session.release(),
   };
+}
+
+function deviceTensor(tensor: ort.Tensor): DeviceTensor {
+  const made: DeviceTensor = {
+    location: "device",
+    dims: tensor.dims,
+    dispose() {
+      if (onDevice.delete(made)) tensor.dispose();
+    },
+  };
+  onDevice.set(made, tensor);
+  return made;
+}
+
+function deviceFeed(name: string, tensor: Tensor | DeviceTensor): ort.Tensor {
+  if (!("location" in tensor)) return runtimeTensor(tensor);
+  const held = onDevice.get(tensor);
+  if (held === undefined) throw new Error(`the tensor fed as ${name} is disposed`);
+  return held;
+}
+
+/** ONNX: `y = Add(x, x)`, f32 [1] each; ort.test.ts makes it again. */
+export const addModel = Buffer.from(
+  "CAoSADo1Cg4KAXgKAXgSAXkiA0FkZBIBZ1oPCgF4EgoKCAgBEgQKAggBYg8KAXkSCgoICAESBAoCCAFCBAoAEBU=",
+  "base64",
+);
+
+/**
+ * 1 + 1 by the provider itself. Errors: the runtime's own. May hang or end the process where a driver is
+ * bad: only probe-process.ts calls it.
+ */
+export async function addOn(provider: ProviderName): Promise<number> {
+  const session = await ort.InferenceSession.create(addModel, {
+    executionProviders: [providerOptions[provider]],
+    logSeverityLevel: logSeverity,
+    // Without this a provider that takes no node would look like one that works.
+    ...(provider === "cpu" ? {} : { extra: { session: { disable_cpu_ep_fallback: "1" } } }),
+  });
+  const { y } = await session.run({ x: new ort.Tensor("float32", Float32Array.of(1), [1]) });
+  return Number(y?.data[0]);
 }
 
 /** A piece of a graph: tensors of every type that passes between two of them go in and come out. */
@@ -72,7 +253,7 @@ export async function openPiece(
   });
   return {
     async run(feeds) {
-      const results = await session.run(runtimeTensors(feeds));
+      const results = await runSession(session, runtimeTensors(feeds));
       return Object.fromEntries(
         session.outputNames.map((name) => [name, innerTensor(name, results[name])]),
       );
@@ -115,15 +296,9 @@ async function createSession(
   place: string,
   more: ort.InferenceSession.SessionOptions = {},
 ): Promise<ort.InferenceSession> {
-  const providers = availableProviders();
-  if (!providers.includes(options.provider)) {
-    throw new AppError(
-      "usage",
-      `The execution provider "${options.provider}" is not available here; available: ${providers.join(", ")}.`,
-    );
-  }
+  checkProvider(options.provider);
   const settings: ort.InferenceSession.SessionOptions = {
-    executionProviders: [options.provider],
+    executionProviders: [providerOptions[options.provider]],
     graphOptimizationLevel: "all",
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
@@ -136,6 +311,11 @@ async function createSession(
       ? ort.InferenceSession.create(model, settings)
       : ort.InferenceSession.create(model, settings));
   } catch (cause) {
+    const fault = openingFault(cause);
+    if (fault !== undefined) {
+      const internal = cause instanceof Error ? cause.message.trim() : String(cause);
+      throw providerUnavailable(options.provider, fault, { internal, cause });
+    }
     throw new AppError("artifact_invalid", "The runtime cannot load a graph of the artifact.", {
       internal: place,
       cause,

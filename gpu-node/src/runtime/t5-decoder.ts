@@ -1,80 +1,104 @@
-// The T5 graphs behind generate/decoder. The first pass runs the encoder over image and text, prompts of
-// unequal length padded on the right, and feeds the decoder its start token; each step reads the cross cache
-// that the encoder left. All rows of a batch have generated equally many ids, so the decoder needs no mask.
+// The T5 graphs behind generate/decoder. A prompt goes through the encoder, together with its image and padded on
+// the right, which leaves the keys and values of the cross attention; the decoder begins with its start token.
 import type { T5Manifest } from "../artifact/manifest.ts";
 import { checkEncoderContext } from "../generate/context-limit.ts";
-import type { DecodeResult, Decoder, PromptRow } from "../generate/decoder.ts";
-import { idTensor, selectItems } from "../tensor/tensor.ts";
-import {
-  type Cache,
-  cacheNames,
-  emptyCache,
-  output,
-  prefixTensor,
-  presentName,
-  readCache,
-  selectCacheRows,
-} from "./decoder-tensors.ts";
+import type { DecodeBatch, Decoder, PromptRow } from "../generate/decoder.ts";
+import { type FloatTensor, idTensor, idVector } from "../tensor/tensor.ts";
+import { cacheNames, output, prefixTensor } from "./decoder-tensors.ts";
+import { createKvCache } from "./kv-cache.ts";
 import type { Session } from "./ort.ts";
+import { readRun } from "./read-run.ts";
 
 /** What of the manifest describes encoder and decoder. */
 export type T5DecoderShape = Pick<T5Manifest, "decoder" | "qformer" | "tokens">;
 
-/** Everything between two steps; rows of all parts are in one order. */
-export interface T5State {
-  /** f32 [rows, heads, past, headDim] each. */
-  readonly past: Cache;
-  /** Made once by the encoder; f32 [rows, heads, source, headDim] each. */
-  readonly cross: Cache;
-  /** Per row: 1 where the source has a position, 0 at a pad. */
-  readonly sourceMasks: readonly (readonly number[])[];
-}
-
 export function createT5Decoder(
   graphs: { readonly encoder: Session; readonly decoder: Session },
   shape: T5DecoderShape,
-): Decoder<T5State> {
+): Decoder {
   const { layers, heads, head_dim: headDim, hidden, vocab, context } = shape.decoder;
   const { queries: prefixTokens } = shape.qformer;
   const { pad, start } = shape.tokens;
   const pastNames = cacheNames(layers, "decoder");
   const crossNames = cacheNames(layers, "encoder");
+  const sourceLength = ({ textIds }: PromptRow): number => prefixTokens + textIds.length;
 
-  /** The state before the first step. */
-  const encode = async (rows: readonly PromptRow[]): Promise<T5State> => {
-    const textLength = Math.max(...rows.map((row) => row.textIds.length));
-    const places = Array.from({ length: textLength }, (_, at) => at);
-    const ids = rows.map((row) => places.map((at) => row.textIds[at] ?? pad));
-    const image = Array.from({ length: prefixTokens }, () => 1);
-    const sourceMasks = rows.map((row) => [
-      ...image,
-      ...places.map((at) => (at < row.textIds.length ? 1 : 0)),
-    ]);
+  /** Gives each name's f32 [prompts, heads, source, headDim]. */
+  const encode = async (prompts: readonly PromptRow[]): Promise<(name: string) => FloatTensor> => {
+    const longest = Math.max(...prompts.map(({ textIds }) => textIds.length));
+    const places = Array.from({ length: longest }, (_, at) => at);
     const outputs = await graphs.encoder.run({
-      input_ids: idTensor(ids),
-      prefix_embeds: prefixTensor(rows, prefixTokens, hidden),
-      attention_mask: idTensor(sourceMasks),
+      input_ids: idTensor(prompts.map(({ textIds }) => places.map((at) => textIds[at] ?? pad))),
+      prefix_embeds: prefixTensor(prompts, prefixTokens, hidden),
+      attention_mask: maskOf(prompts.map(sourceLength), prefixTokens + longest),
     });
-    return {
-      past: emptyCache(pastNames, { rows: rows.length, heads, headDim }),
-      cross: readCache(outputs, crossNames),
-      sourceMasks,
-    };
+    return (name) => output(outputs, name);
   };
 
-  const decodeStep = async (
-    state: T5State,
-    ids: readonly number[],
-  ): Promise<DecodeResult<T5State>> => {
-    const outputs = await graphs.decoder.run({
-      ...state.past,
-      ...state.cross,
-      input_ids: idTensor(ids.map((id) => [id])),
-      encoder_attention_mask: idTensor(state.sourceMasks),
-    });
+  const openBatch = (): DecodeBatch => {
+    const cache = createKvCache({ names: pastNames, heads, headDim });
+    const cross = createKvCache({ names: crossNames, heads, headDim });
+
+    const run = async (ids: readonly number[], steps: number, heldBack: readonly number[]) => {
+      const source = cross.tensors();
+      const made = readRun(
+        await graphs.decoder.run({
+          ...cache.tensors(),
+          ...source,
+          input_ids: idTensor(ids.map((id) => [id])),
+          encoder_attention_mask: maskOf(cross.lengths, sourceSize(source)),
+          past_lengths: idVector(cache.lengths),
+          steps: idVector(steps),
+          held_back: idVector(heldBack),
+        }),
+      );
+      cache.extend(made.steps, made.fresh);
+      return made;
+    };
+
     return {
-      logits: output(outputs, "logits").data, // [rows, vocab]
-      state: { ...state, past: readCache(outputs, pastNames, presentName) },
+      get rows() {
+        return cache.rows;
+      },
+      get bytes() {
+        return cache.bytes + cross.bytes;
+      },
+      async join(prompts) {
+        const lengths = prompts.map(sourceLength);
+        const encoded = await encode(prompts);
+        const source = Object.fromEntries(crossNames.map((name) => [name, encoded(name)]));
+        const nothing = prompts.map(() => 0);
+        const made = readRun(
+          await graphs.decoder.run({
+            ...cache.emptyTensors(prompts.length),
+            ...source,
+            input_ids: idTensor(prompts.map(() => [start])),
+            encoder_attention_mask: maskOf(lengths, sourceSize(source)),
+            past_lengths: idVector(nothing),
+            steps: idVector(1),
+            held_back: idVector(nothing),
+          }),
+        );
+        cross.addRows(lengths, encoded);
+        cache.addRows(
+          prompts.map(() => 1),
+          made.fresh,
+        );
+        return made.logits;
+      },
+      step: async (ids) =>
+        (
+          await run(
+            ids,
+            1,
+            ids.map(() => 0),
+          )
+        ).logits,
+      run,
+      select(rows) {
+        cache.select(rows);
+        cross.select(rows);
+      },
     };
   };
 
@@ -88,16 +112,16 @@ export function createT5Decoder(
         maxNewTokens,
         context,
       }),
-    prefill: async (rows) =>
-      decodeStep(
-        await encode(rows),
-        rows.map(() => start),
-      ),
-    decodeStep,
-    selectRows: (state, chosen) => ({
-      past: selectCacheRows(state.past, chosen),
-      cross: selectCacheRows(state.cross, chosen),
-      sourceMasks: selectItems(state.sourceMasks, chosen),
-    }),
+    rowBytes: (row, maxNewTokens) =>
+      4 * pastNames.length * heads * headDim * (sourceLength(row) + 1 + maxNewTokens),
+    openBatch,
   };
 }
+
+/** Positions that the cross attention is shown. */
+const sourceSize = (source: Readonly<Record<string, FloatTensor>>): number =>
+  Object.values(source)[0]?.dims[2] ?? 0;
+
+/** 1 where a row has a position: i64 [rows, size]. */
+const maskOf = (lengths: readonly number[], size: number) =>
+  idTensor(lengths.map((length) => Array.from({ length: size }, (_, at) => (at < length ? 1 : 0))));

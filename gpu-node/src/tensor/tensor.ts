@@ -77,3 +77,9 @@ export const selectItems = <T>(items: readonly T[], chosen: readonly number[]): 
 /** Rows of ids, all of one length, as int64 [rows, length]. */
 export const idTensor = (rows: readonly (readonly number[])[]): IntTensor =>
   intTensor(BigInt64Array.from(rows.flat(), BigInt), [rows.length, rows[0]?.length ?? 0]);
+
+/** Ids, one per row, as int64 [rows]; a number alone as a scalar. */
+export const idVector = (ids: readonly number[] | number): IntTensor =>
+  typeof ids === "number"
+    ? intTensor(BigInt64Array.of(BigInt(ids)), [])
+    : intTensor(BigInt64Array.from(ids, BigInt), [ids.length]);

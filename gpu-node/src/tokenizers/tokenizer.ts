@@ -9,6 +9,8 @@ export interface Tokenizer {
   encode(text: string): number[];
   /** Text of generated ids: special tokens skipped, white space at both ends stripped. */
   decode(ids: readonly number[]): string;
+  /** Whether decoding takes away spaces before punctuation: then more ids may change the text of those before. */
+  readonly cleansUp: boolean;
 }
 
 export interface TokenizerFiles {
@@ -24,11 +26,17 @@ const isObject = (value: unknown): value is object => typeof value === "object" 
  * Whether decoding takes away spaces before punctuation: only where the configuration says so, never for BPE,
  * whose text it would spoil. Source: transformers 5.18 tokenization_utils_tokenizers.py, `_decode`.
  */
-function cleansUp(tokenizer: object, config: object): boolean {
+function asksForCleanUp(tokenizer: object, config: object): boolean {
   const model = "model" in tokenizer && isObject(tokenizer.model) ? tokenizer.model : {};
   const bytePairs = "type" in model && model.type === "BPE";
   const asked = "clean_up_tokenization_spaces" in config && config.clean_up_tokenization_spaces;
   return asked === true && !bytePairs;
+}
+
+/** Whether its decoder does so itself, as WordPiece's may. */
+function cleansWords(tokenizer: object): boolean {
+  const decoder = "decoder" in tokenizer && isObject(tokenizer.decoder) ? tokenizer.decoder : {};
+  return "cleanup" in decoder && decoder.cleanup === true;
 }
 
 /**
@@ -46,11 +54,10 @@ export function createTokenizer(files: TokenizerFiles, imageToken: number | null
   } catch (cause) {
     throw new AppError("artifact_invalid", "The tokenizer files cannot be used.", { cause });
   }
-  const decoding = {
-    skip_special_tokens: true,
-    clean_up_tokenization_spaces: cleansUp(files.tokenizer, files.config),
-  };
+  const cleansUp = asksForCleanUp(files.tokenizer, files.config);
+  const decoding = { skip_special_tokens: true, clean_up_tokenization_spaces: cleansUp };
   return {
+    cleansUp: cleansUp || cleansWords(files.tokenizer),
     encode(text) {
       const { ids } = hub.encode(text, { add_special_tokens: true });
       if (imageToken !== null && ids.includes(imageToken)) {

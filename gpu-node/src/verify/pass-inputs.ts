@@ -3,9 +3,17 @@
 // nothing would be asked of its attention.
 import type { PartName } from "../models/graphs.ts";
 import type { Manifest } from "../artifact/manifest.ts";
-import { cacheNames, emptyCache } from "../runtime/decoder-tensors.ts";
+import { createRandom } from "../generate/random.ts";
+import { cacheNames } from "../runtime/decoder-tensors.ts";
 import { createPixelValues } from "../tensor/pixel-values.ts";
-import { type FloatTensor, idTensor, type InnerTensor, type Tensor } from "../tensor/tensor.ts";
+import {
+  type FloatTensor,
+  floatTensor,
+  idTensor,
+  idVector,
+  type InnerTensor,
+  type Tensor,
+} from "../tensor/tensor.ts";
 
 export interface Pass {
   /** u8 [S, S, 3] */
@@ -13,8 +21,19 @@ export interface Pass {
   readonly promptIds: readonly number[];
 }
 
-/** Positions of the decoder of T5 behind its start token; the prompt's ids stand in for an answer. */
-const answerTokens = 8;
+/** T5's decoder takes one token at a time: without a past its attention would have nothing to choose from. */
+const pastTokens = 8;
+
+/** Keys and values that no text gave, the same every time. */
+function madeUpPast(names: readonly string[], heads: number, headDim: number) {
+  const random = createRandom(1, 0);
+  const noise = (): FloatTensor =>
+    floatTensor(
+      Float32Array.from({ length: heads * pastTokens * headDim }, () => 4 * random() - 2),
+      [1, heads, pastTokens, headDim],
+    );
+  return Object.fromEntries(names.map((name) => [name, noise()]));
+}
 
 const ones = (count: number): number[] => Array.from({ length: count }, () => 1);
 
@@ -63,23 +82,30 @@ function decoderInputs(
 ): Readonly<Record<string, Tensor>> {
   if (manifest.family === "retrieval") throw new Error("a retrieval model has no decoder");
   const { heads, head_dim: headDim, layers } = manifest.decoder;
-  const noPast = (names: readonly string[]) => emptyCache(names, { rows: 1, heads, headDim });
+  const empty = floatTensor(new Float32Array(0), [1, heads, 0, headDim]);
+  const noPast = (names: readonly string[]) =>
+    Object.fromEntries(names.map((name) => [name, empty]));
   const source = ones(manifest.qformer.queries + promptIds.length);
+  /** One step, everything allowed. */
+  const oneStep = { past_lengths: idVector([0]), steps: idVector(1), held_back: idVector([0]) };
   switch (manifest.family) {
     case "opt":
       return {
         ...noPast(cacheNames(layers)),
+        ...oneStep,
         input_ids: idTensor([promptIds]),
         prefix_embeds: features("qformer", "projected"),
-        attention_mask: idTensor([source]),
         position_ids: idTensor([source.map((_, at) => at)]),
+        last: idVector([source.length - 1]),
       };
     case "t5": {
       const cross = cacheNames(layers, "encoder");
       return {
-        ...noPast(cacheNames(layers, "decoder")),
+        ...madeUpPast(cacheNames(layers, "decoder"), heads, headDim),
         ...Object.fromEntries(cross.map((name) => [name, features("encoder", name)])),
-        input_ids: idTensor([[manifest.tokens.start, ...promptIds.slice(0, answerTokens)]]),
+        ...oneStep,
+        past_lengths: idVector([pastTokens]),
+        input_ids: idTensor([[manifest.tokens.start]]),
         encoder_attention_mask: idTensor([source]),
       };
     }

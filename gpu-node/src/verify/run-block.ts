@@ -16,7 +16,7 @@ import type { GraphBlock } from "./graph-blocks.ts";
 export type BlockTensors = Readonly<Record<string, InnerTensor>>;
 
 /** Sessions of a moment: as many threads as the runtime likes, the provider that every machine has. */
-const sessionOptions = { threads: 0, provider: "cpu" };
+const sessionOptions = { threads: 0, provider: "cpu" } as const;
 
 async function runPiece(
   model: Uint8Array,

@@ -19,6 +19,7 @@ import { type Precision, precisionOf, reachesFloor } from "./floors.ts";
 import { type BlockPair, pairBlocks } from "./pair-blocks.ts";
 import { type Pass, passInputs } from "./pass-inputs.ts";
 import { runArtifactBlock, runFloatBlock } from "./run-block.ts";
+import { unrollLoop } from "./unroll-loop.ts";
 
 export interface BlockFigures extends Difference {
   readonly part: PartName;
@@ -50,6 +51,12 @@ function inputType({ graph }: ModelProto, name: string): InnerTensor["type"] | u
   const types = ["float32", "int64", "float16", "bool"] as const;
   return types.find((type) => elementTypes[type].code === code);
 }
+
+const unrolled = (model: ModelProto): ModelProto => ({ ...model, graph: unrollLoop(model.graph) });
+
+/** Without weights of its own a block can only do to both what it does to one. */
+const holdsWeights = ({ float }: BlockPair): boolean =>
+  float.weights.some(({ dataLocation }) => dataLocation === 1);
 
 const isRepeated = (name: string): boolean => /\.\d+$/.test(name);
 
@@ -98,10 +105,10 @@ async function verifyPart(
   const { artifact, checkpoint, choice, folder, signal } = options;
   const graphs: Partial<Record<PartName, { readonly file: string }>> = artifact.manifest.graphs;
   const { file = "" } = graphs[part] ?? {};
-  const mine = decodeModel(await readFile(artifact.path(file), { signal }));
+  const mine = unrolled(decodeModel(await readFile(artifact.path(file), { signal })));
   // Places are given block by block, later.
   const nowhere = () => ({ file: "", offset: 0, bytes: 0 });
-  const theirs = decodeModel(encodeGraph(planned.graph, nowhere));
+  const theirs = unrolled(decodeModel(encodeGraph(planned.graph, nowhere)));
   const pairs = pairBlocks(part, theirs.graph, mine.graph);
   const chosen = chooseBlocks(
     pairs.map(({ name }) => name),
@@ -126,7 +133,7 @@ async function verifyPart(
 
   for (const pair of pairs) {
     signal.throwIfAborted();
-    const measured = chosen.has(pair.name);
+    const measured = chosen.has(pair.name) && holdsWeights(pair);
     const inputs = measured ? pick(float, pair.float.inputs) : {};
     if (measured) {
       const source = { checkpoint, part: planned, model: theirs };

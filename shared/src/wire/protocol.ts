@@ -29,6 +29,9 @@ export const imageReferenceSchema = z.strictObject({
 /** How long the edge will wait from now, in milliseconds. */
 export const deadlineMsSchema = z.int().min(1).max(600_000);
 
+/** Bulk is for what nobody sits and waits for: it gives way, and is the first to be refused. Left out: interactive. */
+export const prioritySchema = z.enum(["interactive", "bulk"]);
+
 /** Texts compared with one image in one request. */
 export const maxMatchTexts = 64;
 
@@ -46,6 +49,9 @@ export const inferRequestSchema = z.strictObject({
   texts: z.array(z.string().max(8192).nullable()).min(1).max(16),
   generation: generationSchema,
   deadline_ms: deadlineMsSchema,
+  priority: prioritySchema.optional(),
+  /** Answer with server-sent events as the texts are written: see wire/events.ts. */
+  stream: z.boolean().optional(),
 });
 export type InferRequest = z.infer<typeof inferRequestSchema>;
 
@@ -87,6 +93,7 @@ export const matchRequestSchema = z.strictObject({
   texts: z.array(z.string().min(1).max(8192)).min(1).max(maxMatchTexts),
   scores: z.array(z.enum(scoreNames)).min(1).max(scoreNames.length),
   deadline_ms: deadlineMsSchema,
+  priority: prioritySchema.optional(),
 });
 export type MatchRequest = z.infer<typeof matchRequestSchema>;
 
@@ -117,6 +124,7 @@ const embedFields = {
   model_revision: modelRevisionSchema,
   features: z.enum(featureNames),
   deadline_ms: deadlineMsSchema,
+  priority: prioritySchema.optional(),
 } as const;
 /** POST /v1/embed: one image (framed as POST /v1/infer is) or several texts. */
 export const embedRequestSchema = z.union([

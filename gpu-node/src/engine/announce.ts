@@ -1,0 +1,24 @@
+// What the catalogue says of a model.
+import type { CatalogModel } from "@blip2-edge/shared/wire/protocol";
+import type { GenerationModel } from "../runtime/generation-model.ts";
+import type { RetrievalModel } from "../runtime/retrieval-model.ts";
+
+type Announced =
+  | Pick<GenerationModel, "kind" | "manifest">
+  | Pick<RetrievalModel, "kind" | "manifest">;
+
+export function announce({ kind, manifest }: Announced): CatalogModel {
+  const common = {
+    model: manifest.name,
+    model_revision: manifest.model_revision,
+    family: manifest.family,
+    image_size: manifest.image.size,
+  };
+  return kind === "retrieval"
+    ? { ...common, abilities: ["match", "embed"] }
+    : {
+        ...common,
+        abilities: ["caption", "vqa"],
+        question_template: manifest.question_template,
+      };
+}

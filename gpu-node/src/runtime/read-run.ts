@@ -1,0 +1,23 @@
+// What a run of either decoder graph gives, by the words of the contract.
+import type { RunResult } from "../generate/decoder.ts";
+import type { FloatTensor, Tensor } from "../tensor/tensor.ts";
+import { freshName, idOutput, output } from "./decoder-tensors.ts";
+
+export interface MadeRun extends RunResult {
+  /** Of the last step: f32 [rows, vocab] flat. */
+  readonly logits: Float32Array;
+  /** Keys or values that the run added, by the name of the cache: f32 [rows, heads, added, headDim]. */
+  readonly fresh: (name: string) => FloatTensor;
+}
+
+/** Errors: `artifact_invalid` for a graph that does not give them. */
+export function readRun(outputs: Readonly<Record<string, Tensor>>): MadeRun {
+  const ids = idOutput(outputs, "ids"); // [steps, rows]
+  return {
+    steps: ids.dims[0] ?? 0,
+    ids: Array.from(ids.data, Number),
+    logProbs: output(outputs, "log_probs").data,
+    logits: output(outputs, "logits").data,
+    fresh: (name) => output(outputs, freshName(name)),
+  };
+}
