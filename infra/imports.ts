@@ -17,6 +17,7 @@ const everything = [
   "nano",
   "node-cli",
   "node-verify",
+  "node-bench",
   "node-build",
   "node-serve",
   "node-hub",
@@ -37,6 +38,7 @@ const floors: readonly Floor[] = [
     files: /^gpu-node\/src\/(cli\/|main\.ts|config\.ts)/,
     mayImport: [
       "node-verify",
+      "node-bench",
       "node-evaluate",
       "node-build",
       "node-serve",
@@ -50,6 +52,12 @@ const floors: readonly Floor[] = [
     name: "node-verify",
     files: /^gpu-node\/src\/verify\//,
     mayImport: ["node-build", "node-serve", "node-hall", "shared"],
+  },
+  {
+    // Makes graphs with the tools of one wing and runs them, and models, with those of the other.
+    name: "node-bench",
+    files: /^gpu-node\/src\/bench\//,
+    mayImport: ["node-build", "node-serve", "node-evaluate", "node-hall", "shared"],
   },
   {
     name: "node-build",

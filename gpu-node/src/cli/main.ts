@@ -87,6 +87,13 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: evaluate, help: `${evalUsage}\n\n${evalHelp}` };
     },
   },
+  bench: {
+    summary: "measure a model and a node beside the machine's limits",
+    load: async () => {
+      const { bench, benchHelp, benchUsage } = await import("./bench.ts");
+      return { run: bench, help: `${benchUsage}\n\n${benchHelp}` };
+    },
+  },
   serve: {
     summary: "run the node",
     load: async () => {

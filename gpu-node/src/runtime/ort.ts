@@ -322,3 +322,6 @@ async function createSession(
     });
   }
 }
+
+/** Of the runtime, for reports. */
+export const runtimeVersion = (): string => `onnxruntime ${ort.env.versions.common}`;

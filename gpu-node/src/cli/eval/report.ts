@@ -1,6 +1,5 @@
 // What an evaluation leaves behind: a JSON file with everything, a plot, and lines for people.
-import { rename, rm, writeFile } from "node:fs/promises";
-import { explainDiskError } from "../../disk/explain-disk-error.ts";
+import { writeWhole } from "../../disk/write-whole.ts";
 import { drawPlot, type Plot } from "../../evaluate/plot.ts";
 import type { Estimate } from "../../evaluate/standard-error.ts";
 import type { CliIo } from "../io.ts";
@@ -49,18 +48,6 @@ export async function deliver(finished: Finished, to: ReportFiles, io: CliIo): P
   }
   for (const line of lines) io.stdout(line);
   for (const note of report.notes) io.stdout(`note: ${note}`);
-}
-
-/** A file appears complete or not at all. */
-async function writeWhole(path: string, text: string): Promise<void> {
-  const draft = `${path}.writing`;
-  try {
-    await writeFile(draft, text);
-    await rename(draft, path);
-  } catch (error) {
-    await rm(draft, { force: true });
-    throw explainDiskError(error, path);
-  }
 }
 
 const digits = 4;

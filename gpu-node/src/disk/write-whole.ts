@@ -1,0 +1,15 @@
+// A file that appears complete or not at all.
+import { rename, rm, writeFile } from "node:fs/promises";
+import { explainDiskError } from "./explain-disk-error.ts";
+
+/** Errors: `usage` when it cannot be written. */
+export async function writeWhole(path: string, text: string): Promise<void> {
+  const draft = `${path}.writing`;
+  try {
+    await writeFile(draft, text);
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw explainDiskError(error, path);
+  }
+}

@@ -1,0 +1,115 @@
+// A report as a bench would leave it, with round numbers: for tests of what is read out of one.
+import type { BenchReport } from "../../gpu-node/src/bench/report.ts";
+
+const spread = (p50: number) => ({ p50, p95: 2 * p50, p99: 3 * p50, max: 4 * p50 });
+
+export const benchReport: BenchReport = {
+  format: "blip2-edge/bench/v1",
+  machine: {
+    cpu: "A Processor",
+    cores: 2,
+    memoryBytes: 16e9,
+    platform: "linux x64",
+    loadAverage: 0.1,
+    busy: false,
+  },
+  settings: { threads: 0, provider: "cpu", runtime: "onnxruntime 1", newTokens: 12, repeats: 3 },
+  artifact: {
+    name: "model@int4",
+    modelRevision: "0123456789abcdef",
+    family: "opt",
+    precision: "int4",
+    bytes: 2e9,
+  },
+  limits: {
+    memoryReadBytesPerSecond: 20e9,
+    kernels: [
+      {
+        kernel: "fp32 MatMul",
+        width: 32,
+        rows: 257,
+        k: 1408,
+        n: 6144,
+        seconds: 0.05,
+        gflops: 88.9,
+        weightBytesPerSecond: 0.692e9,
+      },
+    ],
+  },
+  loadSeconds: 3,
+  stages: [
+    {
+      stage: "vision",
+      batch: 1,
+      seconds: 2,
+      flops: 0.5e12,
+      weightBytes: 0.6e9,
+      allowedSeconds: 1.6,
+      ownAllowedSeconds: 1.8,
+      efficiency: 0.8,
+      ownEfficiency: 0.9,
+      givesAwaySeconds: 0.4,
+    },
+    {
+      stage: "decode",
+      batch: 8,
+      seconds: 0.2,
+      flops: 40e9,
+      weightBytes: 1.4e9,
+      allowedSeconds: 0.1,
+      ownAllowedSeconds: 0.1,
+      efficiency: 0.5,
+      ownEfficiency: 0.5,
+      givesAwaySeconds: 0.1,
+    },
+  ],
+  captions: [
+    { images: 1, newTokens: 12, seconds: 4, allowedSeconds: 2.8, efficiency: 0.7 },
+    { images: 8, newTokens: 12, seconds: 20, allowedSeconds: 16, efficiency: 0.8 },
+  ],
+  node: { readySeconds: 5, peakBytes: 2.9e9 },
+  load: {
+    levels: [
+      {
+        concurrency: 1,
+        requests: 8,
+        seconds: 40,
+        requestsPerSecond: 0.2,
+        tokensPerSecond: 5,
+        latencyMs: spread(5000),
+        firstTokenMs: spread(2000),
+        refusals: 0,
+      },
+      {
+        concurrency: 16,
+        requests: 32,
+        seconds: 64,
+        requestsPerSecond: 0.5,
+        tokensPerSecond: 12.5,
+        latencyMs: spread(30_000),
+        firstTokenMs: spread(9000),
+        refusals: 2,
+      },
+    ],
+    together: {
+      requests: 16,
+      tokens: 500,
+      decodeOneByOneSeconds: 40,
+      decodeTogetherSeconds: 20,
+      decodeRatio: 2,
+      wholeSeconds: 50,
+      predictedSeconds: 47.5,
+      ofPrediction: 0.95,
+    },
+    shortAmongLong: {
+      longRequests: 8,
+      aloneFirstTokenMs: 2000,
+      firstTokenMs: 4000,
+      waitedMs: 1900,
+      boundMs: 3200,
+    },
+    secondQuestion: { visionPasses: 0, firstMs: 2400, secondMs: 400, ratio: 1 / 6 },
+    healthMs: spread(2),
+    eventLoopLagMs: { p50Ms: 0.1, p99Ms: 4, maxMs: 25 },
+  },
+};
