@@ -2,30 +2,15 @@
 // through the vision tower and the Q-Former together.
 import { AppError } from "@blip2-edge/shared/problem";
 import { type FloatTensor, floatTensor } from "../tensor/tensor.ts";
-import type { FeatureStore } from "./feature-store.ts";
 import type { Looker, Looking } from "./look.ts";
-import { featureKey, type ImageFields, sightKey, type StoreChange } from "./messages.ts";
+import { keepFeatures } from "./keep-features.ts";
+import { featureKey, type ImageFields, sightKey } from "./messages.ts";
 
 export interface Looked {
   /** The Features' `projected` of the image, flat. */
   readonly projected: Float32Array;
   /** Vision passes that it cost: 0 or 1. */
   readonly visionPasses: 0 | 1;
-}
-
-/** Puts features into the store and tells what that changed. */
-export function keep(
-  store: FeatureStore,
-  key: string,
-  data: Float32Array,
-  onStore: (change: StoreChange) => void,
-): void {
-  const removed = store.put(key, data);
-  onStore({
-    ...(removed.includes(key) ? {} : { added: key }),
-    removed,
-    bytes: store.bytes,
-  });
 }
 
 /** One image after the other: [1, ...rest] each -> [images, ...rest]. */
@@ -63,14 +48,14 @@ export async function lookTogether(
       const data = seen[nth] ?? new Float32Array();
       embeds[at] = data;
       events.onVisionPass();
-      if (keepSight) keep(store, sightKey(image, model.visionKey), data, events.onStore);
+      if (keepSight) keepFeatures(store, sightKey(image, model.visionKey), data, events.onStore);
     }
   }
   const all = embeds.map((data) => floatTensor(data ?? new Float32Array(), [1, tokens, hidden]));
   const projected = unstack((await model.features(stack(all))).projected, images.length);
   return images.map((image, at) => {
     const data = projected[at] ?? new Float32Array();
-    keep(store, featureKey(image, model.manifest.model_revision), data, events.onStore);
+    keepFeatures(store, featureKey(image, model.manifest.model_revision), data, events.onStore);
     const passed = unseen.some((each) => each.at === at);
     return { projected: data, visionPasses: passed ? 1 : 0 };
   });

@@ -4,7 +4,7 @@ import { AppError } from "@blip2-edge/shared/problem";
 import type { Features, Sight } from "../runtime/sight.ts";
 import { type FloatTensor, floatTensor } from "../tensor/tensor.ts";
 import type { FeatureStore } from "./feature-store.ts";
-import { keep } from "./look-together.ts";
+import { keepFeatures } from "./keep-features.ts";
 import { featureKey, type ImageJob, sightKey, type StoreChange } from "./messages.ts";
 
 /** Hears of what happens before the answer is there. */
@@ -44,7 +44,7 @@ export function createLook(model: Looker, job: ImageJob, looking: Looking): Look
   const { store, events, keepSight } = looking;
   let visionPasses = 0;
   const put = (key: string, data: Float32Array): void =>
-    keep(store, key, data, (change) => events.onStore(change));
+    keepFeatures(store, key, data, (change) => events.onStore(change));
 
   const look = async (): Promise<FloatTensor> => {
     const key = sightKey(job, model.visionKey);

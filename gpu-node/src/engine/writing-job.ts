@@ -1,6 +1,5 @@
 // A generation job inside the engine: its texts on their way, what was measured of it, and how it ends. Knows
 // nothing of what runs when.
-import type { AppError } from "@blip2-edge/shared/problem";
 import type { InferResult } from "@blip2-edge/shared/wire/protocol";
 import type { PreparedRow, Progress } from "../generate/running-batch.ts";
 import { createTextStream, type TextStream } from "../generate/text-stream.ts";
@@ -178,7 +177,7 @@ export function createWritingJob(settings: WritingSettings): WritingJob {
     fail(error) {
       if (over) return;
       over = true;
-      reject(error as AppError);
+      reject(error);
     },
     get over() {
       return over;

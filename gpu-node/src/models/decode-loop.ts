@@ -53,6 +53,13 @@ export interface Choice {
   readonly endIds: readonly number[];
 }
 
+interface StartValues {
+  /** What the first turn is given, by name. */
+  readonly start: Readonly<Record<string, Value>>;
+  /** Whether an id is an end token: bool [vocab]. */
+  readonly ends: Value;
+}
+
 const lowest = -3.4028234663852886e38;
 
 const isEnd = (graph: Graph, ids: Value, endIds: readonly number[]): Value =>
@@ -71,7 +78,7 @@ export function decodeLoop(
   const { inputIds, heldBack, past } = inputs;
   const batch = dimAt(inputIds.shape, 0);
   const rows = ops.sizeOf(graph, inputIds, 0);
-  const { start, ends } = graph.within("start", () => {
+  const { start, ends } = graph.within<StartValues>("start", () => {
     const size = ops.concat(graph, [rows, graph.constant("int64", [vocab])], 0);
     const nobody = graph.constant("int64", [0], []);
     return {
@@ -88,7 +95,7 @@ export function decodeLoop(
           ]),
         ),
         ...more,
-      } as Readonly<Record<string, Value>>,
+      },
     };
   });
   const madeShape = past.flatMap(({ key }, layer) => {

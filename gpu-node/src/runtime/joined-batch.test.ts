@@ -157,7 +157,7 @@ test("a request that leaves early changes nothing for the others", async () => {
         }
       }
     }
-    expect([...done.keys()].sort()).toEqual([1, 3]);
+    expect(new Set(done.keys())).toEqual(new Set([1, 3]));
     for (const [key, result] of done) {
       const alone = (await model.generateBatch([inputs[key]!])).results[0];
       expect(result.token_ids).toEqual(alone?.token_ids);

@@ -51,29 +51,6 @@ export function intTensor(data: BigInt64Array, dims: readonly number[]): IntTens
   return { type: "int64", dims, data };
 }
 
-/**
- * Picks rows along the first axis, in the given order; a row may be left out (its sequence is done)
- * or taken twice (beam search). [rows, ...rest] -> [chosen.length, ...rest], always a copy.
- */
-export function selectRows(tensor: FloatTensor, chosen: readonly number[]): FloatTensor {
-  const [rows = 0, ...rest] = tensor.dims;
-  const stride = elementCount(rest);
-  const data = new Float32Array(chosen.length * stride);
-  chosen.forEach((row, target) => {
-    if (row < 0 || row >= rows) throw new RangeError(`row ${row} of ${rows}`);
-    data.set(tensor.data.subarray(row * stride, (row + 1) * stride), target * stride);
-  });
-  return { type: "float32", dims: [chosen.length, ...rest], data };
-}
-
-/** As `selectRows`, for anything that is kept per row. */
-export const selectItems = <T>(items: readonly T[], chosen: readonly number[]): T[] =>
-  chosen.map((row) => {
-    const item = items[row];
-    if (item === undefined) throw new RangeError(`row ${row} of ${items.length}`);
-    return item;
-  });
-
 /** Rows of ids, all of one length, as int64 [rows, length]. */
 export const idTensor = (rows: readonly (readonly number[])[]): IntTensor =>
   intTensor(BigInt64Array.from(rows.flat(), BigInt), [rows.length, rows[0]?.length ?? 0]);
