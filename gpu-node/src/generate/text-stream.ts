@@ -39,7 +39,7 @@ export function createTextStream(tokenizer: Pick<Tokenizer, "decode" | "cleansUp
 
 function withoutOpenEnd(text: string): string {
   let end = text.length;
-  while (text.startsWith(replacement, end - 1)) end -= 1;
+  while (end > 0 && text[end - 1] === replacement) end -= 1;
   // The open character may be a space, which at the end would be no part of the text.
   return text.slice(0, end).trimEnd();
 }
