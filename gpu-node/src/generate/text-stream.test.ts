@@ -51,7 +51,9 @@ describe.each(folders.flatMap((folder) => [[folder, false] as const, [folder, tr
       const { tokenizer, vocab } = await open(folder, cleaning);
       const id = integer({ min: 0, max: vocab - 1 });
       assert(
-        property(array(id, { minLength: 1, maxLength: 40 }), runs, (ids, sizes) => tell(tokenizer, ids, sizes)),
+        property(array(id, { minLength: 1, maxLength: 40 }), runs, (ids, sizes) =>
+          tell(tokenizer, ids, sizes),
+        ),
         { numRuns: 300 },
       );
     });
@@ -63,7 +65,9 @@ describe.each(folders.flatMap((folder) => [[folder, false] as const, [folder, tr
       const ofText = [...bits, ...many].flatMap((text) => tokenizer.encode(text));
       const id = oneof(constantFrom(...ofText), constantFrom(...tokenizer.encode(" n't 's.")));
       assert(
-        property(array(id, { minLength: 1, maxLength: 24 }), runs, (ids, sizes) => tell(tokenizer, ids, sizes)),
+        property(array(id, { minLength: 1, maxLength: 24 }), runs, (ids, sizes) =>
+          tell(tokenizer, ids, sizes),
+        ),
         { numRuns: 500 },
       );
     });
