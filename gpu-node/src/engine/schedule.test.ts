@@ -244,6 +244,23 @@ describe("the schedule", () => {
     );
   });
 
+  test("bulk does not starve while interactive work comes faster than it can be done", () => {
+    const one: Arrival = {
+      ...{ afterMs: 0, model: "a", bulk: true, single: false, held: true, image: 0 },
+      ...{ promptTokens: 33, rows: 1, steps: 4, deadlineMs: undefined },
+    };
+    const flood = Array.from({ length: 150 }, () => ({
+      ...one,
+      afterMs: 90,
+      bulk: false,
+      single: true,
+    }));
+    const { ended, at } = simulate([...flood.slice(0, 2), one, ...flood]);
+    expect(at).toBeGreaterThan(2 * budgets.patienceMs);
+    expect(ended.get(2)).toBeGreaterThan(budgets.patienceMs); // it did wait
+    expect(ended.get(2)).toBeLessThan(1.3 * budgets.patienceMs);
+  });
+
   test("the same state gives the same action", () => {
     fc.assert(
       fc.property(arrivals(true), (traffic) => {
