@@ -74,3 +74,11 @@ test("a kernel that was not measured is a mistake of the caller", () => {
   const work = { products: [product("4-bit MatMulNBits, block 16", 1)], attention: none };
   expect(() => allowedTime(work, limits)).toThrow("4-bit MatMulNBits, block 16 was not measured");
 });
+
+test("weights that no cache holds are bound by memory too", () => {
+  const block = "8-bit MatMulNBits, block 128";
+  const heavy = (bytes: number) =>
+    allowedTime({ products: [{ ...product(block, 1), bytes }], attention: none }, limits);
+  expect(heavy(2e9)).toEqual({ seconds: 2, ownSeconds: 2 });
+  expect(heavy(1e6).seconds).toBeCloseTo((2 * 1000 * 500) / 10e9, 9);
+});

@@ -303,6 +303,8 @@ async function createSession(
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
     executionMode: "sequential",
+    // A plan of the memory is kept for every shape that came, and shapes of a batch change all the time.
+    enableMemPattern: false,
     logSeverityLevel: logSeverity,
     ...more,
   };
