@@ -187,6 +187,13 @@ describe.each(everyRoute)("%s", (route) => {
     },
   );
 
+  test("a request that stopped the node's engine twice", async () => {
+    const error = new AppError("poison_request", "10.0.0.7 has seen it twice");
+    edge.node.failNext({ kind: "problem", error });
+    const problem = await expectIt(await upload(), "poison_request", route);
+    expect(problem.detail).not.toContain("10.0.0.7");
+  });
+
   test("a text that the model has no room for, in the node's words", async () => {
     const detail = "The text has 700 tokens; 512 fit.";
     edge.node.failNext({ kind: "problem", error: new AppError("prompt_too_long", detail) });

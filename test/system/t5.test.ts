@@ -37,7 +37,7 @@ beforeAll(async () => {
   artifact = join(folder, "tiny-t5");
   const golden = await readFile(join(goldens, "golden.json"), "utf8");
   ({ runs } = JSON.parse(golden) as { runs: readonly Run[] });
-  await cli(build, join(goldens, "checkpoint"), "--out", artifact);
+  await cli(build, join(goldens, "checkpoint"), "--out", artifact, "--precision", "fp32");
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
