@@ -2,7 +2,8 @@
 // ask for it. Nothing here is the model's: what these reach on a machine is what a model made of them can.
 import { blockSizes } from "../artifact/precision.ts";
 import type { Graph } from "../onnx/graph.ts";
-import { cast, matMul, matMulBlocks, single } from "../onnx/ops.ts";
+import { matMulBlocks } from "../onnx/coded-products.ts";
+import { cast, matMul, single } from "../onnx/ops.ts";
 import { dimAt, type ElementType, type Value } from "../onnx/value.ts";
 
 /** Bits of a weight. */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { buildTinyPair, pairSize } from "../../../test/support/tiny-pair.ts";
+import type { RunningBatch } from "../generate/running-batch.ts";
 import type { GenerationModel } from "../runtime/generation-model.ts";
 import { loadModels } from "../runtime/load-model.ts";
 import type { RetrievalModel } from "../runtime/retrieval-model.ts";
@@ -228,4 +229,52 @@ test("a job whose image was held was in no vision batch", async () => {
   const { detail } = await run(caption());
   expect(detail?.visionImages).toBeUndefined();
   expect(detail?.timeline?.map(({ stage }) => stage)).toEqual(["prefill", "decode"]);
+});
+
+test("who leaves while its prompt is read has no row in the next run", async () => {
+  const leaver = new AbortController();
+  const joins = vi.fn();
+  const leavingWriter: GenerationModel = {
+    ...writer,
+    openBatch: <Key>(): RunningBatch<Key> => {
+      const batch = writer.openBatch<Key>();
+      return {
+        ...batch,
+        get rows() {
+          return batch.rows;
+        },
+        get bytes() {
+          return batch.bytes;
+        },
+        get keys() {
+          return batch.keys;
+        },
+        async join(entries) {
+          joins();
+          if (joins.mock.calls.length === 2) leaver.abort(new Error("gone"));
+          return batch.join(entries);
+        },
+      };
+    },
+  };
+  const rows: number[] = [];
+  const work = {
+    decodeRun: (count: number) => void rows.push(count),
+    prefill() {},
+    visionBatch() {},
+  };
+  const budgets = { maxSteps: 1 };
+  const crowd = createEngine([leavingWriter], createFeatureStore(1 << 20), { work, budgets });
+  const events = { onStore() {}, onVisionPass() {} };
+  const long = (imageId: string): GenerateJob => ({
+    ...caption(withPixels),
+    imageId,
+    generation: resolveGeneration({ max_new_tokens: 8, min_new_tokens: 8 }),
+  });
+  const stays = crowd.run(long("stays"), never, events);
+  const leaves = crowd.run(long("leaves"), leaver.signal, events);
+  await expect(leaves).rejects.toThrow("gone");
+  expect(await stays).toMatchObject({ kind: "generate" });
+  expect(joins).toHaveBeenCalledTimes(2);
+  expect(new Set(rows)).toEqual(new Set([1]));
 });

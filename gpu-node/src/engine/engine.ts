@@ -3,32 +3,20 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { AppError } from "@blip2-edge/shared/problem";
 import type { CatalogModel } from "@blip2-edge/shared/wire/protocol";
-import type { Progress, RunningBatch } from "../generate/running-batch.ts";
 import { announce } from "./announce.ts";
-import { type Comparer, runSingle, type SingleJob } from "./compare-jobs.ts";
+import { createWorks, pixelsRequired, type WorkListener } from "./carry-out.ts";
+import type { Comparer, SingleJob } from "./compare-jobs.ts";
 import { createCosts, type MeasuredCosts } from "./costs.ts";
 import type { FeatureStore } from "./feature-store.ts";
+import { memberOf, queuedMs, type QueuedSingle } from "./live-work.ts";
 import type { EngineEvents } from "./look.ts";
-import { lookTogether } from "./look-together.ts";
 import { featureKey, type GenerateJob, type Job, type Outcome, sightKey } from "./messages.ts";
-import { type Action, type Budgets, type Member, type Need, schedule } from "./schedule.ts";
+import { type Budgets, type Need, schedule } from "./schedule.ts";
 import { warmUpModel } from "./warm-up.ts";
-import {
-  createWritingJob,
-  type Writer,
-  type WritingJob,
-  type WritingMember,
-} from "./writing-job.ts";
+import { createWritingJob, type Writer, type WritingJob } from "./writing-job.ts";
 
 /** What the engine needs of a model. */
 export type EngineModel = Writer | Comparer;
-
-/** Hears of what was done. */
-export interface WorkListener {
-  decodeRun(rows: number, steps: number, tokens: number): void;
-  prefill(rows: number): void;
-  visionBatch(images: number): void;
-}
 
 export interface EngineOptions {
   readonly budgets?: Partial<Budgets>;
@@ -71,26 +59,6 @@ export const defaultBudgets: Budgets = {
   patienceMs: 10_000,
 };
 
-/** What the schedule sees and what it stands for. */
-type Live =
-  | { readonly kind: "writing"; readonly member: WritingMember }
-  | { readonly kind: "single"; readonly single: QueuedSingle };
-interface QueuedSingle {
-  readonly id: number;
-  readonly job: SingleJob;
-  readonly model: Comparer;
-  readonly arrivedAt: number;
-  readonly signal: AbortSignal;
-  readonly events: EngineEvents;
-  readonly resolve: (outcome: Outcome) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-const pixelsRequired = (): AppError =>
-  new AppError("pixels_required", "Send the request again with the image's pixels.");
-const tooLate = (): AppError =>
-  new AppError("deadline_exceeded", "The answer was not ready in time.", { retryAfterS: 1 });
-
 export function createEngine(
   models: readonly EngineModel[],
   store: FeatureStore,
@@ -107,7 +75,7 @@ export function createEngine(
     byName.set(name, model);
   }
   /** A model that compares comes back to the image with other texts; two models come back for each other. */
-  const keepsSight = ({ kind, visionKey }: EngineModel): boolean =>
+  const keepsSight = ({ kind, visionKey }: Pick<EngineModel, "kind" | "visionKey">): boolean =>
     kind === "retrieval" || models.filter((each) => each.visionKey === visionKey).length > 1;
   const costs = new Map(models.map(({ manifest }) => [manifest.name, createCosts()]));
   const costsOf = (model: string): MeasuredCosts => {
@@ -116,11 +84,9 @@ export function createEngine(
     return known;
   };
 
-  /** In the order of their arrival. */
-  const live = new Map<number, Live>();
-  const eventsOf = new Map<WritingJob, EngineEvents>();
+  const works = createWorks({ store, costsOf, keepsSight, work, now });
+  const { live, batches } = works;
   const leaving = new Set<WritingJob | QueuedSingle>();
-  const batches = new Map<string, RunningBatch<number>>();
   let nextId = 1;
   let last: Need | undefined;
   let decoded: readonly string[] = [];
@@ -139,248 +105,13 @@ export function createEngine(
     return model;
   };
 
-  const batchOf = (model: Writer): RunningBatch<number> => {
-    const { name } = model.manifest;
-    const batch = batches.get(name) ?? model.openBatch<number>();
-    batches.set(name, batch);
-    return batch;
-  };
-  const membersOf = (ids: readonly number[]): WritingMember[] =>
-    ids.flatMap((id) => {
-      const entry = live.get(id);
-      return entry?.kind === "writing" ? [entry.member] : [];
-    });
-
-  const forget = (job: WritingJob): void => {
-    for (const { id, need } of job.members) {
-      live.delete(id);
-      if (need === "decode") batches.get(job.model.manifest.name)?.remove([id]);
-    }
-    eventsOf.delete(job);
-  };
-  const failJob = (job: WritingJob, error: unknown): void => {
-    job.fail(error);
-    forget(job);
-  };
-  const failAll = (members: readonly WritingMember[], error: unknown): void => {
-    for (const job of new Set(members.map((member) => member.job))) failJob(job, error);
-  };
-
-  /** Lets everyone know how they stand, and lets go of those who are done. */
-  const settle = (standing: readonly Progress<number>[]): void => {
-    const at = now();
-    for (const progress of standing) {
-      const entry = live.get(progress.key);
-      if (entry?.kind !== "writing") continue;
-      const { member } = entry;
-      if (member.job.stands(member, progress, at)) live.delete(member.id);
-      if (member.job.over) forget(member.job);
-    }
-  };
-
-  const look = async (ids: readonly number[]): Promise<void> => {
-    const asking = [...new Set(membersOf(ids).map(({ job }) => job))];
-    const model = asking[0]?.model;
-    if (model === undefined) return;
-    const revision = model.manifest.model_revision;
-    const groups = [...Map.groupBy(asking, ({ asked }) => featureKey(asked, revision)).values()];
-    const toSee: { readonly group: readonly WritingJob[]; readonly image: GenerateJob }[] = [];
-    for (const group of groups) {
-      // Of several jobs with one image, whoever brought its pixels serves all.
-      const image = group.find(({ asked }) => asked.pixels !== undefined)?.asked;
-      const held = group.find(({ asked }) => store.has(sightKey(asked, model.visionKey)))?.asked;
-      const source = image ?? held;
-      if (source === undefined) for (const job of group) failJob(job, pixelsRequired());
-      else toSee.push({ group, image: source });
-    }
-    const [first] = toSee[0]?.group ?? [];
-    const events = first === undefined ? undefined : eventsOf.get(first);
-    if (events === undefined) return;
-    const startedAt = now();
-    const seen = await lookTogether(
-      model,
-      toSee.map(({ image }) => image),
-      { store, events, keepSight: keepsSight(model) },
-    );
-    const endedAt = now();
-    const tookMs = endedAt - startedAt;
-    const passes = seen.reduce((sum, { visionPasses }) => sum + visionPasses, 0);
-    const ran = { startedAt, endedAt, size: passes };
-    if (passes > 0) {
-      costsOf(model.manifest.name).looked(passes, tookMs);
-      work?.visionBatch(passes);
-    }
-    for (const [at, { group }] of toSee.entries()) {
-      const looked = seen[at];
-      if (looked === undefined) throw new Error("an image without features");
-      // One of them pays for the pass, the others found it done.
-      group.forEach((job, nth) =>
-        job.seen(looked.projected, nth === 0 ? looked.visionPasses : 0, ran),
-      );
-    }
-  };
-
-  const prefill = async (ids: readonly number[]): Promise<void> => {
-    const members = membersOf(ids);
-    const model = members[0]?.job.model;
-    if (model === undefined) return;
-    const startedAt = now();
-    const standing = await batchOf(model).join(
-      members.map(({ id, prepared }) => ({ key: id, prepared })),
-    );
-    const endedAt = now();
-    const tookMs = endedAt - startedAt;
-    const longest = Math.max(...members.map(({ prepared }) => promptTokensOf(model, prepared)));
-    costsOf(model.manifest.name).prefilled(longest * members.length, tookMs);
-    work?.prefill(members.length);
-    const ran = { startedAt, endedAt, size: members.length };
-    for (const job of new Set(members.map((member) => member.job))) job.prefilled(ran);
-    settle(standing);
-  };
-
-  const decode = async (name: string, steps: number): Promise<void> => {
-    const batch = batches.get(name);
-    if (batch === undefined) throw new Error(`nothing of ${name} decodes`);
-    const { rows } = batch;
-    const startedAt = now();
-    const standing = await batch.run(steps);
-    const tookMs = now() - startedAt;
-    const before = new Map(standing.map(({ key }) => [key, generatedOf(key)]));
-    const made = standing.map(({ key, ids }) => Math.max(1, ids.length - (before.get(key) ?? 0)));
-    const longest = Math.max(1, ...made);
-    const decoding = membersOf(standing.map(({ key }) => key));
-    for (const job of new Set(decoding.map((member) => member.job))) job.decoded(rows, longest);
-    settle(standing);
-    costsOf(name).decoded(rows, longest, tookMs);
-    work?.decodeRun(
-      rows,
-      longest,
-      made.reduce((sum, count) => sum + count, 0),
-    );
-  };
-  const generatedOf = (id: number): number => {
-    const entry = live.get(id);
-    return entry?.kind === "writing" ? entry.member.generated : 0;
-  };
-
-  const single = async ({
-    id,
-    job,
-    model,
-    arrivedAt,
-    signal,
-    events,
-    resolve,
-    reject,
-  }: QueuedSingle) => {
-    live.delete(id);
-    const startedAt = now();
-    try {
-      const outcome = await runSingle(job, model, signal, {
-        store,
-        events,
-        keepSight: keepsSight(model),
-        now,
-      });
-      const { vision = 0 } = outcome.stages;
-      if (outcome.visionPasses > 0) {
-        costsOf(model.manifest.name).looked(1, vision);
-        work?.visionBatch(1);
-      }
-      const stages = { wait: startedAt - arrivedAt, ...outcome.stages };
-      resolve({ ...outcome, stages });
-    } catch (error) {
-      reject(error);
-    }
-  };
-
-  const drop = (ids: readonly number[]): void => {
-    for (const id of ids) {
-      const entry = live.get(id);
-      if (entry?.kind === "writing") failJob(entry.member.job, tooLate());
-      if (entry?.kind === "single") {
-        live.delete(id);
-        entry.single.reject(tooLate());
-      }
-    }
-  };
-
-  /** What failed under several members at once is no member's fault. */
-  const brokenBatch = (cause: unknown): AppError =>
-    new AppError(
-      "engine_restarted",
-      "The model failed while it worked on several requests; send it again.",
-      { retryAfterS: 1, cause },
-    );
-
-  const carryOut = async (action: Exclude<Action, { kind: "idle" }>): Promise<void> => {
-    switch (action.kind) {
-      case "drop":
-        return drop(action.ids);
-      case "single": {
-        const entry = live.get(action.id);
-        if (entry?.kind === "single") await single(entry.single);
-        return;
-      }
-      case "look": {
-        const members = membersOf(action.ids);
-        try {
-          await look(action.ids);
-        } catch (error) {
-          failAll(members, error instanceof AppError ? error : brokenBatch(error));
-        }
-        return;
-      }
-      case "prefill":
-      case "decode": {
-        try {
-          await (action.kind === "prefill"
-            ? prefill(action.ids)
-            : decode(action.model, action.steps));
-        } catch (error) {
-          // The batch is not to be trusted any more: whoever is in it, or was to join it, starts again.
-          const decoding = batches.get(action.model)?.keys ?? [];
-          const joining = action.kind === "prefill" ? action.ids : [];
-          batches.delete(action.model);
-          failAll(membersOf([...decoding, ...joining]), brokenBatch(error));
-        }
-        if (action.kind === "decode") {
-          decoded = [...decoded.filter((name) => name !== action.model), action.model];
-        }
-        return;
-      }
-    }
-  };
-
   /** Takes out whoever has left while something ran. */
   const sweep = (): void => {
     for (const one of leaving) {
-      if ("members" in one) forget(one);
+      if ("members" in one) works.forget(one);
       else live.delete(one.id);
     }
     leaving.clear();
-  };
-
-  const memberOf = (entry: Live): Member => {
-    if (entry.kind === "single") {
-      const { id, job, arrivedAt } = entry.single;
-      return {
-        ...{ id, model: job.model, need: "single", priority: job.priority, arrivedAt },
-        deadlineAt: arrivedAt + job.deadlineMs,
-        image: "",
-        ...{ promptTokens: 0, rows: 0, bytes: 0, stepsLeft: 0 },
-      };
-    }
-    const { id, need, prepared, generated, job } = entry.member;
-    const { model, asked, arrivedAt, deadlineAt } = job;
-    return {
-      ...{ id, need, arrivedAt, deadlineAt, model: asked.model, priority: asked.priority },
-      image: featureKey(asked, asked.modelRevision),
-      promptTokens: promptTokensOf(model, prepared),
-      rows: prepared.width,
-      bytes: prepared.bytes,
-      stepsLeft: Math.max(1, prepared.limits.generation.max_new_tokens - generated),
-    };
   };
 
   let turning = false;
@@ -394,18 +125,20 @@ export function createEngine(
         costs: (model: string) => costsOf(model).model(batches.get(model)?.rows ?? 1),
       };
       const action = schedule(state, budgets, now());
-      if (action.kind === "idle") return;
-      await carryOut(action);
+      if (action.kind === "idle") break;
+      await works.carryOut(action);
       if (action.kind !== "drop") last = action.kind;
+      if (action.kind === "decode") {
+        decoded = [...decoded.filter((name) => name !== action.model), action.model];
+      }
       await nextTurn(); // messages are heard between two actions
     }
+    turning = false; // in the same moment in which nothing was found to do
   };
   const wake = (): void => {
     if (turning) return;
     turning = true;
-    void turn().finally(() => {
-      turning = false;
-    });
+    void turn();
   };
 
   const write = (
@@ -414,33 +147,20 @@ export function createEngine(
     signal: AbortSignal,
     events: EngineEvents,
   ): Promise<Outcome> =>
-    new Promise((resolve, reject) => {
+    untilAborted(signal, (resolve, reject) => {
       const held = store.get(featureKey(job, job.modelRevision));
       const sight = store.has(sightKey(job, model.visionKey));
-      if (held === undefined && !sight && job.pixels === undefined) {
-        throw pixelsRequired();
-      }
+      if (held === undefined && !sight && job.pixels === undefined) throw pixelsRequired();
       const ids = job.texts.map(() => nextId++);
-      const abort = (): void => {
+      const writing = createWritingJob({
+        ...{ model, asked: job, ids, held, events, resolve, reject, now: now() },
+      });
+      for (const member of writing.members) live.set(member.id, { kind: "writing", member });
+      wake();
+      return () => {
         writing.fail(signal.reason);
         leaving.add(writing);
       };
-      const end =
-        <T>(settle: (value: T) => void) =>
-        (value: T): void => {
-          signal.removeEventListener("abort", abort);
-          settle(value);
-        };
-      const writing = createWritingJob({
-        ...{ model, asked: job, ids, held, now: now() },
-        onText: (index, text) => events.onText?.(index, text),
-        resolve: end(resolve),
-        reject: end(reject),
-      });
-      signal.addEventListener("abort", abort, { once: true });
-      eventsOf.set(writing, events);
-      for (const member of writing.members) live.set(member.id, { kind: "writing", member });
-      wake();
     });
 
   const compare = (
@@ -449,25 +169,16 @@ export function createEngine(
     signal: AbortSignal,
     events: EngineEvents,
   ): Promise<Outcome> =>
-    new Promise((resolve, reject) => {
-      const abort = (): void => {
-        if (live.has(queued.id)) leaving.add(queued);
-        reject(signal.reason as Error);
-      };
-      const end =
-        <T>(settle: (value: T) => void) =>
-        (value: T): void => {
-          signal.removeEventListener("abort", abort);
-          settle(value);
-        };
-      const queued: QueuedSingle = {
-        ...{ id: nextId++, job, model, signal, events, arrivedAt: now() },
-        resolve: end(resolve),
-        reject: end(reject),
-      };
-      signal.addEventListener("abort", abort, { once: true });
-      live.set(queued.id, { kind: "single", single: queued });
+    untilAborted(signal, (resolve, reject) => {
+      const id = nextId++;
+      const arrivedAt = now();
+      const single = { id, job, model, signal, events, arrivedAt, resolve, reject };
+      live.set(id, { kind: "single", single });
       wake();
+      return () => {
+        if (live.has(id)) leaving.add(single);
+        reject(signal.reason);
+      };
     });
 
   return {
@@ -509,26 +220,15 @@ export function createEngine(
   };
 }
 
-const promptTokensOf = (
-  { manifest }: Pick<Writer, "manifest">,
-  { row }: { readonly row: { readonly textIds: readonly number[] } },
-): number => manifest.qformer.queries + row.textIds.length;
-
-/** What is left of all members, each with its share of full batches. */
-function queuedMs(
-  members: readonly Member[],
-  costs: (model: string) => { perImage: number; perPromptToken: number; perStep: number },
-  { maxRows }: Budgets,
-): number {
-  const images = new Set<string>();
-  let total = 0;
-  for (const { need, model, image, promptTokens, rows, stepsLeft } of members) {
-    const { perImage, perPromptToken, perStep } = costs(model);
-    const looks = need === "single" || (need === "look" && !images.has(image));
-    if (looks) total += perImage;
-    images.add(image);
-    if (need === "look" || need === "prefill") total += promptTokens * perPromptToken;
-    total += (stepsLeft * perStep * rows) / maxRows;
-  }
-  return total;
+/** `begin` starts and gives what is to be done should the signal abort before it has settled. */
+function untilAborted<T>(
+  signal: AbortSignal,
+  begin: (resolve: (value: T) => void, reject: (error: unknown) => void) => () => void,
+): Promise<T> {
+  let leave: (() => void) | undefined;
+  const abort = (): void => leave?.();
+  signal.addEventListener("abort", abort, { once: true });
+  return new Promise<T>((resolve, reject) => {
+    leave = begin(resolve, reject);
+  }).finally(() => signal.removeEventListener("abort", abort));
 }

@@ -6,7 +6,7 @@ import { createTextStream, type TextStream } from "../generate/text-stream.ts";
 import type { GenerationModel } from "../runtime/generation-model.ts";
 import type { StageSpan } from "./engine-activity.ts";
 import type { GenerateJob, Outcome } from "./messages.ts";
-import type { Looker } from "./look.ts";
+import type { EngineEvents, Looker } from "./look.ts";
 import type { Need } from "./schedule.ts";
 
 /** What of a model writes. */
@@ -37,6 +37,7 @@ export interface Ran {
 export interface WritingJob {
   readonly model: Writer;
   readonly asked: GenerateJob;
+  readonly events: EngineEvents;
   readonly arrivedAt: number;
   readonly deadlineAt: number;
   readonly members: readonly WritingMember[];
@@ -61,14 +62,14 @@ export interface WritingSettings {
   readonly ids: readonly number[];
   /** The image's features, where the store holds them. */
   readonly held: Float32Array | undefined;
-  readonly onText: (index: number, text: string) => void;
+  readonly events: EngineEvents;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /** Errors: those of the model's prepare, before anything runs. */
 export function createWritingJob(settings: WritingSettings): WritingJob {
-  const { model, asked, now: arrivedAt, ids, held, onText, resolve, reject } = settings;
+  const { model, asked, now: arrivedAt, ids, held, events, resolve, reject } = settings;
   const results = new Map<number, InferResult>();
   let visionPasses = 0;
   let firstTokenAt: number | undefined;
@@ -119,6 +120,7 @@ export function createWritingJob(settings: WritingSettings): WritingJob {
   const job: WritingJob = {
     model,
     asked,
+    events,
     arrivedAt,
     deadlineAt: arrivedAt + asked.deadlineMs,
     members: asked.texts.map((text, index): WritingMember => ({
@@ -164,12 +166,12 @@ export function createWritingJob(settings: WritingSettings): WritingJob {
       );
       if (member.stream !== undefined && written.length > 0 && done === undefined) {
         const more = member.stream.push(written);
-        if (more !== "") onText(member.index, more);
+        if (more !== "") events.onText?.(member.index, more);
       }
       if (done === undefined) return false;
       const result = model.resultOf(member.prepared, done);
       const rest = member.stream?.end(result.text) ?? "";
-      if (rest !== "") onText(member.index, rest);
+      if (rest !== "") events.onText?.(member.index, rest);
       results.set(member.index, result);
       if (results.size === asked.texts.length) finish(now);
       return true;

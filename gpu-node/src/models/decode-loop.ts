@@ -3,6 +3,7 @@
 // lie; a turn carries only those that the run itself made. The first turn may read a whole prompt, so prefill and
 // decoding are one graph with one copy of the weights.
 import type { Graph } from "../onnx/graph.ts";
+import { loop } from "../onnx/loop.ts";
 import * as ops from "../onnx/ops.ts";
 import { dimAt, type Value } from "../onnx/value.ts";
 import type { KeyValue } from "./attention.ts";
@@ -106,7 +107,7 @@ export function decodeLoop(
     ] as const;
   });
 
-  const result = ops.loop(
+  const result = loop(
     graph,
     "step",
     inputs.steps,

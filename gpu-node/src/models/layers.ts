@@ -1,13 +1,19 @@
 // The layers all towers share, named after the tensors they read. Activations are float32 [batch, tokens,
 // hidden] whatever the weights are: half precision begins and ends inside a product.
 import type { ExternalTensor, Graph } from "../onnx/graph.ts";
+import {
+  type BlockMatrix,
+  lookUpBlocks,
+  matMulBlocks,
+  matMulRows,
+} from "../onnx/coded-products.ts";
 import * as ops from "../onnx/ops.ts";
 import { fixedDim, type Value } from "../onnx/value.ts";
 import type { StoredWeight, Weights } from "./weights.ts";
 
 type StoredBlocks = Extract<StoredWeight, { kind: "blocks" }>;
 
-const blockMatrix = (graph: Graph, stored: StoredBlocks, columns: number): ops.BlockMatrix => ({
+const blockMatrix = (graph: Graph, stored: StoredBlocks, columns: number): BlockMatrix => ({
   columns,
   bits: stored.bits,
   block: stored.block,
@@ -56,10 +62,10 @@ export function linear(
 
 function multiply(graph: Graph, stored: StoredWeight, x: Value, wideRange: boolean): Value {
   if (stored.kind === "blocks") {
-    return ops.matMulBlocks(graph, x, blockMatrix(graph, stored, fixedDim(x.shape, -1)));
+    return matMulBlocks(graph, x, blockMatrix(graph, stored, fixedDim(x.shape, -1)));
   }
   if (stored.kind === "rows") {
-    return ops.matMulRows(graph, x, {
+    return matMulRows(graph, x, {
       rotation: stored.rotation,
       codes: graph.external(stored.codes),
       scales: graph.external(stored.scales),
@@ -84,7 +90,7 @@ export function embedding(
 ): Value {
   const stored = weights(name, dims, "table");
   if (stored.kind === "blocks") {
-    return ops.lookUpBlocks(graph, blockMatrix(graph, stored, dims[1]), ids);
+    return lookUpBlocks(graph, blockMatrix(graph, stored, dims[1]), ids);
   }
   const table = graph.external(floatOf(stored));
   return ops.cast(graph, ops.lookUp(graph, table, ids), "float32");
@@ -101,7 +107,7 @@ export function scores(
   const hidden = fixedDim(x.shape, -1);
   const stored = weights(name, [rows, hidden], "head");
   if (stored.kind === "blocks") {
-    return ops.matMulBlocks(graph, x, blockMatrix(graph, stored, hidden));
+    return matMulBlocks(graph, x, blockMatrix(graph, stored, hidden));
   }
   const table = graph.external(floatOf(stored));
   return inTypeOf(graph, table, x, (operand) => ops.gemmTransposed(graph, operand, table));

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { runGraph } from "../../../test/support/run-graph.ts";
 import { type Blocks, blockSizes } from "../artifact/precision.ts";
 import { createGraph } from "../onnx/graph.ts";
-import * as ops from "../onnx/ops.ts";
+import { lookUpBlocks, matMulBlocks } from "../onnx/coded-products.ts";
 import { floatTensor, idTensor } from "../tensor/tensor.ts";
 import { type BlockCodes, blockShape, quantizeBlocks } from "./quantize-blocks.ts";
 
@@ -132,8 +132,8 @@ describe("block codes", () => {
         });
         const x = graph.input("x", "float32", ["batch", "tokens", columns]);
         const ids = graph.input("ids", "int64", ["batch", "tokens"]);
-        graph.output("product", ops.matMulBlocks(graph, x, matrix));
-        graph.output("rows", ops.lookUpBlocks(graph, { ...matrix, codes: asTable }, ids));
+        graph.output("product", matMulBlocks(graph, x, matrix));
+        graph.output("rows", lookUpBlocks(graph, { ...matrix, codes: asTable }, ids));
         // Each row of the operand picks one column: nothing is lost in rounding it to 8 bits.
         const identity = Float32Array.from({ length: columns * columns }, (_, at) =>
           at % (columns + 1) === 0 ? 1 : 0,

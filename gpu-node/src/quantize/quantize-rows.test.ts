@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { runGraph } from "../../../test/support/run-graph.ts";
 import { rotationOf } from "../artifact/precision.ts";
 import { createGraph } from "../onnx/graph.ts";
-import * as ops from "../onnx/ops.ts";
+import { matMulRows } from "../onnx/coded-products.ts";
 import { floatTensor } from "../tensor/tensor.ts";
 import { quantizeRows, rotate } from "./quantize-rows.ts";
 
@@ -53,7 +53,7 @@ async function multiply(
     codes: graph.external({ name: "codes", type: "int8", dims: [rows, columns] }),
     scales: graph.external({ name: "scales", type: "float32", dims: [rows] }),
   };
-  graph.output("product", ops.matMulRows(graph, x, matrix));
+  graph.output("product", matMulRows(graph, x, matrix));
   const data = new Map<string, ArrayBufferView>(Object.entries(made));
   const dims = [1, operand.length / columns, columns];
   const { product } = await runGraph(graph, data, {

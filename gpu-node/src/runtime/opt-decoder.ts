@@ -7,7 +7,7 @@ import { type FloatTensor, floatTensor, idTensor, idVector } from "../tensor/ten
 import { cacheNames, prefixTensor } from "./decoder-tensors.ts";
 import { createKvCache } from "./kv-cache.ts";
 import type { Session } from "./ort.ts";
-import { readRun } from "./read-run.ts";
+import { readRun, runAndStep } from "./read-run.ts";
 
 /** What of the manifest describes the decoder. */
 export type OptDecoderShape = Pick<OptManifest, "decoder" | "qformer" | "tokens">;
@@ -70,15 +70,7 @@ export function createOptDecoder(session: Session, shape: OptDecoderShape): Deco
         cache.addRows(lengths, made.fresh);
         return made.logits;
       },
-      step: async (ids) =>
-        (
-          await run(
-            ids,
-            1,
-            ids.map(() => 0),
-          )
-        ).logits,
-      run,
+      ...runAndStep(run),
       select: (rows) => cache.select(rows),
     };
   };

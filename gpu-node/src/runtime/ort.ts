@@ -304,7 +304,7 @@ async function createSession(
     interOpNumThreads: 1,
     executionMode: "sequential",
     // A plan of the memory is kept for every shape that came, and shapes of a batch change all the time.
-    enableMemPattern: options.provider !== "cpu",
+    enableMemPattern: false,
     logSeverityLevel: logSeverity,
     ...more,
   };

@@ -1,5 +1,5 @@
 // What a run of either decoder graph gives, by the words of the contract.
-import type { RunResult } from "../generate/decoder.ts";
+import type { DecodeBatch, RunResult } from "../generate/decoder.ts";
 import type { FloatTensor, Tensor } from "../tensor/tensor.ts";
 import { freshName, idOutput, output } from "./decoder-tensors.ts";
 
@@ -21,3 +21,18 @@ export function readRun(outputs: Readonly<Record<string, Tensor>>): MadeRun {
     fresh: (name) => output(outputs, freshName(name)),
   };
 }
+
+type Run = (ids: readonly number[], steps: number, heldBack: readonly number[]) => Promise<MadeRun>;
+
+/** What both decoders do with a run: as it is, or a single step for its scores. */
+export const runAndStep = (run: Run): Pick<DecodeBatch, "run" | "step"> => ({
+  run,
+  async step(ids) {
+    const { logits } = await run(
+      ids,
+      1,
+      ids.map(() => 0),
+    );
+    return logits;
+  },
+});

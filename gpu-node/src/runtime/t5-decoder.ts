@@ -7,7 +7,7 @@ import { type FloatTensor, idTensor, idVector } from "../tensor/tensor.ts";
 import { cacheNames, output, prefixTensor } from "./decoder-tensors.ts";
 import { createKvCache } from "./kv-cache.ts";
 import type { Session } from "./ort.ts";
-import { readRun } from "./read-run.ts";
+import { readRun, runAndStep } from "./read-run.ts";
 
 /** What of the manifest describes encoder and decoder. */
 export type T5DecoderShape = Pick<T5Manifest, "decoder" | "qformer" | "tokens">;
@@ -86,15 +86,7 @@ export function createT5Decoder(
         );
         return made.logits;
       },
-      step: async (ids) =>
-        (
-          await run(
-            ids,
-            1,
-            ids.map(() => 0),
-          )
-        ).logits,
-      run,
+      ...runAndStep(run),
       select(rows) {
         cache.select(rows);
         cross.select(rows);
