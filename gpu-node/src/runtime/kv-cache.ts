@@ -11,7 +11,10 @@ export interface KvCache {
   readonly bytes: number;
   /** By the names of the cache, f32 [rows, heads, positions, headDim]: views, valid until the next change. */
   tensors(): Readonly<Record<string, FloatTensor>>;
-  /** As `tensors`, of no positions. */
+  /**
+   * As `tensors`, for rows that have no past: one position that their lengths, 0, hide. A tensor of no positions
+   * ends the process of the runtime's webgpu provider (1.30).
+   */
   emptyTensors(rows: number): Readonly<Record<string, FloatTensor>>;
   /**
    * Adds rows at the end. `made` gives each name's f32 [lengths.length, heads, at least the longest, headDim]: of
@@ -122,7 +125,12 @@ export function createKvCache({ names, heads, headDim }: KvShape): KvCache {
       );
     },
     emptyTensors(rows) {
-      const empty = floatTensor(new Float32Array(0), [rows, heads, 0, headDim]);
+      const empty = floatTensor(new Float32Array(rows * heads * headDim), [
+        rows,
+        heads,
+        1,
+        headDim,
+      ]);
       return Object.fromEntries(names.map((name) => [name, empty]));
     },
     addRows(added, made) {
