@@ -21,6 +21,9 @@ const workerConfigSchema = z.object({
   d1_databases: z.array(binding),
   kv_namespaces: z.array(binding),
   r2_buckets: z.array(binding),
+  durable_objects: z
+    .object({ bindings: z.array(z.object({ name: z.string(), class_name: z.string() })) })
+    .default({ bindings: [] }),
 });
 export type WorkerConfig = z.infer<typeof workerConfigSchema>;
 

@@ -29,6 +29,8 @@ export interface WorkerOptions {
   /** More variables of the Worker (edge/src/config.ts), e.g. shorter timeouts in tests. */
   readonly vars?: Readonly<Record<string, string>>;
   readonly internet?: FakeInternet;
+  /** Isolates of the Worker that share every binding, as in production; default 1. */
+  readonly instances?: number;
   /** Gets each log line of the Worker; default: nothing is shown. */
   readonly log?: (line: string) => void;
 }
@@ -42,6 +44,8 @@ export interface NewKey {
 
 export interface RunningWorker {
   readonly url: string;
+  /** Of every instance; the first is `url`. */
+  readonly urls: readonly string[];
   /** The tables of the Worker, for tests and for `putKey`. */
   readonly db: Awaited<ReturnType<Miniflare["getD1Database"]>>;
   /** Makes this key valid for this tenant; a second call with the same key changes nothing. */
@@ -97,6 +101,9 @@ export const internetWorker = {
   },
 };
 
+const instanceNames = (name: string, instances = 1): string[] =>
+  Array.from({ length: instances }, (_, at) => (at === 0 ? name : `${name}-${at + 1}`));
+
 async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOptions> {
   const config = await readWorkerConfig();
   const bundle = await bundleWorker();
@@ -128,6 +135,38 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
   for (const { binding } of config.d1_databases) env[binding] = { type: "d1", id: binding };
   for (const { binding } of config.kv_namespaces) env[binding] = { type: "kv", id: binding };
   for (const { binding } of config.r2_buckets) env[binding] = { type: "r2", name: binding };
+  const classes = config.durable_objects.bindings;
+  for (const { name, class_name: exportName } of classes) {
+    env[name] = { type: "durable-object", worker: config.name, exportName };
+  }
+  const workerNamed = (name: string, port: number): unknown => ({
+    config: {
+      name,
+      compatibilityDate: config.compatibility_date,
+      compatibilityFlags: config.compatibility_flags,
+      manifest: bundle,
+      env,
+      // The objects live in the first instance; the others reach them there.
+      exports:
+        name === config.name
+          ? Object.fromEntries(
+              classes.map((each) => [
+                each.class_name,
+                { type: "durable-object", storage: "sqlite" },
+              ]),
+            )
+          : {},
+    },
+    dev: {
+      // The world talks to the Worker itself, as in production; otherwise Miniflare's own entry
+      // Worker stands in between, which costs more than a cache hit.
+      unsafeDirectSockets: [{ host: "127.0.0.1", port }],
+      outboundService:
+        internet === undefined
+          ? { type: "worker", worker: "internet" }
+          : { type: "fetcher", handler: internet },
+    },
+  });
 
   return {
     host: "127.0.0.1",
@@ -139,24 +178,9 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
     handleStructuredLogs: ({ message }: { message: string }) => log?.(message.trimEnd()),
     ...(options.stateDir === undefined ? {} : { resourcePersistencePath: options.stateDir }),
     workers: [
-      {
-        config: {
-          name: config.name,
-          compatibilityDate: config.compatibility_date,
-          compatibilityFlags: config.compatibility_flags,
-          manifest: bundle,
-          env,
-        },
-        dev: {
-          // The world talks to the Worker itself, as in production; otherwise Miniflare's own entry
-          // Worker stands in between, which costs more than a cache hit.
-          unsafeDirectSockets: [{ host: "127.0.0.1", port: options.port }],
-          outboundService:
-            internet === undefined
-              ? { type: "worker", worker: "internet" }
-              : { type: "fetcher", handler: internet },
-        },
-      },
+      ...instanceNames(config.name, options.instances).map((name, at) =>
+        workerNamed(name, at === 0 ? options.port : 0),
+      ),
       internetWorker,
     ],
     // The binding records are built from the configuration file; Miniflare checks them itself.
@@ -232,11 +256,19 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const miniflare = withoutNewSignalHandlers(() => new Miniflare(settings));
   try {
     await miniflare.ready;
-    const url = await miniflare.unsafeGetDirectURL();
+    const { name: workerName } = await readWorkerConfig();
+    const urls = await Promise.all(
+      instanceNames(workerName, options.instances).map(async (name) => {
+        const { origin } = await miniflare.unsafeGetDirectURL(name);
+        return origin;
+      }),
+    );
+    const [url = ""] = urls;
     const db = await miniflare.getD1Database("DB");
     await migrate(db);
     return {
-      url: url.origin,
+      url,
+      urls,
       db,
       async putKey({ key, tenant, name, expiresAt }) {
         if (!/^\S{1,256}$/.test(key)) {
