@@ -6,15 +6,17 @@ import type { ExternalTensor, Graph } from "../../gpu-node/src/onnx/graph.ts";
 import { layOutData } from "../../gpu-node/src/onnx/external-data.ts";
 import { encodeGraph } from "../../gpu-node/src/onnx/model.ts";
 import { openSession } from "../../gpu-node/src/runtime/ort.ts";
-import type { FloatTensor, Tensor } from "../../gpu-node/src/tensor/tensor.ts";
+import { type FloatTensor, floatTensor, type Tensor } from "../../gpu-node/src/tensor/tensor.ts";
 
 type Outputs = Readonly<Record<string, FloatTensor>>;
 
-/** Those of the outputs that are float32. */
+/** The outputs but the ids, in float32. */
 export const floatsOf = (outputs: Readonly<Record<string, Tensor>>): Outputs =>
   Object.fromEntries(
     Object.entries(outputs).flatMap(([name, tensor]) =>
-      tensor.type === "float32" ? [[name, tensor]] : [],
+      tensor.type === "int64"
+        ? []
+        : [[name, floatTensor(Float32Array.from(tensor.data), tensor.dims)]],
     ),
   );
 

@@ -163,7 +163,7 @@ export function tensorShapes(config: unknown, tiedHead = true): Map<string, read
       : model.family === "opt"
         ? { ...model, tokens: { ...model.tokens, ...imageToken }, image }
         : { ...model, tokens: { ...model.tokens, ...imageToken }, image };
-  blip2Graphs(full, () => record, tiedHead);
+  blip2Graphs(full, () => record, { tiedHead, cache: "float32" });
   return shapes;
 }
 

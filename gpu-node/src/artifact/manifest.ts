@@ -4,7 +4,7 @@ import { z } from "zod";
 import { precisionSchema } from "./precision.ts";
 
 /** Raised whenever a graph's inputs, outputs or layout change: part of every model_revision. */
-export const builderFormatVersion = 2;
+export const builderFormatVersion = 3;
 export const manifestFile = "manifest.json";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
@@ -74,9 +74,10 @@ const tokenShape = {
  *              input_ids i64 [batch, tokens], prefix_embeds f32 [batch, prefix, hidden] (prefix may be 0),
  *              position_ids i64 [batch, prefix + tokens], last i64 [batch] (whose scores are wanted; pads behind it),
  *              steps i64 [] (1 where anything is padded), held_back i64 [batch],
- *              past_lengths i64 [batch], past_key_values.{i}.key / .value f32 [batch, heads, past, headDim]
+ *              past_lengths i64 [batch], past_key_values.{i}.key / .value f32 or f16 (precision.ts,
+ *              cacheTypeOf) [batch, heads, past, headDim]
  *              -> ids i64 [made, batch], log_probs f32 [made, batch], logits f32 [batch, vocab] of the last step,
- *              fresh.{i}.key / .value f32 [batch, heads, prefix + tokens + made - 1, headDim]
+ *              fresh.{i}.key / .value [batch, heads, prefix + tokens + made - 1, headDim]
  */
 const optManifestSchema = z.strictObject({
   ...generationShape,
@@ -96,12 +97,12 @@ const optManifestSchema = z.strictObject({
  * - `encoder`: input_ids i64 [batch, tokens], prefix_embeds f32 [batch, prefix, hidden],
  *              attention_mask i64 [batch, prefix + tokens]
  *              -> encoder_hidden_states f32 [batch, prefix + tokens, hidden],
- *              past_key_values.{i}.encoder.key / .value f32 [batch, heads, prefix + tokens, headDim]
+ *              past_key_values.{i}.encoder.key / .value [batch, heads, prefix + tokens, headDim]
  * - `decoder`: as OPT's, of input_ids i64 [batch, 1] without prefix, position_ids and last; besides
  *              encoder_attention_mask i64 [batch, source],
- *              past_key_values.{i}.decoder.key / .value f32 [batch, heads, past, headDim],
- *              past_key_values.{i}.encoder.key / .value f32 [batch, heads, source, headDim]
- *              -> fresh.{i}.decoder.key / .value f32 [batch, heads, made, headDim]
+ *              past_key_values.{i}.decoder.key / .value [batch, heads, past, headDim],
+ *              past_key_values.{i}.encoder.key / .value [batch, heads, source, headDim]
+ *              -> fresh.{i}.decoder.key / .value [batch, heads, made, headDim]
  */
 const t5ManifestSchema = z.strictObject({
   ...generationShape,

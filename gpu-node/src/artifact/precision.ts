@@ -56,3 +56,12 @@ export const precisionSchema = z.strictObject({
   parts: z.record(z.string(), z.union([z.enum(["fp32", "fp16"]), partStorageSchema])),
 });
 export type Precision = z.infer<typeof precisionSchema>;
+
+export type CacheType = "float32" | "float16";
+
+/**
+ * Of the decoder's keys and values: half as long as soon as its matrices are not float32, as the published
+ * implementations keep them. They are rounded when they are made, so that who reads them when does not matter.
+ */
+export const cacheTypeOf = (decoder: PartStorage | "fp32" | "fp16"): CacheType =>
+  (typeof decoder === "string" ? decoder : decoder.matrices) === "fp32" ? "float32" : "float16";

@@ -7,7 +7,7 @@ import { type FloatDtype, isFloatDtype } from "../checkpoint/to-float32.ts";
 import type { ExternalTensor, Graph } from "../onnx/graph.ts";
 import { blip2Graphs, type PartName } from "../models/graphs.ts";
 import { lmHead, type StoredWeight, type Weights, type WeightUse } from "../models/weights.ts";
-import { type Blocks, rotationOf } from "../artifact/precision.ts";
+import { type Blocks, cacheTypeOf, rotationOf } from "../artifact/precision.ts";
 import { blockShape } from "../quantize/quantize-blocks.ts";
 import { partStorage, type Recipe } from "../quantize/recipe.ts";
 
@@ -212,7 +212,10 @@ export function planTensors(
     return weights;
   };
 
-  const graphs = blip2Graphs(config, claim, !tensors.has(lmHead));
+  const graphs = blip2Graphs(config, claim, {
+    tiedHead: !tensors.has(lmHead),
+    cache: cacheTypeOf(partStorage(recipe, "decoder")),
+  });
   const unknown = [...tensors.keys()].filter((name) => !claimed.has(name) && !isLegacy(name));
   const faults = [
     ...list("missing tensors", missing),

@@ -43,18 +43,24 @@ function mergeHeads(graph: Graph, x: Value, { heads, headDim }: HeadShape): Valu
 /** softmax(scale * q k^T + bias) v -> [batch, queries, heads * headDim] */
 export function attention(graph: Graph, inputs: AttentionInputs, shape: HeadShape): Value {
   const query = splitHeads(graph, scaled(graph, inputs.query, shape, inputs.scale), shape);
-  const keysLast = ops.transpose(graph, inputs.key, [0, 1, 3, 2]);
+  const keysLast = ops.transpose(graph, as(graph, inputs.key, query), [0, 1, 3, 2]);
   const scores = ops.matMul(graph, query, keysLast); // [batch, heads, queries, keys]
   const masked = inputs.bias === undefined ? scores : ops.add(graph, scores, inputs.bias);
-  return mergeHeads(graph, ops.matMul(graph, ops.softmax(graph, masked), inputs.value), shape);
+  const value = as(graph, inputs.value, query);
+  return mergeHeads(graph, ops.matMul(graph, ops.softmax(graph, masked), value), shape);
 }
 
+/** Kept from step to step, in f32 or in f16: computed with in f32. */
 export interface KeyValue {
-  /** f32 [batch, heads, keys, headDim] */
+  /** [batch, heads, keys, headDim] */
   readonly key: Value;
-  /** f32 [batch, heads, keys, headDim] */
+  /** [batch, heads, keys, headDim] */
   readonly value: Value;
 }
+
+/** `x` in the numbers of `kind`. */
+export const as = (graph: Graph, x: Value, kind: Pick<Value, "type">): Value =>
+  x.type === kind.type ? x : ops.cast(graph, x, kind.type);
 
 export interface CachedInputs {
   /** [batch, queries, heads * headDim] */
@@ -77,14 +83,16 @@ export function cachedAttention(graph: Graph, inputs: CachedInputs, shape: HeadS
   const { past, fresh } = inputs;
   const query = splitHeads(graph, scaled(graph, inputs.query, shape, inputs.scale), shape);
   const parts = [past, fresh].map(({ key, bias }) => {
-    const keysLast = ops.transpose(graph, key, [0, 1, 3, 2]);
+    const keysLast = ops.transpose(graph, as(graph, key, query), [0, 1, 3, 2]);
     return ops.add(graph, ops.matMul(graph, query, keysLast), bias); // [batch, heads, queries, keys]
   });
   const shares = ops.softmax(graph, ops.concat(graph, parts, 3));
   const sizes = [past, fresh].map(({ key }) => dimAt(key.shape, 2));
   const mixed = ops
     .splitSizes(graph, shares, inputs.counts, sizes)
-    .map((share, at) => ops.matMul(graph, share, at === 0 ? past.value : fresh.value));
+    .map((share, at) =>
+      ops.matMul(graph, share, as(graph, at === 0 ? past.value : fresh.value, query)),
+    );
   return mergeHeads(
     graph,
     mixed.reduce((sum, part) => ops.add(graph, sum, part)),

@@ -15,7 +15,7 @@ export interface RunInputs {
   readonly steps: Value;
   /** i64 [batch]: in so many turns a row may not choose an end token. */
   readonly heldBack: Value;
-  /** f32 [batch, heads, past, headDim] of each layer. */
+  /** [batch, heads, past, headDim] of each layer. */
   readonly past: readonly KeyValue[];
 }
 
@@ -25,7 +25,7 @@ export interface StepInputs {
   readonly turn: Value;
   /** i64 [batch, tokens] */
   readonly inputIds: Value;
-  /** Of each layer, what earlier turns of this run made: f32 [batch, heads, made, headDim]. */
+  /** Of each layer, what earlier turns of this run made: [batch, heads, made, headDim]. */
   readonly made: readonly KeyValue[];
   /** What else the family carries from turn to turn, by its own names. */
   readonly more: Readonly<Record<string, Value>>;
@@ -45,7 +45,7 @@ export interface RunOutputs {
   readonly ids: Value;
   /** log-softmax of the raw scores at the ids: f32 [turns, batch]. */
   readonly logProbs: Value;
-  /** f32 [batch, heads, made, headDim] of each layer. */
+  /** [batch, heads, made, headDim] of each layer, in the numbers of the past. */
   readonly fresh: readonly KeyValue[];
 }
 

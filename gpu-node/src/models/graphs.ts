@@ -5,6 +5,7 @@ import type {
   RetrievalCheckpointConfig,
   T5CheckpointConfig,
 } from "../checkpoint/config.ts";
+import type { CacheType } from "../artifact/precision.ts";
 import { createGraph, type Graph } from "../onnx/graph.ts";
 import type { Value } from "../onnx/value.ts";
 import type { KeyValue } from "./attention.ts";
@@ -23,6 +24,13 @@ import { visionModel } from "./vision.ts";
 import type { Weights } from "./weights.ts";
 
 export type PartName = "vision" | "qformer" | "encoder" | "decoder" | "text" | "itm";
+
+export interface GraphChoices {
+  /** The checkpoint has no head of its own: the token embedding serves. */
+  readonly tiedHead: boolean;
+  /** Of keys and values. */
+  readonly cache: CacheType;
+}
 
 function visionGraph(config: Blip2Config, weights: Weights): Graph {
   const graph = createGraph("vision");
@@ -48,16 +56,17 @@ function qformerGraph(
   return graph;
 }
 
-/** Keys and values of each layer as inputs; `name` gives each its name. */
+/** Keys and values of each layer as inputs of the type `cache`; `name` gives each its name. */
 function cacheInputs(
   graph: Graph,
+  cache: CacheType,
   shape: { readonly layers: number; readonly heads: number; readonly headDim: number },
   length: string,
   name: (layer: number, which: "key" | "value") => string,
 ): readonly KeyValue[] {
-  const cache = ["batch", shape.heads, length, shape.headDim];
+  const dims = ["batch", shape.heads, length, shape.headDim];
   const input = (layer: number, which: "key" | "value"): Value =>
-    graph.input(name(layer, which), "float32", cache);
+    graph.input(name(layer, which), cache, dims);
   return Array.from({ length: shape.layers }, (_, layer) => ({
     key: input(layer, "key"),
     value: input(layer, "value"),
@@ -86,7 +95,11 @@ function runOutputs(
   }
 }
 
-function optDecoderGraph(config: OptCheckpointConfig, weights: Weights, tiedHead: boolean): Graph {
+function optDecoderGraph(
+  config: OptCheckpointConfig,
+  weights: Weights,
+  { tiedHead, cache }: GraphChoices,
+): Graph {
   const graph = createGraph("decoder");
   const { hidden } = config.text;
   const inputs = {
@@ -97,6 +110,7 @@ function optDecoderGraph(config: OptCheckpointConfig, weights: Weights, tiedHead
     ...runInputs(graph),
     past: cacheInputs(
       graph,
+      cache,
       config.text,
       "past",
       (layer, which) => `past_key_values.${layer}.${which}`,
@@ -114,14 +128,14 @@ function optDecoderGraph(config: OptCheckpointConfig, weights: Weights, tiedHead
 const crossName = (layer: number, which: "key" | "value"): string =>
   `past_key_values.${layer}.encoder.${which}`;
 
-function t5EncoderGraph({ text }: T5CheckpointConfig, weights: Weights): Graph {
+function t5EncoderGraph({ text }: T5CheckpointConfig, weights: Weights, cache: CacheType): Graph {
   const graph = createGraph("encoder");
   const hiddenStates = t5Encoder(graph, text, weights, {
     inputIds: graph.input("input_ids", "int64", ["batch", "tokens"]),
     prefixEmbeds: graph.input("prefix_embeds", "float32", ["batch", "prefix", text.hidden]),
     attentionMask: graph.input("attention_mask", "int64", ["batch", "prefix + tokens"]),
   });
-  const cross = t5CrossCache(graph, text, weights, hiddenStates);
+  const cross = t5CrossCache(graph, text, weights, hiddenStates, { type: cache });
   graph.output("encoder_hidden_states", hiddenStates);
   for (const [layer, { key, value }] of cross.entries()) {
     graph.output(crossName(layer, "key"), key);
@@ -130,7 +144,11 @@ function t5EncoderGraph({ text }: T5CheckpointConfig, weights: Weights): Graph {
   return graph;
 }
 
-function t5DecoderGraph(config: T5CheckpointConfig, weights: Weights, tiedHead: boolean): Graph {
+function t5DecoderGraph(
+  config: T5CheckpointConfig,
+  weights: Weights,
+  { tiedHead, cache }: GraphChoices,
+): Graph {
   const graph = createGraph("decoder");
   const { text } = config;
   const shape = { layers: text.decoderLayers, heads: text.heads, headDim: text.headDim };
@@ -140,11 +158,12 @@ function t5DecoderGraph(config: T5CheckpointConfig, weights: Weights, tiedHead: 
     ...runInputs(graph),
     past: cacheInputs(
       graph,
+      cache,
       shape,
       "past",
       (layer, which) => `past_key_values.${layer}.decoder.${which}`,
     ),
-    cross: cacheInputs(graph, shape, "source", crossName),
+    cross: cacheInputs(graph, cache, shape, "source", crossName),
   };
   const made = t5Decoder(graph, text, weights, inputs, { tiedHead, endIds: config.tokens.eos });
   runOutputs(graph, made, (layer, which) => `fresh.${layer}.decoder.${which}`);
@@ -177,7 +196,7 @@ function itmGraph(config: RetrievalCheckpointConfig, weights: Weights): Graph {
 export function blip2Graphs(
   config: Blip2Config,
   weights: (part: PartName) => Weights,
-  tiedHead: boolean,
+  choices: GraphChoices,
 ): ReadonlyMap<PartName, Graph> {
   const vision = visionGraph(config, weights("vision"));
   const ofQueries = weights("qformer");
@@ -192,11 +211,11 @@ export function blip2Graphs(
   ]);
   switch (config.family) {
     case "opt":
-      return graphs.set("decoder", optDecoderGraph(config, weights("decoder"), tiedHead));
+      return graphs.set("decoder", optDecoderGraph(config, weights("decoder"), choices));
     case "t5":
       return graphs
-        .set("encoder", t5EncoderGraph(config, weights("encoder")))
-        .set("decoder", t5DecoderGraph(config, weights("decoder"), tiedHead));
+        .set("encoder", t5EncoderGraph(config, weights("encoder"), choices.cache))
+        .set("decoder", t5DecoderGraph(config, weights("decoder"), choices));
     case "retrieval":
       return graphs
         .set("text", textGraph(config, weights("text")))

@@ -5,6 +5,7 @@ import type { Graph } from "../onnx/graph.ts";
 import * as ops from "../onnx/ops.ts";
 import { addDims, dimAt, type Value } from "../onnx/value.ts";
 import {
+  as,
   cachedAttention,
   type KeyValue,
   maskedBias,
@@ -37,7 +38,7 @@ export interface OptInputs {
   readonly steps: Value;
   /** i64 [batch]: in so many steps a row may not choose an end token. */
   readonly heldBack: Value;
-  /** f32 [batch, heads, past, headDim] of each layer. */
+  /** [batch, heads, past, headDim] of each layer. */
   readonly past: readonly KeyValue[];
 }
 
@@ -63,7 +64,7 @@ function block(
   const query = project("q");
   const all = dimAt(freshBias.shape, 1);
   const extend = (so: Value, which: string): Value =>
-    ops.concat(graph, [so, splitHeads(graph, project(which), config)], 2, all);
+    ops.concat(graph, [so, as(graph, splitHeads(graph, project(which), config), so)], 2, all);
   const fresh = { key: extend(made.key, "k"), value: extend(made.value, "v") };
   const mixed = cachedAttention(
     graph,

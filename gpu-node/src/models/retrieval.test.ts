@@ -86,7 +86,7 @@ test("all graphs together ask for the published checkpoint's 809 tensors and 1,1
     ),
   );
   const image = { size: 224, rescaleFactor: 1, mean: [0, 0, 0], std: [1, 1, 1] } as const;
-  blip2Graphs({ ...published, image }, () => count, true);
+  blip2Graphs({ ...published, image }, () => count, { tiedHead: true, cache: "float32" });
   expect(counts.size).toBe(809);
   expect([...counts.values()].reduce((sum, each) => sum + each, 0)).toBe(1_172_032_258);
 });

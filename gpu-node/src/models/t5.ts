@@ -7,6 +7,7 @@ import type { Graph } from "../onnx/graph.ts";
 import * as ops from "../onnx/ops.ts";
 import { addDims, dimAt, type Value } from "../onnx/value.ts";
 import {
+  as,
   attention,
   cachedAttention,
   type KeyValue,
@@ -171,17 +172,19 @@ export function t5Encoder(
   return rmsNorm(graph, weights, `${root}.encoder.final_layer_norm`, x, config.layerNormEps);
 }
 
-/** Keys and values of every decoder block's cross attention. */
+/** Keys and values of every decoder block's cross attention, in the numbers of `kind`. */
 export const t5CrossCache = (
   graph: Graph,
   config: T5Config,
   weights: Weights,
   encoderHiddenStates: Value,
+  kind: Pick<Value, "type">,
 ): readonly KeyValue[] =>
   Array.from({ length: config.decoderLayers }, (_, layer) =>
     graph.within(`cross.${layer}`, () => {
       const name = `${root}.decoder.block.${layer}.layer.1.EncDecAttention`;
-      return keyValue(graph, config, weights, name, encoderHiddenStates);
+      const { key, value } = keyValue(graph, config, weights, name, encoderHiddenStates);
+      return { key: as(graph, key, kind), value: as(graph, value, kind) };
     }),
   );
 
@@ -196,7 +199,7 @@ export interface T5DecoderInputs {
   readonly steps: Value;
   /** i64 [batch]: in so many steps a row may not choose an end token. */
   readonly heldBack: Value;
-  /** Of each block: keys and values so far, f32 [batch, heads, past, headDim]. */
+  /** Of each block: keys and values so far, [batch, heads, past, headDim]. */
   readonly past: readonly KeyValue[];
   /** Of each block: `t5CrossCache`. */
   readonly cross: readonly KeyValue[];
@@ -256,8 +259,8 @@ export function t5Decoder(
             const attention = `${name}.layer.0.SelfAttention`;
             const now = keyValue(body, config, weights, attention, normed);
             const so = made[layer] ?? firstMade;
-            const key = ops.concat(body, [so.key, now.key], 2, all);
-            const value = ops.concat(body, [so.value, now.value], 2, all);
+            const key = ops.concat(body, [so.key, as(body, now.key, so.key)], 2, all);
+            const value = ops.concat(body, [so.value, as(body, now.value, so.value)], 2, all);
             const mix = (query: Value): Value =>
               cachedAttention(
                 body,

@@ -22,8 +22,10 @@ import { buildArtifact } from "../build/build-artifact.ts";
 import { decodeModel, encodeModel, type ModelProto } from "../onnx/model-proto.ts";
 import { openSession } from "../runtime/ort.ts";
 import {
+  type CacheTensor,
   type FloatTensor,
   floatTensor,
+  halfTensor,
   idTensor,
   idVector,
   intTensor,
@@ -222,6 +224,9 @@ async function runPart(path: string, feeds: Readonly<Record<string, Tensor>>): P
 
 /** One pass of every graph, fed with what `given` computed before it. */
 async function runGraphs(artifact: string, family: string, given?: Outputs): Promise<Outputs> {
+  // Float32 artifacts alone keep keys and values in float32.
+  const cached = (tensor: FloatTensor): CacheTensor =>
+    given === undefined ? tensor : halfTensor(Float16Array.from(tensor.data), tensor.dims);
   const run = (part: string, feeds: Readonly<Record<string, Tensor>>) =>
     runPart(join(artifact, `${part}.onnx`), feeds);
   const pick = (outputs: Outputs, name: string): FloatTensor => {
@@ -239,7 +244,7 @@ async function runGraphs(artifact: string, family: string, given?: Outputs): Pro
     const text = await run("text", { input_ids: ids, attention_mask: ones(8) });
     return { ...made, text_output: pick(text, "text_output") };
   }
-  const cache = { key: emptyCache, value: emptyCache };
+  const cache = { key: cached(emptyCache), value: cached(emptyCache) };
   if (family === "opt") {
     const decoder = await run("decoder", {
       ...oneStep,
@@ -266,7 +271,7 @@ async function runGraphs(artifact: string, family: string, given?: Outputs): Pro
     encoder_attention_mask: ones(24),
     "past_key_values.0.decoder.key": cache.key,
     "past_key_values.0.decoder.value": cache.value,
-    ...Object.fromEntries(crossNames.map((name) => [name, pick(before, name)])),
+    ...Object.fromEntries(crossNames.map((name) => [name, cached(pick(before, name))])),
   });
   return { ...made, logits: pick(decoder, "logits") };
 }

@@ -1,7 +1,15 @@
 // What the decoders of both families do with tensors: names of caches, prefixes of a batch, outputs by name.
 import { AppError } from "@blip2-edge/shared/problem";
+import type { Manifest } from "../artifact/manifest.ts";
+import { type CacheType, cacheTypeOf } from "../artifact/precision.ts";
 import type { PromptRow } from "../generate/decoder.ts";
-import { type FloatTensor, floatTensor, type IntTensor, type Tensor } from "../tensor/tensor.ts";
+import {
+  type CacheTensor,
+  type FloatTensor,
+  floatTensor,
+  type IntTensor,
+  type Tensor,
+} from "../tensor/tensor.ts";
 
 type Outputs = Readonly<Record<string, Tensor>>;
 
@@ -13,6 +21,13 @@ export const cacheNames = (layers: number, side?: "decoder" | "encoder"): string
     ),
   );
 
+/** Errors: `artifact_invalid` for a manifest that does not say how the decoder is stored. */
+export function decoderCacheType({ precision }: Pick<Manifest, "precision">): CacheType {
+  const { decoder } = precision.parts;
+  if (decoder !== undefined) return cacheTypeOf(decoder);
+  throw new AppError("artifact_invalid", "The manifest does not say how the decoder is stored.");
+}
+
 /** past_key_values.0.key -> fresh.0.key */
 export const freshName = (past: string): string => past.replace("past_key_values", "fresh");
 
@@ -23,6 +38,18 @@ export function output(outputs: Outputs, name: string): FloatTensor {
     throw new AppError("artifact_invalid", `A graph of the artifact lacks the output ${name}.`);
   }
   return tensor;
+}
+
+/** As `output`, for keys or values of the given type. */
+export function cacheOutput(outputs: Outputs, name: string, type: CacheType): CacheTensor {
+  const tensor = outputs[name];
+  if ((tensor?.type === "float32" || tensor?.type === "float16") && tensor.type === type) {
+    return tensor;
+  }
+  throw new AppError(
+    "artifact_invalid",
+    `A graph of the artifact does not give ${name} as ${type}.`,
+  );
 }
 
 /** As `output`, for ids. */

@@ -15,7 +15,7 @@ import {
 import type { FoundSequence } from "../generate/search.ts";
 import { type FloatTensor, floatTensor } from "../tensor/tensor.ts";
 import { createTokenizer, type Tokenizer } from "../tokenizers/tokenizer.ts";
-import type { ModelParts, OpenGraph } from "./model-parts.ts";
+import type { ModelParts, GraphOf } from "./model-parts.ts";
 import { createOptDecoder } from "./opt-decoder.ts";
 import type { Sight } from "./sight.ts";
 import { createT5Decoder } from "./t5-decoder.ts";
@@ -78,14 +78,12 @@ export interface GenerationModel extends Sight {
   close(): Promise<void>;
 }
 
-async function openDecoder(manifest: GenerationManifest, open: OpenGraph): Promise<Decoder> {
+function createDecoder(manifest: GenerationManifest, graph: GraphOf): Decoder {
   switch (manifest.family) {
     case "opt":
-      return createOptDecoder(await open("decoder"), manifest);
-    case "t5": {
-      const encoder = await open("encoder");
-      return createT5Decoder({ encoder, decoder: await open("decoder") }, manifest);
-    }
+      return createOptDecoder(graph("decoder"), manifest);
+    case "t5":
+      return createT5Decoder({ encoder: graph("encoder"), decoder: graph("decoder") }, manifest);
   }
 }
 
@@ -96,7 +94,7 @@ export async function createGenerationModel(
   const { qformer, tokens } = manifest;
   const { sight, close } = parts;
   const tokenizer = createTokenizer(parts.tokenizerFiles, tokens.image);
-  const decoder = await openDecoder(manifest, parts.open);
+  const decoder = createDecoder(manifest, parts.graph);
 
   const textIds = (text: string | null): number[] =>
     text === null ? [tokens.bos] : tokenizer.encode(text);

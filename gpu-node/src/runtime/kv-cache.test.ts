@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { floatTensor } from "../tensor/tensor.ts";
+import type { CacheType } from "../artifact/precision.ts";
+import { floatTensor, halfTensor } from "../tensor/tensor.ts";
 import { createKvCache } from "./kv-cache.ts";
 
 const names = ["a", "b"];
@@ -29,28 +30,28 @@ const changes: fc.Arbitrary<Change[]> = fc.array(
   { maxLength: 14 },
 );
 
-/** Numbers that tell where they stand: no two alike. */
-function numbered() {
+/** Numbers that tell where they stand: no two near each other are alike, and halves hold them all. */
+function numbered(type: CacheType) {
   let next = 1;
   return (dims: readonly number[]) => {
-    const count = dims.reduce((product, size) => product * size, 1);
-    return floatTensor(
-      Float32Array.from({ length: count }, () => next++),
-      dims,
-    );
+    const length = dims.reduce((product, size) => product * size, 1);
+    const numbers = Array.from({ length }, () => next++ % 2039);
+    return type === "float32"
+      ? floatTensor(Float32Array.from(numbers), dims)
+      : halfTensor(Float16Array.from(numbers), dims);
   };
 }
 
-describe("keys and values of a batch", () => {
+describe.each(["float32", "float16"] as const)("keys and values of a batch in %s", (type) => {
   test("after any changes every row holds what it was given, in its order", () => {
     fc.assert(
       fc.property(changes, (list) => {
-        const make = numbered();
-        const cache = createKvCache({ names, heads, headDim });
+        const make = numbered(type);
+        const cache = createKvCache({ names, heads, headDim, type });
         /** By row, then name: [heads][length * headDim]. */
         let model: Record<string, number[][]>[] = [];
         const slice = (
-          data: Float32Array,
+          data: Float32Array | Float16Array,
           room: number,
           row: number,
           head: number,
@@ -130,8 +131,8 @@ describe("keys and values of a batch", () => {
   });
 
   test("memory follows what is held: it is freed with the last row and shrinks with the longest", () => {
-    const make = numbered();
-    const cache = createKvCache({ names, heads, headDim });
+    const make = numbered(type);
+    const cache = createKvCache({ names, heads, headDim, type });
     const add = (lengths: readonly number[]) => {
       const made = make([lengths.length, heads, Math.max(...lengths), headDim]);
       cache.addRows(lengths, () => made);
@@ -150,8 +151,14 @@ describe("keys and values of a batch", () => {
     expect(cache.bytes).toBe(0);
   });
 
+  test("numbers of another kind are refused", () => {
+    const cache = createKvCache({ names, heads, headDim, type });
+    const other = numbered(type === "float32" ? "float16" : "float32");
+    expect(() => cache.addRows([1], () => other([1, heads, 1, headDim]))).toThrow(/not float/);
+  });
+
   test("a row that is not there is a mistake", () => {
-    const cache = createKvCache({ names, heads, headDim });
+    const cache = createKvCache({ names, heads, headDim, type });
     expect(() => cache.select([0])).toThrow(RangeError);
   });
 });

@@ -1,7 +1,8 @@
 // Keys and values of the rows of a batch, in one buffer per tensor that grows in steps. The runtime reads them
 // where they lie: nothing is copied but what a run added, and what moves when a row leaves. Every row has its own
 // length; what stands behind it in the buffer means nothing.
-import { type FloatTensor, floatTensor } from "../tensor/tensor.ts";
+import type { CacheType } from "../artifact/precision.ts";
+import { type CacheTensor, floatTensor, halfTensor } from "../tensor/tensor.ts";
 
 export interface KvCache {
   readonly rows: number;
@@ -9,20 +10,20 @@ export interface KvCache {
   readonly lengths: readonly number[];
   /** Of all buffers. */
   readonly bytes: number;
-  /** By the names of the cache, f32 [rows, heads, positions, headDim]: views, valid until the next change. */
-  tensors(): Readonly<Record<string, FloatTensor>>;
+  /** By the names of the cache, [rows, heads, positions, headDim]: views, valid until the next change. */
+  tensors(): Readonly<Record<string, CacheTensor>>;
   /**
    * As `tensors`, for rows that have no past: one position that their lengths, 0, hide. A tensor of no positions
    * ends the process of the runtime's webgpu provider (1.30).
    */
-  emptyTensors(rows: number): Readonly<Record<string, FloatTensor>>;
+  emptyTensors(rows: number): Readonly<Record<string, CacheTensor>>;
   /**
-   * Adds rows at the end. `made` gives each name's f32 [lengths.length, heads, at least the longest, headDim]: of
+   * Adds rows at the end. `made` gives each name's [lengths.length, heads, at least the longest, headDim]: of
    * row i the first lengths[i] positions count.
    */
-  addRows(lengths: readonly number[], made: (name: string) => FloatTensor): void;
-  /** Adds the same number of positions to every row: f32 [rows, heads, count, headDim]. */
-  extend(count: number, made: (name: string) => FloatTensor): void;
+  addRows(lengths: readonly number[], made: (name: string) => CacheTensor): void;
+  /** Adds the same number of positions to every row: [rows, heads, count, headDim]. */
+  extend(count: number, made: (name: string) => CacheTensor): void;
   /** Keeps the given rows in the given order; one may be left out or taken twice. */
   select(rows: readonly number[]): void;
 }
@@ -31,6 +32,22 @@ export interface KvShape {
   readonly names: readonly string[];
   readonly heads: number;
   readonly headDim: number;
+  /** Of what is given and taken. */
+  readonly type: CacheType;
+}
+
+/** As they lie in memory: halves are moved as bits, nothing is computed with them here. */
+type Numbers = Float32Array | Uint16Array;
+
+export const numberBytes = (type: CacheType): number => (type === "float32" ? 4 : 2);
+
+const numbersOf = ({ type, data }: CacheTensor): Numbers =>
+  type === "float32" ? data : new Uint16Array(data.buffer, data.byteOffset, data.length);
+
+function tensorOf(numbers: Numbers, dims: readonly number[]): CacheTensor {
+  if (numbers instanceof Float32Array) return floatTensor(numbers, dims);
+  const { buffer, byteOffset, length } = numbers;
+  return halfTensor(new Float16Array(buffer, byteOffset, length), dims);
 }
 
 /** Positions come in such steps: what the runtime sees takes few different shapes. */
@@ -38,14 +55,16 @@ const positionStep = 16;
 
 const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step;
 
-export function createKvCache({ names, heads, headDim }: KvShape): KvCache {
-  const buffers = new Map<string, Float32Array>();
+export function createKvCache({ names, heads, headDim, type }: KvShape): KvCache {
+  const buffers = new Map<string, Numbers>();
+  const allocate = (count: number): Numbers =>
+    type === "float32" ? new Float32Array(count) : new Uint16Array(count);
   let lengths: readonly number[] = [];
   /** What the buffers are laid out for. */
   let [rowRoom, positions] = [0, 0];
 
   const rowSize = (): number => heads * positions * headDim;
-  const bufferOf = (name: string): Float32Array => buffers.get(name) ?? new Float32Array(0);
+  const bufferOf = (name: string): Numbers => buffers.get(name) ?? allocate(0);
 
   /** Lays the buffers out anew: `rows` says which row goes where. */
   const layOut = (rows: readonly number[], newRoom: number, newPositions: number): void => {
@@ -54,7 +73,7 @@ export function createKvCache({ names, heads, headDim }: KvShape): KvCache {
     const run = Math.min(oldRun, newRun);
     for (const name of names) {
       const from = bufferOf(name);
-      const to = new Float32Array(newRoom * heads * newRun);
+      const to = allocate(newRoom * heads * newRun);
       rows.forEach((row, target) => {
         for (let head = 0; head < heads; head += 1) {
           const start = row * oldSize + head * oldRun;
@@ -79,10 +98,12 @@ export function createKvCache({ names, heads, headDim }: KvShape): KvCache {
   const write = (
     firstRow: number,
     counts: readonly number[],
-    made: (name: string) => FloatTensor,
+    made: (name: string) => CacheTensor,
   ): void => {
     for (const name of names) {
-      const { data, dims } = made(name);
+      const tensor = made(name);
+      if (tensor.type !== type) throw new Error(`${name} is ${tensor.type}, not ${type}`);
+      const [data, { dims }] = [numbersOf(tensor), tensor];
       const given = (dims[2] ?? 0) * headDim;
       const to = bufferOf(name);
       counts.forEach((count, at) => {
@@ -121,16 +142,11 @@ export function createKvCache({ names, heads, headDim }: KvShape): KvCache {
       const dims = [lengths.length, heads, positions, headDim];
       const used = lengths.length * rowSize();
       return Object.fromEntries(
-        names.map((name) => [name, floatTensor(bufferOf(name).subarray(0, used), dims)]),
+        names.map((name) => [name, tensorOf(bufferOf(name).subarray(0, used), dims)]),
       );
     },
     emptyTensors(rows) {
-      const empty = floatTensor(new Float32Array(rows * heads * headDim), [
-        rows,
-        heads,
-        1,
-        headDim,
-      ]);
+      const empty = tensorOf(allocate(rows * heads * headDim), [rows, heads, 1, headDim]);
       return Object.fromEntries(names.map((name) => [name, empty]));
     },
     addRows(added, made) {

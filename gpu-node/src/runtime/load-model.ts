@@ -3,7 +3,9 @@
 import { AppError } from "@blip2-edge/shared/problem";
 import { readFile } from "node:fs/promises";
 import { type Artifact, openArtifact } from "../artifact/open-artifact.ts";
+import type { Manifest } from "../artifact/manifest.ts";
 import { createGenerationModel, type GenerationModel } from "./generation-model.ts";
+import type { GraphOf } from "./model-parts.ts";
 import { openGraph } from "./open-graph.ts";
 import { checkProvider, type Session, type SessionOptions } from "./ort.ts";
 import type { Placement } from "./placement.ts";
@@ -97,6 +99,18 @@ export async function loadRetrievalModel(
   return model;
 }
 
+/**
+ * Graphs by the bytes of their weights. While the runtime lays weights out for its kernels it holds those of a graph
+ * twice: what is loaded first does so beside nothing else.
+ */
+function largestFirst({ graphs, files }: Manifest): readonly string[] {
+  const bytes = ({ file }: { readonly file: string }): number =>
+    files[file.replace(/\.onnx$/, ".data")]?.bytes ?? 0;
+  return Object.entries(graphs)
+    .toSorted(([, one], [, other]) => bytes(other) - bytes(one))
+    .map(([part]) => part);
+}
+
 async function load(
   artifact: Artifact,
   options: LoadOptions,
@@ -129,18 +143,24 @@ async function load(
       ? {}
       : { onPlacement: (placement: Placement) => onPlacement(part, placement) }),
   });
-  const open = async (part: string): Promise<Session> => {
-    signal?.throwIfAborted();
-    return keep(await openGraph(artifact, part, settings(part)));
-  };
   const close = async (): Promise<void> => {
     await Promise.all(opened.splice(0).map((each) => each.release()));
   };
   try {
-    signal?.throwIfAborted();
-    const tower = keep(await towers.open(artifact, settings("vision")));
-    const sight = createSight(tower, await open("qformer"));
-    const parts = { tokenizerFiles, sight, open, close };
+    const sessions = new Map<string, Session>();
+    let tower: VisionTower | undefined;
+    for (const part of largestFirst(manifest)) {
+      signal?.throwIfAborted();
+      if (part === "vision") tower = keep(await towers.open(artifact, settings(part)));
+      else sessions.set(part, keep(await openGraph(artifact, part, settings(part))));
+    }
+    const graph: GraphOf = (part) => {
+      const session = sessions.get(part);
+      if (session === undefined) throw new Error(`${manifest.name} has no graph ${part}`);
+      return session;
+    };
+    if (tower === undefined) throw new Error(`${manifest.name} has no vision tower`);
+    const parts = { tokenizerFiles, sight: createSight(tower, graph("qformer")), graph, close };
     return manifest.family === "retrieval"
       ? await createRetrievalModel(manifest, parts)
       : await createGenerationModel(manifest, parts);

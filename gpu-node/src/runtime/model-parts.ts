@@ -3,13 +3,13 @@ import type { TokenizerFiles } from "../tokenizers/tokenizer.ts";
 import type { Session } from "./ort.ts";
 import type { Sight } from "./sight.ts";
 
-/** Opens a graph of the artifact. Errors: those of openSession, the signal's reason. */
-export type OpenGraph = (part: string) => Promise<Session>;
+/** A graph of the artifact, by its name in the manifest. */
+export type GraphOf = (part: string) => Session;
 
 export interface ModelParts {
   readonly tokenizerFiles: TokenizerFiles;
   readonly sight: Sight;
-  readonly open: OpenGraph;
+  readonly graph: GraphOf;
   /** Releases everything that was opened. */
   readonly close: () => Promise<void>;
 }

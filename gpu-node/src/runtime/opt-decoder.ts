@@ -4,25 +4,26 @@ import type { OptManifest } from "../artifact/manifest.ts";
 import { checkContext } from "../generate/context-limit.ts";
 import type { DecodeBatch, Decoder, PromptRow } from "../generate/decoder.ts";
 import { type FloatTensor, floatTensor, idTensor, idVector } from "../tensor/tensor.ts";
-import { cacheNames, prefixTensor } from "./decoder-tensors.ts";
-import { createKvCache } from "./kv-cache.ts";
+import { cacheNames, decoderCacheType, prefixTensor } from "./decoder-tensors.ts";
+import { createKvCache, numberBytes } from "./kv-cache.ts";
 import type { Session } from "./ort.ts";
 import { readRun, runAndStep } from "./read-run.ts";
 
 /** What of the manifest describes the decoder. */
-export type OptDecoderShape = Pick<OptManifest, "decoder" | "qformer" | "tokens">;
+export type OptDecoderShape = Pick<OptManifest, "decoder" | "qformer" | "tokens" | "precision">;
 
 export function createOptDecoder(session: Session, shape: OptDecoderShape): Decoder {
   const { layers, heads, head_dim: headDim, hidden, vocab, context } = shape.decoder;
   const { queries: prefixTokens } = shape.qformer;
   const names = cacheNames(layers);
+  const cacheType = decoderCacheType(shape);
   const placeholders = Array.from({ length: prefixTokens }, () => shape.tokens.image);
   const noPrefix = (rows: number): FloatTensor =>
     floatTensor(new Float32Array(0), [rows, 0, hidden]);
   const promptLength = ({ textIds }: PromptRow): number => prefixTokens + textIds.length;
 
   const openBatch = (): DecodeBatch => {
-    const cache = createKvCache({ names, heads, headDim });
+    const cache = createKvCache({ names, heads, headDim, type: cacheType });
 
     const run = async (ids: readonly number[], steps: number, heldBack: readonly number[]) => {
       const made = readRun(
@@ -36,6 +37,7 @@ export function createOptDecoder(session: Session, shape: OptDecoderShape): Deco
           steps: idVector(steps),
           held_back: idVector(heldBack),
         }),
+        cacheType,
       );
       cache.extend(made.steps, made.fresh);
       return made;
@@ -66,6 +68,7 @@ export function createOptDecoder(session: Session, shape: OptDecoderShape): Deco
             steps: idVector(1),
             held_back: idVector(prompts.map(() => 0)),
           }),
+          cacheType,
         );
         cache.addRows(lengths, made.fresh);
         return made.logits;
@@ -86,7 +89,7 @@ export function createOptDecoder(session: Session, shape: OptDecoderShape): Deco
         context,
       }),
     rowBytes: (row, maxNewTokens) =>
-      4 * names.length * heads * headDim * (promptLength(row) + maxNewTokens),
+      numberBytes(cacheType) * names.length * heads * headDim * (promptLength(row) + maxNewTokens),
     openBatch,
   };
 }

@@ -101,7 +101,7 @@ export async function openSession(path: string, options: SessionOptions): Promis
       const outputs: Record<string, Tensor> = {};
       for (const name of session.outputNames) {
         const tensor = innerTensor(name, results[name]);
-        if (tensor.type !== "float32" && tensor.type !== "int64") {
+        if (tensor.type === "bool") {
           throw new AppError("artifact_invalid", `The graph's output ${name} is ${tensor.type}.`);
         }
         outputs[name] = tensor;

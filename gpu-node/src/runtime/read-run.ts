@@ -1,24 +1,25 @@
 // What a run of either decoder graph gives, by the words of the contract.
 import type { DecodeBatch, RunResult } from "../generate/decoder.ts";
-import type { FloatTensor, Tensor } from "../tensor/tensor.ts";
-import { freshName, idOutput, output } from "./decoder-tensors.ts";
+import type { CacheType } from "../artifact/precision.ts";
+import type { CacheTensor, Tensor } from "../tensor/tensor.ts";
+import { cacheOutput, freshName, idOutput, output } from "./decoder-tensors.ts";
 
 export interface MadeRun extends RunResult {
   /** Of the last step: f32 [rows, vocab] flat. */
   readonly logits: Float32Array;
-  /** Keys or values that the run added, by the name of the cache: f32 [rows, heads, added, headDim]. */
-  readonly fresh: (name: string) => FloatTensor;
+  /** Keys or values that the run added, by the name of the cache: [rows, heads, added, headDim]. */
+  readonly fresh: (name: string) => CacheTensor;
 }
 
 /** Errors: `artifact_invalid` for a graph that does not give them. */
-export function readRun(outputs: Readonly<Record<string, Tensor>>): MadeRun {
+export function readRun(outputs: Readonly<Record<string, Tensor>>, cache: CacheType): MadeRun {
   const ids = idOutput(outputs, "ids"); // [steps, rows]
   return {
     steps: ids.dims[0] ?? 0,
     ids: Array.from(ids.data, Number),
     logProbs: output(outputs, "log_probs").data,
     logits: output(outputs, "logits").data,
-    fresh: (name) => output(outputs, freshName(name)),
+    fresh: (name) => cacheOutput(outputs, freshName(name), cache),
   };
 }
 

@@ -90,8 +90,8 @@ export async function createRetrievalModel(
   const { qformer, text: sizes, tokens } = manifest;
   const { sight, close } = parts;
   const tokenizer = createTokenizer(parts.tokenizerFiles, tokens.image);
-  const text = await parts.open("text");
-  const itm = await parts.open("itm");
+  const text = parts.graph("text");
+  const itm = parts.graph("itm");
   const { pad } = tokens;
 
   // A tokenizer puts one special before every text and, BERT's, one behind it.

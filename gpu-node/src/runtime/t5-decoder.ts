@@ -3,14 +3,14 @@
 import type { T5Manifest } from "../artifact/manifest.ts";
 import { checkEncoderContext } from "../generate/context-limit.ts";
 import type { DecodeBatch, Decoder, PromptRow } from "../generate/decoder.ts";
-import { type FloatTensor, idTensor, idVector } from "../tensor/tensor.ts";
-import { cacheNames, output, prefixTensor } from "./decoder-tensors.ts";
-import { createKvCache } from "./kv-cache.ts";
+import { type CacheTensor, idTensor, idVector } from "../tensor/tensor.ts";
+import { cacheNames, cacheOutput, decoderCacheType, prefixTensor } from "./decoder-tensors.ts";
+import { createKvCache, numberBytes } from "./kv-cache.ts";
 import type { Session } from "./ort.ts";
 import { readRun, runAndStep } from "./read-run.ts";
 
 /** What of the manifest describes encoder and decoder. */
-export type T5DecoderShape = Pick<T5Manifest, "decoder" | "qformer" | "tokens">;
+export type T5DecoderShape = Pick<T5Manifest, "decoder" | "qformer" | "tokens" | "precision">;
 
 export function createT5Decoder(
   graphs: { readonly encoder: Session; readonly decoder: Session },
@@ -21,10 +21,11 @@ export function createT5Decoder(
   const { pad, start } = shape.tokens;
   const pastNames = cacheNames(layers, "decoder");
   const crossNames = cacheNames(layers, "encoder");
+  const cacheType = decoderCacheType(shape);
   const sourceLength = ({ textIds }: PromptRow): number => prefixTokens + textIds.length;
 
-  /** Gives each name's f32 [prompts, heads, source, headDim]. */
-  const encode = async (prompts: readonly PromptRow[]): Promise<(name: string) => FloatTensor> => {
+  /** Gives each name's [prompts, heads, source, headDim]. */
+  const encode = async (prompts: readonly PromptRow[]): Promise<(name: string) => CacheTensor> => {
     const longest = Math.max(...prompts.map(({ textIds }) => textIds.length));
     const places = Array.from({ length: longest }, (_, at) => at);
     const outputs = await graphs.encoder.run({
@@ -32,12 +33,12 @@ export function createT5Decoder(
       prefix_embeds: prefixTensor(prompts, prefixTokens, hidden),
       attention_mask: maskOf(prompts.map(sourceLength), prefixTokens + longest),
     });
-    return (name) => output(outputs, name);
+    return (name) => cacheOutput(outputs, name, cacheType);
   };
 
   const openBatch = (): DecodeBatch => {
-    const cache = createKvCache({ names: pastNames, heads, headDim });
-    const cross = createKvCache({ names: crossNames, heads, headDim });
+    const cache = createKvCache({ names: pastNames, heads, headDim, type: cacheType });
+    const cross = createKvCache({ names: crossNames, heads, headDim, type: cacheType });
 
     const run = async (ids: readonly number[], steps: number, heldBack: readonly number[]) => {
       const source = cross.tensors();
@@ -51,6 +52,7 @@ export function createT5Decoder(
           steps: idVector(steps),
           held_back: idVector(heldBack),
         }),
+        cacheType,
       );
       cache.extend(made.steps, made.fresh);
       return made;
@@ -78,6 +80,7 @@ export function createT5Decoder(
             steps: idVector(1),
             held_back: idVector(nothing),
           }),
+          cacheType,
         );
         cross.addRows(lengths, encoded);
         cache.addRows(
@@ -105,13 +108,17 @@ export function createT5Decoder(
         context,
       }),
     rowBytes: (row, maxNewTokens) =>
-      4 * pastNames.length * heads * headDim * (sourceLength(row) + 1 + maxNewTokens),
+      numberBytes(cacheType) *
+      pastNames.length *
+      heads *
+      headDim *
+      (sourceLength(row) + 1 + maxNewTokens),
     openBatch,
   };
 }
 
 /** Positions that the cross attention is shown. */
-const sourceSize = (source: Readonly<Record<string, FloatTensor>>): number =>
+const sourceSize = (source: Readonly<Record<string, CacheTensor>>): number =>
   Object.values(source)[0]?.dims[2] ?? 0;
 
 /** 1 where a row has a position: i64 [rows, size]. */

@@ -13,13 +13,15 @@ export interface IntTensor {
   readonly data: BigInt64Array;
 }
 
-export type Tensor = FloatTensor | IntTensor;
-
 export interface HalfTensor {
   readonly type: "float16";
   readonly dims: readonly number[];
   readonly data: Float16Array;
 }
+
+export type Tensor = FloatTensor | IntTensor | HalfTensor;
+/** Keys or values. */
+export type CacheTensor = FloatTensor | HalfTensor;
 
 export interface BoolTensor {
   readonly type: "bool";
@@ -29,7 +31,7 @@ export interface BoolTensor {
 }
 
 /** What may pass between two pieces of one graph: the graphs of an artifact take and give `Tensor` only. */
-export type InnerTensor = Tensor | HalfTensor | BoolTensor;
+export type InnerTensor = Tensor | BoolTensor;
 
 /** Elements of a shape; 1 for a scalar. */
 const elementCount = (dims: readonly number[]): number =>
@@ -44,6 +46,11 @@ const checkLength = (length: number, dims: readonly number[]): void => {
 export function floatTensor(data: Float32Array, dims: readonly number[]): FloatTensor {
   checkLength(data.length, dims);
   return { type: "float32", dims, data };
+}
+
+export function halfTensor(data: Float16Array, dims: readonly number[]): HalfTensor {
+  checkLength(data.length, dims);
+  return { type: "float16", dims, data };
 }
 
 export function intTensor(data: BigInt64Array, dims: readonly number[]): IntTensor {
