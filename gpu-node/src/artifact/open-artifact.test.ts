@@ -48,7 +48,7 @@ describe("openArtifact", () => {
     await editManifest((manifest) => (manifest["decoder"] = { layers: 2 }));
     await refusal(/decoder\.heads: .*Build the artifact again/);
     await editManifest((manifest) => (manifest["format"] = 99));
-    await refusal(/artifact format 99; this version reads 2/);
+    await refusal(/artifact format 99; this version reads 3/);
     await writeFile(join(folder, "manifest.json"), "{");
     await refusal(/not JSON/);
   });

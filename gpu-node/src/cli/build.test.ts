@@ -128,7 +128,7 @@ test("a recipe file decides each part, and its faults are named by field", async
   out = [];
   expect(await inspect([artifact], io)).toBe(0);
   const text = out.join("\n");
-  expect(text).toMatch(/opt, mine, format 2/);
+  expect(text).toMatch(/opt, mine, format 3/);
   expect(text).toMatch(/^vision +fp16$/m);
   expect(text).toMatch(/^qformer +fp32$/m);
   expect(text).toMatch(
