@@ -1,8 +1,11 @@
 // Keys through the API: who may make, see and change which, what a scope allows, how a secret is replaced.
+import { spawn } from "node:child_process";
+import path from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createClient, type Client } from "@blip2-edge/shared/client";
 import type { CreateKeyRequest, KeyWithSecret } from "@blip2-edge/shared/contracts/keys";
-import { routeList, routes } from "@blip2-edge/shared/routes";
+import { routeList, type RouteId } from "@blip2-edge/shared/routes";
 import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
 
 const operatorKey = `b2e_operator_${"7x".repeat(16)}`;
@@ -69,7 +72,7 @@ describe("who may what", () => {
     for (const { method, path, scope, id } of routeList) {
       if (scope === null || scope === "any" || scope === "search") continue;
       const response = await edge.call(path.replace("{id}", "x"), { method, key: none.key });
-      const problem = await expectProblem(response, "forbidden", id as keyof typeof routes);
+      const problem = await expectProblem(response, "forbidden", id as RouteId);
       expect(problem.detail).toContain(`\`${scope}\``);
       expect(edge.lastEvent()).toMatchObject({
         key_id: none.id,
@@ -126,6 +129,38 @@ describe("a key's life", () => {
     const refused = await edge.call("/v1/models", { key: made.key });
     await expectProblem(refused, "forbidden", "models");
   });
+});
+
+/** `blip2-edge` from source, as a person runs it. */
+async function blip2Edge(key: string, ...args: readonly string[]) {
+  const main = path.resolve(import.meta.dirname, "../../mcp-server/src/cli/main.ts");
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { PATH: process.env["PATH"], BLIP2_URL: edge.url, BLIP2_API_KEY: key },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const exit = new Promise<number | null>((resolve) => child.on("exit", resolve));
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { status: await exit, out: out.trimEnd(), err };
+}
+
+test("the command line: a key made, listed, rotated, revoked; exit 1 for what the API refuses", async () => {
+  const made = await blip2Edge(ada.key, "keys", "create", "--name", "cli", "--concurrency", "2");
+  expect(made).toMatchObject({ status: 0, out: expect.stringMatching(/^b2e_\S+$/) });
+  const id = made.out.slice(4, 16);
+  const listed = await blip2Edge(ada.key, "keys", "list", "--json");
+  const keys = listed.out.split("\n").map((line) => JSON.parse(line) as KeyWithSecret);
+  expect(keys.find((key) => key.id === id)).toMatchObject({
+    name: "cli",
+    limits: { concurrency: 2 },
+  });
+  const rotated = await blip2Edge(ada.key, "keys", "rotate", id, "--overlap", "0");
+  expect((await edge.call("/v1/models", { key: rotated.out })).status).toBe(200);
+  expect((await edge.call("/v1/models", { key: made.out })).status).toBe(401);
+  expect((await blip2Edge(ada.key, "keys", "revoke", id)).status).toBe(0);
+  expect((await edge.call("/v1/models", { key: rotated.out })).status).toBe(401);
+  const refused = await blip2Edge(made.out, "keys", "list");
+  expect(refused).toMatchObject({ status: 1, out: "", err: expect.stringContaining("API key") });
+  expect(await blip2Edge(ada.key, "keys", "mend")).toMatchObject({ status: 2, out: "" });
 });
 
 describe("400, 404 and 405", () => {

@@ -14,8 +14,8 @@ import { createApiKey, isApiKeyId, type RandomBytes } from "./api-key.ts";
 import { keyOf, recordColumns, recordSchema, type KeyRecord } from "./key-record.ts";
 import type { KeyTable, SqlValue } from "./tables.ts";
 
-/** One tenant's keys, or every tenant's. */
-export type Within = string | "*";
+/** One tenant's keys, by its name, or every tenant's: `*`, which is no tenant's name. */
+export type Within = string;
 
 export interface KeyBookOptions {
   readonly table: KeyTable;
