@@ -84,7 +84,10 @@ describe("who may what", () => {
 
 describe("a key's life", () => {
   test("its secret is in one answer only, never in the log", async () => {
-    const made = await make({ limits: { concurrency: 3 }, fetch_allow: ["*.example.com:443"] });
+    const made = await make({
+      limits: { concurrency: 3 },
+      fetch_allow: ["*.example.com", "a.org:443"],
+    });
     expect((await edge.call("/v1/models", { key: made.key })).status).toBe(200);
     const secret = made.key.slice(17);
     const client = clientOf(ada.key);
@@ -175,7 +178,7 @@ describe("400, 404 and 405", () => {
       "POST",
       "/v1/keys",
       { name: "a", fetch_allow: ["http://x"] },
-      /`fetch_allow\[0\]` must be host/,
+      /`fetch_allow\[0\]` must be a host/,
     ],
     ["POST", "/v1/keys/abc/rotate", { overlap_s: -1 }, /`overlap_s` must be at least 0/],
     ["PATCH", "/v1/keys/abc", { id: "abd" }, "`id` stands in the path already."],

@@ -22,7 +22,7 @@ export interface Caller {
   readonly tenant: string;
   readonly scopes: readonly Scope[];
   readonly limits: KeyLimits;
-  /** host:port patterns to which this key's picture URLs are limited; empty: no limit. */
+  /** `host`, `host:port`, `*.suffix`: patterns to which this key's picture URLs are limited; empty: no limit. */
   readonly fetchAllow: readonly string[];
   /** Nothing of this key's requests is kept. */
   readonly noStore: boolean;

@@ -30,7 +30,7 @@ every tenant, and names it with --tenant. A secret is printed once, alone on sta
   --inferences-per-day N     days and months are UTC
   --inferences-per-month N
   --concurrency N            calls of a node at a time
-  --fetch-allow HOST:PORT    picture URLs may point nowhere else; *.HOST too; repeatable
+  --fetch-allow HOST[:PORT]  picture URLs may point nowhere else; *.HOST too; repeatable
   --no-store                 nothing of the key's requests is kept
   --overlap SECONDS          how long the old secret works on; default: a day
 ${commonHelp}`;

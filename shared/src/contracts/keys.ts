@@ -33,8 +33,8 @@ const fetchAllowSchema = z
       .string()
       .max(300)
       .regex(
-        /^((\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]):([1-9]\d{0,4}|\*)$/,
-        "must be host:port in lower case, such as images.example.com:443 or *.example.com:443",
+        /^((\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])(:[1-9]\d{0,4})?$/,
+        "must be a host in lower case, with or without a port, such as images.example.com:443 or *.example.com",
       ),
   )
   .max(maxFetchAllow);
