@@ -1,10 +1,13 @@
 // Names and types of everything the platform hands to the Worker; read in app.ts and config.ts only.
 // The local stack (infra/start/worker.ts) binds the same names.
 import type { D1Database, Fetcher, KVNamespace, R2Bucket } from "@cloudflare/workers-types";
+import type { KeyMeters } from "./usage/meter.ts";
 
 export interface Bindings {
   /** API keys (migrations/). */
   readonly DB: D1Database;
+  /** One object for each API key: quotas, concurrency, usage (class KeyMeter). */
+  readonly KEY_METER: KeyMeters;
   /** Results of inference and the last known catalogue. */
   readonly RESULTS: KVNamespace;
   /** Canonical pixels, per partition. */

@@ -1,7 +1,8 @@
 // One request's own things, made by the middleware and read by the routes: plain data and a clock.
 import { AppError } from "@blip2-edge/shared/problem";
-import type { Caller } from "./auth/authenticate.ts";
+import type { Caller } from "./auth/caller.ts";
 import type { LogEvent } from "./log.ts";
+import type { LimitReport } from "./usage/limit-headers.ts";
 
 export interface RequestContext {
   readonly requestId: string;
@@ -10,6 +11,8 @@ export interface RequestContext {
   readonly remainingMs: () => number;
   /** What the log line will say; rooms and routes add to it. */
   readonly event: LogEvent;
+  /** What the answer will tell of the key's limits. */
+  readonly limits: LimitReport;
   /** Work that may outlast the answer. */
   readonly later: (work: Promise<unknown>) => void;
 }

@@ -4,7 +4,8 @@ import { createDecoder } from "@blip2-edge/shared/image/decode";
 import { defaultImageLimits } from "@blip2-edge/shared/image/limits";
 import { createSigner } from "@blip2-edge/shared/wire/signature";
 import { authenticator, type Authenticate } from "./auth/authenticate.ts";
-import { keyMemory, keyStore } from "./auth/key-store.ts";
+import { keyBook, type KeyBook } from "./auth/key-book.ts";
+import { keyMemory, keyStore, type KeyStore } from "./auth/key-store.ts";
 import type { Bindings } from "./bindings.ts";
 import { resultCache } from "./cache/results.ts";
 import { parseSettings, type Settings } from "./config.ts";
@@ -21,10 +22,16 @@ import { nodeExchange, type SignRequest } from "./nodes/exchange.ts";
 import { heldImages } from "./nodes/held-images.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
 import type { Rooms } from "./tasks/rooms.ts";
+import { keyMeter, type Meter } from "./usage/meter.ts";
+import { requestCounter, type CountRequest } from "./usage/rate.ts";
 
 export interface Isolate {
   readonly settings: Readonly<Settings>;
   readonly authenticate: Authenticate;
+  readonly noteUse: KeyStore["noteUse"];
+  readonly countRequest: CountRequest;
+  readonly keyBook: KeyBook;
+  readonly meter: Meter;
   roomsFor(context: RequestContext): Rooms;
 }
 
@@ -78,18 +85,26 @@ export function isolate(env: Bindings): Isolate {
   const pixels = pixelStore(env.PIXELS);
   const tag = partitionTag(settings.PARTITION_SECRET);
   const memory = catalogMemory();
+  const keys = keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS });
+  const meter = keyMeter({ meters: env.KEY_METER });
 
   return {
     settings,
     authenticate: authenticator({
-      findKey: keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS }),
+      keys,
+      operators: settings.OPERATOR_KEYS,
       acceptForeignKeys: settings.ACCEPT_FOREIGN_KEYS,
     }),
+    noteUse: keys.noteUse,
+    countRequest: requestCounter(),
+    keyBook: keyBook({ table: env.DB, changed: keys.forget }),
+    meter,
     roomsFor: ({ event, later }) => ({
       fetchPicture,
       canonicalise,
       pixels,
       askNode,
+      meter,
       partitionTag: tag,
       models: models({
         exchange,

@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import path from "node:path";
+import type { Scope } from "@blip2-edge/shared/contracts/keys";
 import { Miniflare, Log, LogLevel, type MiniflareOptions } from "miniflare";
 import { hashApiKey, keyIdOf } from "../../edge/src/auth/api-key.ts";
 import { formatSigningKeys } from "./signing-keys.ts";
@@ -40,6 +41,8 @@ export interface NewKey {
   readonly tenant: string;
   readonly name: string;
   readonly expiresAt?: number;
+  /** `infer` when left out. */
+  readonly scopes?: readonly Scope[];
 }
 
 export interface RunningWorker {
@@ -48,7 +51,7 @@ export interface RunningWorker {
   readonly urls: readonly string[];
   /** The tables of the Worker, for tests and for `putKey`. */
   readonly db: Awaited<ReturnType<Miniflare["getD1Database"]>>;
-  /** Makes this key valid for this tenant; a second call with the same key changes nothing. */
+  /** Makes this key valid for this tenant; a second call with the same key changes its scopes alone. */
   putKey(newKey: NewKey): Promise<void>;
   pids(): { pid: number; name: string }[];
   stop(): Promise<void>;
@@ -270,17 +273,20 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       url,
       urls,
       db,
-      async putKey({ key, tenant, name, expiresAt }) {
+      async putKey({ key, tenant, name, expiresAt, scopes = ["infer"] }) {
         if (!/^\S{1,256}$/.test(key)) {
           throw new Error("An API key is 1 to 256 characters without white space.");
         }
         const { id, prefix } = await keyIdOf(key);
         await db
           .prepare(
-            "INSERT INTO api_keys (id, prefix, secret_hash, tenant, name, created_at, expires_at) " +
-              "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO api_keys (id, prefix, secret_hash, tenant, name, created_at, expires_at, scopes) " +
+              "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET scopes = excluded.scopes",
           )
-          .bind(id, prefix, await hashApiKey(key), tenant, name, Date.now(), expiresAt ?? null)
+          .bind(
+            ...[id, prefix, await hashApiKey(key), tenant, name, Date.now(), expiresAt ?? null],
+            scopes.join(" "),
+          )
           .run();
       },
       pids: () => workerdChildren().filter(({ pid }) => !before.has(pid)),

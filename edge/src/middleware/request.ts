@@ -3,6 +3,7 @@ import type { MiddlewareHandler } from "hono";
 import type { Env } from "../env.ts";
 import { requestSignal } from "../context.ts";
 import { describeError, writeEvent, type LogEvent, type WriteLine } from "../log.ts";
+import { limitHeaders, limitReport } from "../usage/limit-headers.ts";
 import { AppError } from "@blip2-edge/shared/problem";
 
 export interface RequestOptions {
@@ -27,11 +28,13 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
       path: c.req.path,
     };
     const { signal, stop } = requestSignal(c.req.raw.signal, timeoutMs);
+    const limits = limitReport();
     c.set("context", {
       requestId,
       signal,
       remainingMs: () => startedAt + timeoutMs - now(),
       event,
+      limits,
       later: (work) => c.executionCtx.waitUntil(work.catch(() => {})),
     });
     await next();
@@ -40,6 +43,9 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
     c.res.headers.set("x-request-id", requestId);
     c.res.headers.set("server-timing", `total;dur=${durationMs}`);
     c.res.headers.set("x-content-type-options", "nosniff");
+    for (const [name, value] of Object.entries(limitHeaders(limits, now()))) {
+      c.res.headers.set(name, value);
+    }
     event["status"] = c.res.status;
     event["duration_ms"] = durationMs;
     if (c.error !== undefined) describeFault(event, c.error);

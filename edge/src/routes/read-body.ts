@@ -116,6 +116,29 @@ async function parseMultipart(
   };
 }
 
+function refuseEncoding(request: Request): void {
+  if ((request.headers.get("content-encoding") ?? "identity") !== "identity") {
+    throw new AppError("unsupported_media_type", "Send the body without Content-Encoding.");
+  }
+}
+
+/** A body that is JSON alone, and a small one; none at all is an empty object. Throws as `readFields`. */
+export async function readJson(
+  request: Request,
+  { timeoutMs, maxBytes }: BodyLimits,
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, unknown>>> {
+  refuseEncoding(request);
+  const limits = { timeoutMs, maxBytes: Math.min(maxBytes, maxJsonPartBytes) };
+  const bytes = await readBytes(request, limits, signal);
+  if (bytes.length === 0) return {};
+  const type = request.headers.get("content-type") ?? "";
+  if ((type.split(";")[0] ?? "").trim().toLowerCase() !== "application/json") {
+    throw new AppError("unsupported_media_type", "Send application/json.");
+  }
+  return parseJsonObject(bytes, "The request body");
+}
+
 /** Throws body_too_large, request_timeout, unsupported_media_type, invalid_request. */
 export async function readFields(
   request: Request,
@@ -130,9 +153,7 @@ export async function readFields(
       "Send application/json, or multipart/form-data with the file as the part `image`.",
     );
   }
-  if ((request.headers.get("content-encoding") ?? "identity") !== "identity") {
-    throw new AppError("unsupported_media_type", "Send the body without Content-Encoding.");
-  }
+  refuseEncoding(request);
   const bytes = await readBytes(request, limits, signal);
   if (essence === "multipart/form-data") return parseMultipart(bytes, type);
   return { json: parseJsonObject(bytes, "The request body"), files: [] };
