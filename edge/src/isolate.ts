@@ -11,9 +11,10 @@ import { parseSettings, type Settings } from "./config.ts";
 import type { RequestContext } from "./context.ts";
 import { canonicaliser } from "./images/canonicalise.ts";
 import { codecModules } from "./images/codecs.ts";
-import { decodeBudget } from "./images/decode-budget.ts";
 import { pictureFetcher, type Fetch } from "./images/fetch.ts";
+import { pictureMemory, type PictureMemory } from "./images/picture-memory.ts";
 import { pixelStore } from "./images/pixel-store.ts";
+import { shrinker } from "./images/shrink.ts";
 import { describeError } from "./log.ts";
 import { nodeAsker } from "./nodes/ask.ts";
 import { catalogMemory, models } from "./nodes/catalog.ts";
@@ -25,6 +26,7 @@ import type { Rooms } from "./tasks/rooms.ts";
 export interface Isolate {
   readonly settings: Readonly<Settings>;
   readonly authenticate: Authenticate;
+  readonly memory: PictureMemory;
   roomsFor(context: RequestContext): Rooms;
 }
 
@@ -40,14 +42,18 @@ const globalFetch: Fetch = (url, init) => fetch(url, init);
 export function isolate(env: Bindings): Isolate {
   const settings = parseSettings(env);
   const decoder = createDecoder(codecModules);
-  const budget = decodeBudget({
-    maxBytes: settings.DECODE_BUDGET_BYTES,
-    waitMs: settings.DECODE_WAIT_MS,
+  const memory = pictureMemory({
+    maxBytes: settings.PICTURE_MEMORY_BYTES,
+    waitMs: settings.PICTURE_WAIT_MS,
+    idleBytes: decoder.heapBytes,
   });
   const canonicalise = canonicaliser({
     decoder,
-    budget,
     limits: { ...defaultImageLimits, maxBytes: settings.MAX_IMAGE_BYTES },
+    shrink:
+      env.IMAGES === undefined
+        ? undefined
+        : shrinker({ images: env.IMAGES, timeoutMs: settings.IMAGES_TIMEOUT_MS }),
   });
   const fetchPicture = pictureFetcher({
     policy: { ports: settings.FETCH_PORTS, allowPrivate: settings.ALLOW_FETCH },
@@ -77,10 +83,11 @@ export function isolate(env: Bindings): Isolate {
   });
   const pixels = pixelStore(env.PIXELS);
   const tag = partitionTag(settings.PARTITION_SECRET);
-  const memory = catalogMemory();
+  const catalog = catalogMemory();
 
   return {
     settings,
+    memory,
     authenticate: authenticator({
       findKey: keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS }),
       acceptForeignKeys: settings.ACCEPT_FOREIGN_KEYS,
@@ -89,11 +96,12 @@ export function isolate(env: Bindings): Isolate {
       fetchPicture,
       canonicalise,
       pixels,
+      pictureMemory: memory,
       askNode,
       partitionTag: tag,
       models: models({
         exchange,
-        memory,
+        memory: catalog,
         backup: {
           read: () => env.RESULTS.get(catalogKey),
           write: (text) => env.RESULTS.put(catalogKey, text),

@@ -25,6 +25,26 @@ test("the whole stream, up to the bound itself", async () => {
   expect(await readBounded(null, 3)).toEqual({ ok: true, bytes: new Uint8Array(0) });
 });
 
+test("a known length is read into place; a wrong one does no harm", async () => {
+  for (const expectedBytes of [0, 2, 3, 5]) {
+    const { stream } = streamOf([Uint8Array.of(1, 2), Uint8Array.of(3)]);
+    const read = await readBounded(stream, 3, undefined, { expectedBytes });
+    expect(read).toEqual({ ok: true, bytes: Uint8Array.of(1, 2, 3) });
+    expect(read.ok && read.bytes.buffer.byteLength).toBe(Math.max(3, expectedBytes));
+  }
+});
+
+test("room is asked for as an unknown length grows, and refused ends the stream", async () => {
+  const asked: number[] = [];
+  const { stream, state } = streamOf([Uint8Array.of(1, 2), Uint8Array.of(3), undefined]);
+  const more = (bytes: number) => {
+    asked.push(bytes);
+    return bytes < 3 ? Promise.resolve() : Promise.reject(new Error("full"));
+  };
+  await expect(readBounded(stream, 9, undefined, { more })).rejects.toThrow("full");
+  expect([asked, state.canceled]).toEqual([[2, 3], true]);
+});
+
 test("one byte too many ends the reading and the stream", async () => {
   const { stream, state } = streamOf([Uint8Array.of(1, 2), Uint8Array.of(3, 4), undefined]);
   expect(await readBounded(stream, 3)).toEqual({ ok: false, why: "too_large" });

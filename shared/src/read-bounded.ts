@@ -5,11 +5,19 @@ export type BoundedRead =
   | { readonly ok: true; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly ok: false; readonly why: "too_large" };
 
+export interface Room {
+  /** How long the stream is, if that is known: it is then read into place instead of being put together. */
+  readonly expectedBytes?: number | undefined;
+  /** Asked before more than a stream of unknown length has had so far is kept: the bytes so far. */
+  readonly more?: ((bytes: number) => Promise<void>) | undefined;
+}
+
 /** Rejects with the signal's reason when it is aborted first; the stream is canceled either way. */
 export async function readBounded(
   stream: ReadableStream<Uint8Array> | null,
   maxBytes: number,
   signal: AbortSignal = new AbortController().signal,
+  { expectedBytes, more }: Room = {},
 ): Promise<BoundedRead> {
   if (stream === null) return { ok: true, bytes: new Uint8Array(0) };
   signal.throwIfAborted();
@@ -22,6 +30,7 @@ export async function readBounded(
     signal.addEventListener("abort", onAbort, { once: true });
     stop = () => signal.removeEventListener("abort", onAbort);
   });
+  const place = expectedBytes === undefined ? undefined : new Uint8Array(expectedBytes);
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
@@ -33,13 +42,25 @@ export async function readBounded(
         void reader.cancel().catch(() => {});
         return { ok: false, why: "too_large" };
       }
+      if (place !== undefined && chunks.length === 0 && size <= place.length) {
+        place.set(value, size - value.byteLength);
+        continue;
+      }
+      // Longer than it was said to be: what stands in its place is the first chunk.
+      if (place !== undefined && chunks.length === 0) {
+        chunks.push(place.subarray(0, size - value.byteLength));
+      }
       chunks.push(value);
+      await more?.(size);
     }
   } catch (error) {
     void reader.cancel(error).catch(() => {});
     throw error;
   } finally {
     stop();
+  }
+  if (place !== undefined && chunks.length === 0) {
+    return { ok: true, bytes: place.subarray(0, size) };
   }
   const bytes = new Uint8Array(size);
   let offset = 0;

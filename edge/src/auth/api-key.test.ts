@@ -92,7 +92,7 @@ describe("authentication", () => {
     const id = await put(key, { expires_at: 900 });
     const known = authenticate();
     lookups = 0;
-    expect(await known(`bearer ${key}`)).toEqual({ keyId: id, tenant: "ada" });
+    expect(await known(`bearer ${key}`)).toEqual({ keyId: id, tenant: "ada", fetchAllow: [] });
     time = 899;
     await known(`Bearer ${key}`);
     expect(lookups).toBe(1);

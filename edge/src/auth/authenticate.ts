@@ -8,6 +8,8 @@ import type { FindKey } from "./key-store.ts";
 export interface Caller {
   readonly keyId: string;
   readonly tenant: string;
+  /** Hosts to which this key's picture URLs are limited (images/fetch-allow.ts); none: no limit. */
+  readonly fetchAllow: readonly string[];
 }
 
 export interface AuthenticatorOptions {
@@ -44,6 +46,6 @@ export function authenticator(options: AuthenticatorOptions): Authenticate {
     if (!matches) throw wrongKey(`wrong secret for ${id}`);
     if (record.revoked_at !== null) throw wrongKey(`revoked: ${id}`);
     if (record.expires_at !== null && record.expires_at <= now()) throw wrongKey(`expired: ${id}`);
-    return { keyId: record.id, tenant: record.tenant };
+    return { keyId: record.id, tenant: record.tenant, fetchAllow: [] };
   };
 }

@@ -1,7 +1,13 @@
 // How large a picture may be, judged from the header before anything is decoded, and the one check
 // that every picture passes: type, sizes, cost of decoding, completeness.
 import { AppError } from "../problem.ts";
-import { type Coding, type ImageHeader, type ImageType, typeNames, unsupported } from "./header-facts.ts";
+import {
+  type Coding,
+  type ImageHeader,
+  type ImageType,
+  typeNames,
+  unsupported,
+} from "./header-facts.ts";
 import { checkComplete, readHeader } from "./header.ts";
 
 export interface ImageLimits {
@@ -61,8 +67,7 @@ export function decodeBytes(header: ImageHeader, fileBytes: number): number {
   const coefficients = header.coding === "jpeg-many-scans" ? 2 * header.samples : 0;
   const pixels = header.width * header.height * (bytesPerPixel[header.coding] + coefficients);
   return (
-    fileBytes +
-    Math.max(leastBytes, codecOwnBytes + Math.ceil(pixels) + fileCopies * fileBytes)
+    fileBytes + Math.max(leastBytes, codecOwnBytes + Math.ceil(pixels) + fileCopies * fileBytes)
   );
 }
 
