@@ -1,0 +1,57 @@
+// What one isolate holds of pictures under twenty large uploads at once: its own account, which has a
+// bound, and what the process really takes (on Linux), bounded loosely.
+import { readFileSync } from "node:fs";
+import sharp from "sharp";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startEdge, type Edge } from "../support/edge.ts";
+
+const budgetBytes = 112 * 1024 * 1024;
+let edge: Edge;
+let photo: Uint8Array;
+beforeAll(async () => {
+  edge = await startEdge({ vars: { PICTURE_WAIT_MS: "55000", REQUEST_TIMEOUT_MS: "58000" } });
+  photo = new Uint8Array(await photoOf(4000, 3000));
+});
+afterAll(() => edge?.stop());
+
+/** Gradients with some noise, as a camera makes them: about 4 MB as JPEG. */
+function photoOf(width: number, height: number): Promise<Buffer> {
+  const pixels = Buffer.alloc(width * height * 3);
+  let state = 1;
+  for (let at = 0; at < pixels.length; at++) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    pixels[at] = ((at / (3 * width)) & 127) + (state >>> 27);
+  }
+  return sharp(pixels, { raw: { width, height, channels: 3 } }).jpeg({ quality: 85 }).toBuffer();
+}
+
+const rssBytes = (): number =>
+  edge.worker.pids().reduce((sum, { pid }) => {
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    return sum + Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
+  }, 0);
+
+test("twenty uploads of 12 megapixels at once stay within the memory of one isolate", async () => {
+  const isLinux = process.platform === "linux";
+  await edge.upload("/v1/caption", photo.slice(0, 1000));
+  const before = isLinux ? rssBytes() : 0;
+  const responses = await Promise.all(
+    Array.from({ length: 20 }, (_, index) => {
+      // Each another file of the same picture: what follows the end marker is not read.
+      const file = Buffer.concat([photo, Buffer.from([index])]);
+      return edge.upload("/v1/caption", file, { prompt: `${index}` });
+    }),
+  );
+  const statuses = responses.map(({ status }) => status);
+  await Promise.all(responses.map((response) => response.arrayBuffer()));
+  const high = Math.max(...edge.events.map((event) => Number(event["image_memory_high"] ?? 0)));
+  const growth = isLinux ? rssBytes() - before : 0;
+  console.log(
+    `20 uploads of ${(photo.length / 1e6).toFixed(1)} MB: ${high} bytes accounted at most, RSS grew by ${growth}`,
+  );
+  expect(statuses).toEqual(Array.from({ length: 20 }, () => 200));
+  expect(high).toBeLessThanOrEqual(budgetBytes);
+  expect(high).toBeGreaterThan(4000 * 3000 * 4);
+  // workerd collects garbage when it likes, and production's limit is not enforced here.
+  expect(growth).toBeLessThan(1.2e9);
+});
