@@ -30,6 +30,11 @@ export interface Isolate {
   roomsFor(context: RequestContext): Rooms;
 }
 
+/**
+ * A codec keeps what a photo of 12 megapixels needed: memory that is dropped for each large picture is
+ * garbage until the engine collects it, and twenty in a row would be many times what one isolate has.
+ */
+const maxIdleHeapBytes = 64 * 1024 * 1024;
 const catalogKey = "catalog/v1";
 const cacheName = "blip2-edge";
 
@@ -41,7 +46,7 @@ const globalFetch: Fetch = (url, init) => fetch(url, init);
 /** Throws when the settings are not usable. */
 export function isolate(env: Bindings): Isolate {
   const settings = parseSettings(env);
-  const decoder = createDecoder(codecModules);
+  const decoder = createDecoder(codecModules, { maxIdleHeapBytes });
   const memory = pictureMemory({
     maxBytes: settings.PICTURE_MEMORY_BYTES,
     waitMs: settings.PICTURE_WAIT_MS,

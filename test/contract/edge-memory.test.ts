@@ -22,7 +22,9 @@ function photoOf(width: number, height: number): Promise<Buffer> {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     pixels[at] = ((at / (3 * width)) & 127) + (state >>> 27);
   }
-  return sharp(pixels, { raw: { width, height, channels: 3 } }).jpeg({ quality: 85 }).toBuffer();
+  return sharp(pixels, { raw: { width, height, channels: 3 } })
+    .jpeg({ quality: 85 })
+    .toBuffer();
 }
 
 const rssBytes = (): number =>
@@ -53,5 +55,5 @@ test("twenty uploads of 12 megapixels at once stay within the memory of one isol
   expect(high).toBeLessThanOrEqual(budgetBytes);
   expect(high).toBeGreaterThan(4000 * 3000 * 4);
   // workerd collects garbage when it likes, and production's limit is not enforced here.
-  expect(growth).toBeLessThan(1.2e9);
+  expect(growth).toBeLessThan(450e6);
 });

@@ -5,7 +5,6 @@ import { checkUrl, type UrlPolicy } from "./url-guard.ts";
 
 const policy: UrlPolicy = { ports: [80, 443, 8080, 8443], allowPrivate: [] };
 
-
 describe("refused", () => {
   test.each(refusedUrls)("%s", (url, reason) => {
     const verdict = checkUrl(url, policy);
