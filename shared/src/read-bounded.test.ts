@@ -34,6 +34,30 @@ test("a known length is read into place; a wrong one does no harm", async () => 
   }
 });
 
+test("a stream of bytes is read in place; what is longer than it was said to be is too large", async () => {
+  const streamed = (...chunks: number[][]) => {
+    const left = chunks.map((chunk) => Uint8Array.from(chunk));
+    return new ReadableStream<Uint8Array>({
+      type: "bytes",
+      pull(controller) {
+        const chunk = left.shift();
+        if (chunk !== undefined) return controller.enqueue(chunk);
+        controller.close();
+        return controller.byobRequest?.respond(0);
+      },
+    });
+  };
+  for (const expectedBytes of [3, 5]) {
+    const read = await readBounded(streamed([1, 2], [3]), 9, undefined, { expectedBytes });
+    expect(read).toEqual({ ok: true, bytes: Uint8Array.of(1, 2, 3) });
+  }
+  const longer = await readBounded(streamed([1, 2], [3]), 9, undefined, { expectedBytes: 2 });
+  expect(longer).toEqual({ ok: false, why: "too_large" });
+  const stalled = new ReadableStream<Uint8Array>({ type: "bytes", pull: () => {} });
+  const attempt = readBounded(stalled, 9, AbortSignal.timeout(10), { expectedBytes: 2 });
+  await expect(attempt).rejects.toThrow("timeout");
+});
+
 test("room is asked for as an unknown length grows, and refused ends the stream", async () => {
   const asked: number[] = [];
   const { stream, state } = streamOf([Uint8Array.of(1, 2), Uint8Array.of(3), undefined]);

@@ -21,6 +21,10 @@ export async function readBounded(
 ): Promise<BoundedRead> {
   if (stream === null) return { ok: true, bytes: new Uint8Array(0) };
   signal.throwIfAborted();
+  const inPlace = expectedBytes === undefined ? undefined : byteReader(stream);
+  if (inPlace !== undefined && expectedBytes !== undefined) {
+    return readInPlace(inPlace, expectedBytes, signal);
+  }
   const reader = stream.getReader();
   let stop = (): void => {};
   const aborted = new Promise<never>((_, reject) => {
@@ -69,4 +73,60 @@ export async function readBounded(
     offset += chunk.byteLength;
   }
   return { ok: true, bytes };
+}
+
+/** As far as this needs one (Streams standard, ReadableStreamBYOBReader). */
+interface ByteReader {
+  read(
+    view: Uint8Array<ArrayBuffer>,
+    options: { readonly min: number },
+  ): Promise<{ readonly done: boolean; readonly value?: Uint8Array<ArrayBuffer> | undefined }>;
+  cancel(reason?: unknown): Promise<void>;
+}
+
+/** Undefined where the stream is not one of bytes. */
+function byteReader(stream: ReadableStream<Uint8Array>): ByteReader | undefined {
+  try {
+    return stream.getReader({ mode: "byob" }) as unknown as ByteReader;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Lets the engine fill the buffer: one step for a whole file, where a thousand small ones would cost more
+ * than its digest. What is longer than it was said to be is too large.
+ */
+async function readInPlace(
+  reader: ByteReader,
+  expectedBytes: number,
+  signal: AbortSignal,
+): Promise<BoundedRead> {
+  const stop = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener("abort", onAbort, { once: true, signal: stop.signal });
+  });
+  // One byte more than expected shows whether there is more.
+  let buffer = new ArrayBuffer(expectedBytes + 1);
+  let size = 0;
+  try {
+    while (size <= expectedBytes) {
+      const view = new Uint8Array(buffer, size);
+      const read = reader.read(view, { min: view.length });
+      const { done, value } = await Promise.race([read, aborted]);
+      if (value !== undefined) {
+        buffer = value.buffer;
+        size += value.byteLength;
+      }
+      if (done) return { ok: true, bytes: new Uint8Array(buffer, 0, size) };
+    }
+    void reader.cancel().catch(() => {});
+    return { ok: false, why: "too_large" };
+  } catch (error) {
+    void reader.cancel(error).catch(() => {});
+    throw error;
+  } finally {
+    stop.abort();
+  }
 }
