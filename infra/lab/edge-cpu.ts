@@ -14,10 +14,10 @@ import { checkImage } from "@blip2-edge/shared/image/limits";
 import { resampleRgb } from "@blip2-edge/shared/image/resample";
 import { sha256Hex } from "@blip2-edge/shared/hex";
 import { readBounded } from "@blip2-edge/shared/read-bounded";
-import sharp from "sharp";
 import { createApiKey } from "../../edge/src/auth/api-key.ts";
 import { startFakeNode } from "../../test/support/fake-node.ts";
 import { testCodecModules } from "../../test/support/image-codecs.ts";
+import { drawnPhoto, type Draw } from "../../test/support/photos.ts";
 import { startWorker } from "../start/worker.ts";
 
 const { values } = parseArgs({
@@ -48,22 +48,13 @@ const median = (list: readonly number[]): number =>
   list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? NaN;
 
 /** Gradients with some noise; with less or none for a PNG, which would be too large to be taken. */
-function photo(width: number, height: number, noise: number): sharp.Sharp {
-  const pixels = Buffer.alloc(width * height * 3);
-  let state = 1;
-  for (let at = 0; at < pixels.length; at++) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    pixels[at] = ((at / (3 * width)) & 127) + ((state >>> 24) % noise);
-  }
-  return sharp(pixels, { raw: { width, height, channels: 3 } });
-}
+const gradients =
+  (noise: number): Draw =>
+  (_x, y, _channel, random) =>
+    (y & 127) + (random % noise);
 
-async function fileOf(type: (typeof types)[number], width: number, height: number) {
-  const image = photo(width, height, type !== "png" ? 24 : width > 2000 ? 1 : 2);
-  const encoded =
-    type === "jpeg" ? image.jpeg({ quality: 85 }) : type === "png" ? image.png() : image.webp();
-  return new Uint8Array(await encoded.toBuffer());
-}
+const fileOf = (type: (typeof types)[number], width: number, height: number) =>
+  drawnPhoto(gradients(type !== "png" ? 24 : width > 2000 ? 1 : 2), [width, height], type);
 
 function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
   let at = 0;
@@ -187,7 +178,7 @@ async function missesTable(): Promise<void> {
       if (response.status !== 200) throw new Error(await response.text());
       await response.arrayBuffer();
     };
-    const small = new Uint8Array(await photo(64, 64, 24).jpeg().toBuffer());
+    const small = await drawnPhoto(gradients(24), [64, 64]);
     console.log("\n| a miss of 64 x 64 pixels | CPU of workerd, ms |\n| --- | --- |");
     for (const [name, file] of [
       [`${(small.length / 1000).toFixed(1)} KB`, small],

@@ -6,9 +6,9 @@ import { parseArgs } from "node:util";
 import { canonicalImage, canonicalSize } from "@blip2-edge/shared/image/canonical";
 import { createDecoder } from "@blip2-edge/shared/image/decode";
 import { defaultImageLimits } from "@blip2-edge/shared/image/limits";
-import sharp from "sharp";
 import { shrunkSide } from "../../edge/src/images/shrink.ts";
 import { testCodecModules } from "../../test/support/image-codecs.ts";
+import { drawnPhoto, shrunkLocally, type Draw } from "../../test/support/photos.ts";
 
 const { values } = parseArgs({
   options: { side: { type: "string", default: String(shrunkSide) } },
@@ -18,33 +18,19 @@ const side = Number(values.side);
 const decoder = createDecoder(testCodecModules);
 const limits = { ...defaultImageLimits, maxPixels: 1e8, maxDecodeBytes: 1e9 };
 
-/** A level for each channel of a pixel. */
-type Draw = (x: number, y: number, channel: number, random: number) => number;
 const drawings: Readonly<Record<string, Draw>> = {
   "gradients with noise": (x, y, channel, random) => ((x + y * (channel + 1)) >> 4) + random / 8,
   "sharp edges": (x, y, channel) => ((x * (channel + 3) + y * 5) % 700 < 350 ? 230 : 25),
-  "fine stripes": (x, y) => ((x >> 3) + (y >> 4)) % 2 === 0 ? 255 : 0,
+  "fine stripes": (x, y) => (((x >> 3) + (y >> 4)) % 2 === 0 ? 255 : 0),
   "noise alone": (_x, _y, _channel, random) => random,
 };
-
-function drawn(draw: Draw, width: number, height: number): sharp.Sharp {
-  const pixels = Buffer.alloc(width * height * 3);
-  let state = 1;
-  for (let at = 0; at < pixels.length; at++) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    const pixel = Math.floor(at / 3);
-    const level = draw(pixel % width, Math.floor(pixel / width), at % 3, state >>> 24);
-    pixels[at] = Math.max(0, Math.min(255, level));
-  }
-  return sharp(pixels, { raw: { width, height, channels: 3 } });
-}
 
 const seen = async (bytes: Uint8Array) => {
   const { imageId, pixels } = await canonicalImage(bytes, { decoder, limits });
   return { imageId, levels: pixels.get(canonicalSize) ?? new Uint8Array() };
 };
 
-console.log(`Shrunk to at most ${side} a side by sharp ${sharp.versions.sharp ?? ""} (Lanczos).\n`);
+console.log(`Shrunk to at most ${side} a side by sharp (Lanczos).\n`);
 console.log("| picture | size | greatest difference | mean | levels equal | same image_id |");
 console.log("| --- | --- | --- | --- | --- | --- |");
 for (const [name, draw] of Object.entries(drawings)) {
@@ -53,11 +39,8 @@ for (const [name, draw] of Object.entries(drawings)) {
     [2000, 1500],
     [4000, 3000],
   ] as const) {
-    const jpeg = await drawn(draw, width, height).jpeg({ quality: 90 }).toBuffer();
-    const shrunk = await sharp(jpeg, { autoOrient: true })
-      .resize(side, side, { fit: "inside", withoutEnlargement: true })
-      .png()
-      .toBuffer();
+    const jpeg = await drawnPhoto(draw, [width, height]);
+    const shrunk = await shrunkLocally(jpeg, side);
     const [exact, other] = [await seen(jpeg), await seen(shrunk)];
     const differences = exact.levels.map((level, at) => Math.abs(level - (other.levels[at] ?? 0)));
     const mean = differences.reduce((sum, each) => sum + each, 0) / differences.length;

@@ -1,3 +1,4 @@
+import { ReadableStream as ByteStream, type ReadableByteStreamController } from "node:stream/web";
 import { expect, test } from "vitest";
 import { readBounded } from "./read-bounded.ts";
 
@@ -19,6 +20,11 @@ function streamOf(chunks: readonly (Uint8Array | undefined)[]) {
   return { stream, state };
 }
 
+/** The global's type knows no streams of bytes. */
+const byteStream = (
+  pull: (controller: ReadableByteStreamController) => void,
+): ReadableStream<Uint8Array> => new ByteStream({ type: "bytes", pull });
+
 test("the whole stream, up to the bound itself", async () => {
   const { stream } = streamOf([Uint8Array.of(1, 2), Uint8Array.of(3)]);
   expect(await readBounded(stream, 3)).toEqual({ ok: true, bytes: Uint8Array.of(1, 2, 3) });
@@ -35,16 +41,13 @@ test("a known length is read into place; a wrong one does no harm", async () => 
 });
 
 test("a stream of bytes is read in place; what is longer than it was said to be is too large", async () => {
-  const streamed = (...chunks: number[][]) => {
+  const streamed = (...chunks: number[][]): ReadableStream<Uint8Array> => {
     const left = chunks.map((chunk) => Uint8Array.from(chunk));
-    return new ReadableStream<Uint8Array>({
-      type: "bytes",
-      pull(controller) {
-        const chunk = left.shift();
-        if (chunk !== undefined) return controller.enqueue(chunk);
-        controller.close();
-        return controller.byobRequest?.respond(0);
-      },
+    return byteStream((controller) => {
+      const chunk = left.shift();
+      if (chunk !== undefined) return controller.enqueue(chunk);
+      controller.close();
+      return controller.byobRequest?.respond(0);
     });
   };
   for (const expectedBytes of [3, 5]) {
@@ -53,7 +56,7 @@ test("a stream of bytes is read in place; what is longer than it was said to be 
   }
   const longer = await readBounded(streamed([1, 2], [3]), 9, undefined, { expectedBytes: 2 });
   expect(longer).toEqual({ ok: false, why: "too_large" });
-  const stalled = new ReadableStream<Uint8Array>({ type: "bytes", pull: () => {} });
+  const stalled = byteStream(() => {});
   const attempt = readBounded(stalled, 9, AbortSignal.timeout(10), { expectedBytes: 2 });
   await expect(attempt).rejects.toThrow("timeout");
 });

@@ -87,7 +87,7 @@ interface ByteReader {
 /** Undefined where the stream is not one of bytes. */
 function byteReader(stream: ReadableStream<Uint8Array>): ByteReader | undefined {
   try {
-    return stream.getReader({ mode: "byob" }) as unknown as ByteReader;
+    return stream.getReader({ mode: "byob" });
   } catch {
     return undefined;
   }

@@ -1,31 +1,19 @@
 // What one isolate holds of pictures under twenty large uploads at once: its own account, which has a
 // bound, and what the process really takes (on Linux), bounded loosely.
 import { readFileSync } from "node:fs";
-import sharp from "sharp";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startEdge, type Edge } from "../support/edge.ts";
+import { drawnPhoto } from "../support/photos.ts";
 
 const budgetBytes = 112 * 1024 * 1024;
 let edge: Edge;
 let photo: Uint8Array;
 beforeAll(async () => {
   edge = await startEdge({ vars: { PICTURE_WAIT_MS: "55000", REQUEST_TIMEOUT_MS: "58000" } });
-  photo = new Uint8Array(await photoOf(4000, 3000));
+  // Gradients with some noise, as a camera makes them.
+  photo = await drawnPhoto((_x, y, _channel, random) => (y & 127) + random / 8, [4000, 3000]);
 });
 afterAll(() => edge?.stop());
-
-/** Gradients with some noise, as a camera makes them: about 4 MB as JPEG. */
-function photoOf(width: number, height: number): Promise<Buffer> {
-  const pixels = Buffer.alloc(width * height * 3);
-  let state = 1;
-  for (let at = 0; at < pixels.length; at++) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    pixels[at] = ((at / (3 * width)) & 127) + (state >>> 27);
-  }
-  return sharp(pixels, { raw: { width, height, channels: 3 } })
-    .jpeg({ quality: 85 })
-    .toBuffer();
-}
 
 const rssBytes = (): number =>
   edge.worker.pids().reduce((sum, { pid }) => {

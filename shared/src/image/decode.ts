@@ -122,20 +122,19 @@ async function instantiateEmscripten(
   return {
     decode<T>(parts: readonly Uint8Array[], use: (pixels: PixelSource) => T): T {
       const [bytes = new Uint8Array()] = parts;
-      let result: { readonly used: T } | undefined;
+      const results: T[] = [];
       const restore = replaceGlobals(constructors);
       lent = (data, width, height) => {
         restore();
-        result = { used: use({ data, width, height, channels: 4 }) };
+        results.push(use({ data, width, height, channels: 4 }));
       };
       try {
         codec.decode(bytes, ...extraArguments);
       } finally {
         restore();
       }
-      const done = result as { readonly used: T } | undefined;
-      if (done === undefined) throw new Error("the decoder gave no picture");
-      return done.used;
+      if (results.length === 0) throw new Error("the decoder gave no picture");
+      return results[0] as T;
     },
     heapBytes: () => memory?.buffer.byteLength ?? 0,
   };
