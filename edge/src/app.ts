@@ -33,7 +33,8 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     health: healthRoute,
   };
   const app = new Hono<Env>();
-  app.use(requestContext({ timeoutMs: isolate.settings.REQUEST_TIMEOUT_MS, write }));
+  const { settings, memory } = isolate;
+  app.use(requestContext({ timeoutMs: settings.REQUEST_TIMEOUT_MS, write, memory }));
   const needsKey = requireKey(isolate);
   for (const { id, method, path, scope } of Object.values(routes)) {
     const handler: Handler<Env> = (c, next) => {

@@ -58,10 +58,13 @@ export const settingsSchema = z.object({
   KEY_TTL_MS: number(0, 600_000, 30_000).describe(
     "How long a key's record is believed: a revoked key works at most this much longer.",
   ),
-  DECODE_BUDGET_BYTES: number(1_000_000, 1_000_000_000, 117_440_512).describe(
-    "Memory that decoding may need in one isolate at a time; further pictures wait.",
+  PICTURE_MEMORY_BYTES: number(1_000_000, 1_000_000_000, 117_440_512).describe(
+    "What one isolate may hold of pictures at a time: files, and what decoding needs; others wait.",
   ),
-  DECODE_WAIT_MS: number(0, 60_000, 5_000).describe("How long a picture waits for that budget."),
+  PICTURE_WAIT_MS: number(0, 60_000, 5_000).describe("How long a picture waits for that memory."),
+  IMAGES_TIMEOUT_MS: number(100, 60_000, 15_000).describe(
+    "For the Images binding, where there is one, to shrink a picture.",
+  ),
   RESULT_TTL_S: number(60, 31_536_000, 2_592_000).describe("How long a result is kept."),
   GET_MAX_AGE_S: number(0, 86_400, 300).describe("max-age of GET answers, for the caller alone."),
   OPERATOR_KEYS: z

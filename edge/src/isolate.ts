@@ -12,9 +12,10 @@ import { parseSettings, type Settings } from "./config.ts";
 import type { RequestContext } from "./context.ts";
 import { canonicaliser } from "./images/canonicalise.ts";
 import { codecModules } from "./images/codecs.ts";
-import { decodeBudget } from "./images/decode-budget.ts";
 import { pictureFetcher, type Fetch } from "./images/fetch.ts";
+import { pictureMemory, type PictureMemory } from "./images/picture-memory.ts";
 import { pixelStore } from "./images/pixel-store.ts";
+import { shrinker } from "./images/shrink.ts";
 import { describeError } from "./log.ts";
 import { nodeAsker } from "./nodes/ask.ts";
 import { catalogMemory, models } from "./nodes/catalog.ts";
@@ -32,9 +33,15 @@ export interface Isolate {
   readonly countRequest: CountRequest;
   readonly keyBook: KeyBook;
   readonly meter: Meter;
+  readonly memory: PictureMemory;
   roomsFor(context: RequestContext): Rooms;
 }
 
+/**
+ * A codec keeps what a photo of 12 megapixels needed: memory that is dropped for each large picture is
+ * garbage until the engine collects it, and twenty in a row would be many times what one isolate has.
+ */
+const maxIdleHeapBytes = 64 * 1024 * 1024;
 const catalogKey = "catalog/v1";
 const cacheName = "blip2-edge";
 
@@ -46,15 +53,19 @@ const globalFetch: Fetch = (url, init) => fetch(url, init);
 /** Throws when the settings are not usable. */
 export function isolate(env: Bindings): Isolate {
   const settings = parseSettings(env);
-  const decoder = createDecoder(codecModules);
-  const budget = decodeBudget({
-    maxBytes: settings.DECODE_BUDGET_BYTES,
-    waitMs: settings.DECODE_WAIT_MS,
+  const decoder = createDecoder(codecModules, { maxIdleHeapBytes });
+  const memory = pictureMemory({
+    maxBytes: settings.PICTURE_MEMORY_BYTES,
+    waitMs: settings.PICTURE_WAIT_MS,
+    idleBytes: decoder.heapBytes,
   });
   const canonicalise = canonicaliser({
     decoder,
-    budget,
     limits: { ...defaultImageLimits, maxBytes: settings.MAX_IMAGE_BYTES },
+    shrink:
+      env.IMAGES === undefined
+        ? undefined
+        : shrinker({ images: env.IMAGES, timeoutMs: settings.IMAGES_TIMEOUT_MS }),
   });
   const fetchPicture = pictureFetcher({
     policy: { ports: settings.FETCH_PORTS, allowPrivate: settings.ALLOW_FETCH },
@@ -84,12 +95,13 @@ export function isolate(env: Bindings): Isolate {
   });
   const pixels = pixelStore(env.PIXELS);
   const tag = partitionTag(settings.PARTITION_SECRET);
-  const memory = catalogMemory();
   const keys = keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS });
   const meter = keyMeter({ meters: env.KEY_METER });
+  const catalog = catalogMemory();
 
   return {
     settings,
+    memory,
     authenticate: authenticator({
       keys,
       operators: settings.OPERATOR_KEYS,
@@ -103,12 +115,13 @@ export function isolate(env: Bindings): Isolate {
       fetchPicture,
       canonicalise,
       pixels,
+      pictureMemory: memory,
       askNode,
       meter,
       partitionTag: tag,
       models: models({
         exchange,
-        memory,
+        memory: catalog,
         backup: {
           read: () => env.RESULTS.get(catalogKey),
           write: (text) => env.RESULTS.put(catalogKey, text),

@@ -30,6 +30,8 @@ export interface WorkerOptions {
   /** More variables of the Worker (edge/src/config.ts), e.g. shorter timeouts in tests. */
   readonly vars?: Readonly<Record<string, string>>;
   readonly internet?: FakeInternet;
+  /** Binds the local simulation of Cloudflare Images (sharp) as IMAGES; default false. */
+  readonly images?: boolean;
   /** Isolates of the Worker that share every binding, as in production; default 1. */
   readonly instances?: number;
   /** Gets each log line of the Worker; default: nothing is shown. */
@@ -137,6 +139,7 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
   for (const [name, value] of Object.entries(vars)) env[name] = { type: "text", value };
   for (const { binding } of config.d1_databases) env[binding] = { type: "d1", id: binding };
   for (const { binding } of config.kv_namespaces) env[binding] = { type: "kv", id: binding };
+  if (options.images === true) env["IMAGES"] = { type: "images" };
   for (const { binding } of config.r2_buckets) env[binding] = { type: "r2", name: binding };
   const classes = config.durable_objects.bindings;
   for (const { name, class_name: exportName } of classes) {

@@ -28,7 +28,7 @@ export function keyRoutes({
   settings,
 }: Pick<Isolate, "keyBook" | "settings">): Record<KeyRouteId, Handler<Env>> {
   const bodyOf = async <Schema extends z.ZodType>(c: Context<Env>, schema: Schema) => {
-    const json = await readJson(c.req.raw, bodyLimits(settings), c.get("context").signal);
+    const json = await readJson(c.req.raw, bodyLimits(settings), c.get("context"));
     return parseOrRefuse(schema, fieldsWithPath(c, json));
   };
   const answer = (c: Context<Env>, body: { readonly id?: string }, status: 200 | 201 = 200) => {

@@ -43,7 +43,7 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
   rooms: Rooms,
   call: NodeCall<Asked, Told>,
   { model, model_revision }: CatalogModel,
-  { imageId, partitions, pixels, size }: OpenedPicture,
+  { imageId, exact, partitions, pixels, size }: OpenedPicture,
   request: (about: AboutPicture) => Asked,
   context: AuthenticatedContext,
 ): Promise<Told> {
@@ -51,7 +51,7 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
   const keeping =
     pixels === undefined
       ? Promise.resolve()
-      : rooms.pixels.put(partitions, imageId, size, pixels).catch((error: unknown) => {
+      : rooms.pixels.put(partitions, imageId, size, pixels, exact).catch((error: unknown) => {
           event["pixel_store_fault"] = describeError(error);
         });
   // A public picture's features are shared on the node, a private one's are the tenant's.
