@@ -10,8 +10,10 @@ import { requireKey } from "./middleware/authenticate.ts";
 import { requestContext } from "./middleware/request.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
 import { embedRoute } from "./routes/embed.ts";
+import { keyRoutes } from "./routes/keys.ts";
 import { healthRoute, modelsRoute } from "./routes/models.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
+import { usageRoute } from "./routes/usage.ts";
 import { answer } from "./tasks/answer.ts";
 import { caption } from "./tasks/caption.ts";
 import { classify } from "./tasks/classify.ts";
@@ -26,18 +28,22 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     classify: pictureRoute(isolate, routes.classify.input.options, classify),
     embed: embedRoute(isolate),
     models: modelsRoute(isolate),
+    ...keyRoutes(isolate),
+    usage: usageRoute(isolate),
     health: healthRoute,
   };
   const app = new Hono<Env>();
-  app.use(requestContext({ timeoutMs: isolate.settings.REQUEST_TIMEOUT_MS, write }));
-  const needsKey = requireKey(isolate.authenticate);
+  const { settings, memory } = isolate;
+  app.use(requestContext({ timeoutMs: settings.REQUEST_TIMEOUT_MS, write, memory }));
+  const needsKey = requireKey(isolate);
   for (const { id, method, path, scope } of Object.values(routes)) {
     const handler: Handler<Env> = (c, next) => {
       c.get("context").event["route"] = id;
       return handlers[id](c, next);
     };
-    if (scope === null) app.on(method, path, handler);
-    else app.on(method, path, needsKey, handler);
+    const at = path.replaceAll(/\{(\w+)\}/g, ":$1");
+    if (scope === null) app.on(method, at, handler);
+    else app.on(method, at, needsKey(scope), handler);
   }
 
   // Hono lets an error out of this handler pass the middleware by, so it answers itself.
@@ -50,8 +56,11 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
   return app;
 }
 
+/** A field in a route's path stands for anything but a slash. */
+const isAt = (path: string, at: string): boolean =>
+  new RegExp(`^${path.replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(at);
 const allowedAt = (at: string): string[] =>
-  routeList.filter(({ path }) => path === at).map(({ method }) => method);
+  routeList.filter(({ path }) => isAt(path, at)).map(({ method }) => method);
 
 function unserved(path: string): AppError {
   const allowed = allowedAt(path);

@@ -1,14 +1,20 @@
 // Names and types of everything the platform hands to the Worker; read in app.ts and config.ts only.
 // The local stack (infra/start/worker.ts) binds the same names.
+import type { ImagesBinding } from "./images/shrink.ts";
 import type { D1Database, Fetcher, KVNamespace, R2Bucket } from "@cloudflare/workers-types";
+import type { KeyMeters } from "./usage/meter.ts";
 
 export interface Bindings {
   /** API keys (migrations/). */
   readonly DB: D1Database;
+  /** One object for each API key: quotas, concurrency, usage (class KeyMeter). */
+  readonly KEY_METER: KeyMeters;
   /** Results of inference and the last known catalogue. */
   readonly RESULTS: KVNamespace;
   /** Canonical pixels, per partition. */
   readonly PIXELS: R2Bucket;
+  /** Cloudflare Images, for pictures that the exact path does not take; optional. */
+  readonly IMAGES?: ImagesBinding;
   /** The way to the nodes; without it they are reached by the global `fetch`. */
   readonly NODE_NET?: Fetcher;
   /** The way to the origins that ALLOW_FETCH names, and to nothing else; local stacks only. */

@@ -2,6 +2,7 @@
 // frozen. All faults are reported in one message; secrets never appear in it.
 import { signingKeysSchema } from "@blip2-edge/shared/wire/signing-keys";
 import { z } from "zod";
+import { operatorKeyPattern } from "./auth/operator.ts";
 
 const number = (min: number, max: number, preset: number) =>
   z.coerce.number().int().min(min).max(max).default(preset);
@@ -57,12 +58,27 @@ export const settingsSchema = z.object({
   KEY_TTL_MS: number(0, 600_000, 30_000).describe(
     "How long a key's record is believed: a revoked key works at most this much longer.",
   ),
-  DECODE_BUDGET_BYTES: number(1_000_000, 1_000_000_000, 117_440_512).describe(
-    "Memory that decoding may need in one isolate at a time; further pictures wait.",
+  PICTURE_MEMORY_BYTES: number(1_000_000, 1_000_000_000, 117_440_512).describe(
+    "What one isolate may hold of pictures at a time: files, and what decoding needs; others wait.",
   ),
-  DECODE_WAIT_MS: number(0, 60_000, 5_000).describe("How long a picture waits for that budget."),
+  PICTURE_WAIT_MS: number(0, 60_000, 5_000).describe("How long a picture waits for that memory."),
+  IMAGES_TIMEOUT_MS: number(100, 60_000, 15_000).describe(
+    "For the Images binding, where there is one, to shrink a picture.",
+  ),
   RESULT_TTL_S: number(60, 31_536_000, 2_592_000).describe("How long a result is kept."),
   GET_MAX_AGE_S: number(0, 86_400, 300).describe("max-age of GET answers, for the caller alone."),
+  OPERATOR_KEYS: z
+    .string()
+    .default("")
+    .transform((text) => text.split(",").filter((key) => key !== ""))
+    .pipe(
+      z.array(
+        z
+          .string()
+          .regex(operatorKeyPattern, "each is b2e_operator_ and 32 to 128 letters or digits"),
+      ),
+    )
+    .describe("Secret. Keys that manage the keys of every tenant, separated by commas."),
   ACCEPT_FOREIGN_KEYS: flag.describe("Also look up keys that are not of this project's form."),
 });
 

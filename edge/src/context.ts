@@ -1,7 +1,9 @@
 // One request's own things, made by the middleware and read by the routes: plain data and a clock.
 import { AppError } from "@blip2-edge/shared/problem";
-import type { Caller } from "./auth/authenticate.ts";
+import type { Caller } from "./auth/caller.ts";
+import type { MemoryShare } from "./images/picture-memory.ts";
 import type { LogEvent } from "./log.ts";
+import type { LimitReport } from "./usage/limit-headers.ts";
 
 export interface RequestContext {
   readonly requestId: string;
@@ -10,6 +12,10 @@ export interface RequestContext {
   readonly remainingMs: () => number;
   /** What the log line will say; rooms and routes add to it. */
   readonly event: LogEvent;
+  /** What the answer will tell of the key's limits. */
+  readonly limits: LimitReport;
+  /** What the request holds of a picture. */
+  readonly memory: MemoryShare;
   /** Work that may outlast the answer. */
   readonly later: (work: Promise<unknown>) => void;
 }

@@ -1,5 +1,5 @@
 // What Hono carries through a request of this Worker.
-import type { Caller } from "./auth/authenticate.ts";
+import type { Caller } from "./auth/caller.ts";
 import type { Bindings } from "./bindings.ts";
 import type { RequestContext } from "./context.ts";
 

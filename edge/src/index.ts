@@ -6,6 +6,8 @@ import type { Bindings } from "./bindings.ts";
 import { isolate } from "./isolate.ts";
 import { describeError, writeEvent } from "./log.ts";
 
+export { KeyMeter } from "./usage/key-meter.ts";
+
 const write = (line: string): void => console.log(line);
 let app: ReturnType<typeof createApp> | undefined;
 

@@ -4,16 +4,18 @@ import { createDecoder } from "@blip2-edge/shared/image/decode";
 import { defaultImageLimits } from "@blip2-edge/shared/image/limits";
 import { createSigner } from "@blip2-edge/shared/wire/signature";
 import { authenticator, type Authenticate } from "./auth/authenticate.ts";
-import { keyMemory, keyStore } from "./auth/key-store.ts";
+import { keyBook, type KeyBook } from "./auth/key-book.ts";
+import { keyMemory, keyStore, type KeyStore } from "./auth/key-store.ts";
 import type { Bindings } from "./bindings.ts";
 import { resultCache } from "./cache/results.ts";
 import { parseSettings, type Settings } from "./config.ts";
 import type { RequestContext } from "./context.ts";
 import { canonicaliser } from "./images/canonicalise.ts";
 import { codecModules } from "./images/codecs.ts";
-import { decodeBudget } from "./images/decode-budget.ts";
 import { pictureFetcher, type Fetch } from "./images/fetch.ts";
+import { pictureMemory, type PictureMemory } from "./images/picture-memory.ts";
 import { pixelStore } from "./images/pixel-store.ts";
+import { shrinker } from "./images/shrink.ts";
 import { describeError } from "./log.ts";
 import { nodeAsker } from "./nodes/ask.ts";
 import { catalogMemory, models } from "./nodes/catalog.ts";
@@ -21,13 +23,25 @@ import { nodeExchange, type SignRequest } from "./nodes/exchange.ts";
 import { heldImages } from "./nodes/held-images.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
 import type { Rooms } from "./tasks/rooms.ts";
+import { keyMeter, type Meter } from "./usage/meter.ts";
+import { requestCounter, type CountRequest } from "./usage/rate.ts";
 
 export interface Isolate {
   readonly settings: Readonly<Settings>;
   readonly authenticate: Authenticate;
+  readonly noteUse: KeyStore["noteUse"];
+  readonly countRequest: CountRequest;
+  readonly keyBook: KeyBook;
+  readonly meter: Meter;
+  readonly memory: PictureMemory;
   roomsFor(context: RequestContext): Rooms;
 }
 
+/**
+ * A codec keeps what a photo of 12 megapixels needed: memory that is dropped for each large picture is
+ * garbage until the engine collects it, and twenty in a row would be many times what one isolate has.
+ */
+const maxIdleHeapBytes = 64 * 1024 * 1024;
 const catalogKey = "catalog/v1";
 const cacheName = "blip2-edge";
 
@@ -39,15 +53,19 @@ const globalFetch: Fetch = (url, init) => fetch(url, init);
 /** Throws when the settings are not usable. */
 export function isolate(env: Bindings): Isolate {
   const settings = parseSettings(env);
-  const decoder = createDecoder(codecModules);
-  const budget = decodeBudget({
-    maxBytes: settings.DECODE_BUDGET_BYTES,
-    waitMs: settings.DECODE_WAIT_MS,
+  const decoder = createDecoder(codecModules, { maxIdleHeapBytes });
+  const memory = pictureMemory({
+    maxBytes: settings.PICTURE_MEMORY_BYTES,
+    waitMs: settings.PICTURE_WAIT_MS,
+    idleBytes: decoder.heapBytes,
   });
   const canonicalise = canonicaliser({
     decoder,
-    budget,
     limits: { ...defaultImageLimits, maxBytes: settings.MAX_IMAGE_BYTES },
+    shrink:
+      env.IMAGES === undefined
+        ? undefined
+        : shrinker({ images: env.IMAGES, timeoutMs: settings.IMAGES_TIMEOUT_MS }),
   });
   const fetchPicture = pictureFetcher({
     policy: { ports: settings.FETCH_PORTS, allowPrivate: settings.ALLOW_FETCH },
@@ -77,23 +95,33 @@ export function isolate(env: Bindings): Isolate {
   });
   const pixels = pixelStore(env.PIXELS);
   const tag = partitionTag(settings.PARTITION_SECRET);
-  const memory = catalogMemory();
+  const keys = keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS });
+  const meter = keyMeter({ meters: env.KEY_METER });
+  const catalog = catalogMemory();
 
   return {
     settings,
+    memory,
     authenticate: authenticator({
-      findKey: keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS }),
+      keys,
+      operators: settings.OPERATOR_KEYS,
       acceptForeignKeys: settings.ACCEPT_FOREIGN_KEYS,
     }),
+    noteUse: keys.noteUse,
+    countRequest: requestCounter(),
+    keyBook: keyBook({ table: env.DB, changed: keys.forget }),
+    meter,
     roomsFor: ({ event, later }) => ({
       fetchPicture,
       canonicalise,
       pixels,
+      pictureMemory: memory,
       askNode,
+      meter,
       partitionTag: tag,
       models: models({
         exchange,
-        memory,
+        memory: catalog,
         backup: {
           read: () => env.RESULTS.get(catalogKey),
           write: (text) => env.RESULTS.put(catalogKey, text),

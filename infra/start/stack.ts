@@ -2,6 +2,7 @@
 // tests and by the evaluation of the embedded model; it prints nothing itself.
 import path from "node:path";
 import { createClient, type Client } from "@blip2-edge/shared/client";
+import { scopes } from "@blip2-edge/shared/contracts/keys";
 import { createApiKey } from "../../edge/src/auth/api-key.ts";
 import { ensureArtifact } from "../../gpu-node/src/build/ensure-artifact.ts";
 import type { PrecisionName } from "../../gpu-node/src/quantize/recipe.ts";
@@ -101,7 +102,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     undo.push(() => worker.stop());
     running = { node, worker };
     await record();
-    await worker.putKey({ key: apiKey, tenant: "dev", name: "development key" });
+    await worker.putKey({ key: apiKey, tenant: "dev", name: "development key", scopes });
     return {
       url: worker.url,
       apiKey,

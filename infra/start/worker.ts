@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import path from "node:path";
+import type { Scope } from "@blip2-edge/shared/contracts/keys";
 import { Miniflare, Log, LogLevel, type MiniflareOptions } from "miniflare";
 import { hashApiKey, keyIdOf } from "../../edge/src/auth/api-key.ts";
 import { formatSigningKeys } from "./signing-keys.ts";
@@ -29,6 +30,8 @@ export interface WorkerOptions {
   /** More variables of the Worker (edge/src/config.ts), e.g. shorter timeouts in tests. */
   readonly vars?: Readonly<Record<string, string>>;
   readonly internet?: FakeInternet;
+  /** Binds the local simulation of Cloudflare Images (sharp) as IMAGES; default false. */
+  readonly images?: boolean;
   /** Isolates of the Worker that share every binding, as in production; default 1. */
   readonly instances?: number;
   /** Gets each log line of the Worker; default: nothing is shown. */
@@ -40,6 +43,8 @@ export interface NewKey {
   readonly tenant: string;
   readonly name: string;
   readonly expiresAt?: number;
+  /** `infer` when left out. */
+  readonly scopes?: readonly Scope[];
 }
 
 export interface RunningWorker {
@@ -48,7 +53,7 @@ export interface RunningWorker {
   readonly urls: readonly string[];
   /** The tables of the Worker, for tests and for `putKey`. */
   readonly db: Awaited<ReturnType<Miniflare["getD1Database"]>>;
-  /** Makes this key valid for this tenant; a second call with the same key changes nothing. */
+  /** Makes this key valid for this tenant; a second call with the same key changes its scopes alone. */
   putKey(newKey: NewKey): Promise<void>;
   pids(): { pid: number; name: string }[];
   stop(): Promise<void>;
@@ -134,6 +139,7 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
   for (const [name, value] of Object.entries(vars)) env[name] = { type: "text", value };
   for (const { binding } of config.d1_databases) env[binding] = { type: "d1", id: binding };
   for (const { binding } of config.kv_namespaces) env[binding] = { type: "kv", id: binding };
+  if (options.images === true) env["IMAGES"] = { type: "images" };
   for (const { binding } of config.r2_buckets) env[binding] = { type: "r2", name: binding };
   const classes = config.durable_objects.bindings;
   for (const { name, class_name: exportName } of classes) {
@@ -270,17 +276,20 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       url,
       urls,
       db,
-      async putKey({ key, tenant, name, expiresAt }) {
+      async putKey({ key, tenant, name, expiresAt, scopes = ["infer"] }) {
         if (!/^\S{1,256}$/.test(key)) {
           throw new Error("An API key is 1 to 256 characters without white space.");
         }
         const { id, prefix } = await keyIdOf(key);
         await db
           .prepare(
-            "INSERT INTO api_keys (id, prefix, secret_hash, tenant, name, created_at, expires_at) " +
-              "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO api_keys (id, prefix, secret_hash, tenant, name, created_at, expires_at, scopes) " +
+              "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET scopes = excluded.scopes",
           )
-          .bind(id, prefix, await hashApiKey(key), tenant, name, Date.now(), expiresAt ?? null)
+          .bind(
+            ...[id, prefix, await hashApiKey(key), tenant, name, Date.now(), expiresAt ?? null],
+            scopes.join(" "),
+          )
           .run();
       },
       pids: () => workerdChildren().filter(({ pid }) => !before.has(pid)),

@@ -113,6 +113,27 @@ describe("what is sent", () => {
     expect((await requests[4]?.formData())?.get("request")).toBe("{}");
   });
 
+  test("fields that the path names travel there, the rest as the route wants", async () => {
+    const { client, requests } = withServer(() => Response.json({ keys: [] }));
+    const failing = [
+      client.keyRotate({ id: "a/b?", overlap_s: 5 }),
+      client.keyUpdate({ id: "c", name: "new" }),
+      client.keyRevoke({ id: "d" }),
+    ];
+    for (const call of failing) expect((await failure(call)).code).toBe("api_unexpected");
+    expect(await client.keyList({ cursor: "7" })).toEqual({ keys: [] });
+    const sent = requests.map(async (request) => [
+      `${request.method} ${request.url.slice("https://api.example/base".length)}`,
+      await request.text(),
+    ]);
+    expect(await Promise.all(sent)).toEqual([
+      ["POST /v1/keys/a%2Fb%3F/rotate", '{"overlap_s":5}'],
+      ["PATCH /v1/keys/c", '{"name":"new"}'],
+      ["DELETE /v1/keys/d", ""],
+      ["GET /v1/keys?cursor=7", ""],
+    ]);
+  });
+
   test("every row of the table has its method, and the compiler knows its request", async () => {
     const { client } = withServer(() => Response.json({ status: "ok" }));
     expect(Object.keys(client)).toEqual(Object.keys(routes));

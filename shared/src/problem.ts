@@ -27,6 +27,10 @@ export const problemKinds = {
   unsupported_media_type: kind(415, "The content type is not supported"),
   model_not_found: kind(404, "No such model"),
   prompt_too_long: kind(400, "The text does not fit the model's context"),
+  rate_limited: kind(429, "The key sends requests too fast", true),
+  quota_exceeded: kind(429, "The key's quota is used up", true),
+  concurrency_exceeded: kind(429, "The key has too many requests in flight", true),
+  meter_unavailable: kind(503, "The key's quota cannot be read now", true),
   // The picture
   image_required: kind(400, "An image is required"),
   image_ambiguous: kind(400, "More than one image was given"),

@@ -13,18 +13,32 @@ import {
   classifyResponseSchema,
 } from "./contracts/classify.ts";
 import { embedOptionsSchema, embedRequestSchema, embedResponseSchema } from "./contracts/embed.ts";
+import {
+  createKeyRequestSchema,
+  keyListSchema,
+  keySchema,
+  keyWithSecretSchema,
+  listKeysQuerySchema,
+  oneKeyRequestSchema,
+  rotateKeyRequestSchema,
+  updateKeyRequestSchema,
+  type Scope,
+} from "./contracts/keys.ts";
 import { matchOptionsSchema, matchRequestSchema, matchResponseSchema } from "./contracts/match.ts";
 import { healthSchema, modelListSchema } from "./contracts/models.ts";
+import { usageListSchema, usageQuerySchema } from "./contracts/usage.ts";
 import { vqaOptionsSchema, vqaRequestSchema, vqaResponseSchema } from "./contracts/vqa.ts";
 import type { ProblemCode } from "./problem.ts";
 
-/** What a key must be allowed; null: anyone, without a key. */
-export type Scope = "infer";
+/** What a key must be allowed; `any`: any valid key; null: anyone, without a key. */
+export type RouteScope = Scope | "any" | null;
 
-/** How a request's fields travel. With `image` they come as JSON or as multipart (parts `image` and `request`). */
+/**
+ * How a request's fields travel. Those that the path names in braces travel there, whatever the kind. With `image` they come as JSON or as multipart (parts `image` and `request`). */
 export type RouteInput =
   | { readonly kind: "none" }
   | { readonly kind: "query"; readonly schema: z.ZodType }
+  | { readonly kind: "json"; readonly schema: z.ZodType }
   | {
       readonly kind: "image";
       /** The whole request as one JSON body. */
@@ -35,9 +49,10 @@ export type RouteInput =
 
 export interface Route {
   readonly id: string;
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  /** With the names of fields in braces: /v1/keys/{id}. */
   readonly path: string;
-  readonly scope: Scope | null;
+  readonly scope: RouteScope;
   readonly summary: string;
   readonly input: RouteInput;
   readonly response: z.ZodType;
@@ -45,7 +60,9 @@ export interface Route {
   readonly problems: readonly ProblemCode[];
 }
 
-const keyProblems = ["unauthorized", "forbidden"] as const;
+const keyProblems = ["unauthorized", "forbidden", "rate_limited"] as const;
+/** Of what is counted where a node is asked. */
+const quotaProblems = ["quota_exceeded", "concurrency_exceeded", "meter_unavailable"] as const;
 const bodyProblems = [
   "invalid_request",
   "body_too_large",
@@ -80,6 +97,7 @@ const distinct = (...groups: readonly (readonly ProblemCode[])[]): readonly Prob
 ];
 const inferenceProblems = distinct(
   keyProblems,
+  quotaProblems,
   bodyProblems,
   imageProblems,
   storedImageProblems,
@@ -110,6 +128,7 @@ export const routes = {
     response: captionResponseSchema,
     problems: distinct(
       keyProblems,
+      quotaProblems,
       ["invalid_request"],
       imageProblems,
       fetchProblems,
@@ -168,6 +187,76 @@ export const routes = {
     response: modelListSchema,
     problems: distinct(keyProblems, nodeProblems),
   },
+  keyCreate: {
+    id: "keyCreate",
+    method: "POST",
+    path: "/v1/keys",
+    scope: "admin",
+    summary: "Makes a key. Its secret is in this answer and nowhere else.",
+    input: { kind: "json", schema: createKeyRequestSchema },
+    response: keyWithSecretSchema,
+    problems: distinct(keyProblems, bodyProblems, ["canceled"]),
+  },
+  keyList: {
+    id: "keyList",
+    method: "GET",
+    path: "/v1/keys",
+    scope: "admin",
+    summary: "Lists the tenant's keys, revoked ones too.",
+    input: { kind: "query", schema: listKeysQuerySchema },
+    response: keyListSchema,
+    problems: distinct(keyProblems, ["invalid_request"]),
+  },
+  keyRead: {
+    id: "keyRead",
+    method: "GET",
+    path: "/v1/keys/{id}",
+    scope: "admin",
+    summary: "Says what a key is and may do.",
+    input: { kind: "query", schema: oneKeyRequestSchema },
+    response: keySchema,
+    problems: distinct(keyProblems, ["invalid_request", "not_found"]),
+  },
+  keyUpdate: {
+    id: "keyUpdate",
+    method: "PATCH",
+    path: "/v1/keys/{id}",
+    scope: "admin",
+    summary: "Changes what a key may do and spend.",
+    input: { kind: "json", schema: updateKeyRequestSchema },
+    response: keySchema,
+    problems: distinct(keyProblems, bodyProblems, ["not_found", "canceled"]),
+  },
+  keyRevoke: {
+    id: "keyRevoke",
+    method: "DELETE",
+    path: "/v1/keys/{id}",
+    scope: "admin",
+    summary: "Ends a key for good.",
+    input: { kind: "query", schema: oneKeyRequestSchema },
+    response: keySchema,
+    problems: distinct(keyProblems, ["invalid_request", "not_found"]),
+  },
+  keyRotate: {
+    id: "keyRotate",
+    method: "POST",
+    path: "/v1/keys/{id}/rotate",
+    scope: "admin",
+    summary: "Gives a key a new secret; the one before works on for a while.",
+    input: { kind: "json", schema: rotateKeyRequestSchema },
+    response: keyWithSecretSchema,
+    problems: distinct(keyProblems, bodyProblems, ["not_found", "canceled"]),
+  },
+  usage: {
+    id: "usage",
+    method: "GET",
+    path: "/v1/usage",
+    scope: "any",
+    summary: "Says what keys have spent, by key and day.",
+    input: { kind: "query", schema: usageQuerySchema },
+    response: usageListSchema,
+    problems: distinct(keyProblems, ["invalid_request", "not_found", "meter_unavailable"]),
+  },
   health: {
     id: "health",
     method: "GET",
@@ -185,3 +274,7 @@ export type RouteResponse<Id extends RouteId> = z.output<(typeof routes)[Id]["re
 
 /** The table as a list, for readers that treat every route alike. */
 export const routeList: readonly Route[] = Object.values(routes);
+
+/** The fields that travel in a route's path. */
+export const pathFields = (path: string): string[] =>
+  Array.from(path.matchAll(/\{(\w+)\}/g), ([, name = ""]) => name);

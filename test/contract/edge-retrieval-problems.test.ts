@@ -296,5 +296,7 @@ test("embedding a text: a node that fails, one that asks for pixels, one that is
 
 test.each(everyRoute)("every problem that %s declares was seen", (route) => {
   const unseen = routes[route].problems.filter((code) => !seen[route].has(code));
-  expect(unseen).toEqual(["forbidden", "canceled"]);
+  // What a key may not do or spend is shown in edge-keys and edge-quotas.
+  const ofKeys = ["rate_limited", "quota_exceeded", "concurrency_exceeded", "meter_unavailable"];
+  expect(unseen).toEqual(["forbidden", ...ofKeys, "canceled"]);
 });

@@ -57,12 +57,18 @@ function checksum(text: string): string {
 /** SHA-256 over the whole key, hex: what the table holds. */
 export const hashApiKey = (key: string): Promise<string> => sha256Hex(key);
 
-export async function createApiKey(randomBytes: RandomBytes = cryptoRandom): Promise<NewApiKey> {
-  const id = randomDigits(idLength, randomBytes);
+/** A new key, or a new secret for the key with this id (12 base62 digits). */
+export async function createApiKey(
+  randomBytes: RandomBytes = cryptoRandom,
+  id = randomDigits(idLength, randomBytes),
+): Promise<NewApiKey> {
   const body = `${apiKeyPrefix}_${id}_${randomDigits(secretLength, randomBytes)}`;
   const key = body + checksum(body);
   return { key, id, prefix: `${apiKeyPrefix}_${id}`, hash: await hashApiKey(key) };
 }
+
+/** Whether a key with this id has the project's form; an id of a key chosen by hand has not. */
+export const isApiKeyId = (id: string): boolean => id.length === idLength;
 
 /** The id of a well-formed key, or undefined when its form or its checksum is wrong. */
 export function parseApiKey(key: string): { readonly id: string } | undefined {

@@ -21,6 +21,11 @@ export function decodeBase64(text: string, maxBytes: number): Uint8Array<ArrayBu
   }
   // Three bytes from four characters; white space only makes the estimate too high by its own length.
   if (Math.floor(payload.length / 4) * 3 > maxBytes * 1.1 + 3) throw tooLarge(maxBytes);
+  const native = nativeDecode(payload);
+  if (native !== undefined) {
+    if (native.length > maxBytes) throw tooLarge(maxBytes);
+    return native;
+  }
   payload = payload
     .replaceAll(/[\t\n\f\r ]/g, "")
     .replaceAll("-", "+")
@@ -35,6 +40,20 @@ export function decodeBase64(text: string, maxBytes: number): Uint8Array<ArrayBu
   const bytes = new Uint8Array(binary.length);
   for (let index = 0; index < binary.length; index++) bytes[index] = binary.charCodeAt(index);
   return bytes;
+}
+
+interface Base64Decoder {
+  readonly fromBase64?: (text: string) => Uint8Array<ArrayBuffer>;
+}
+
+/** The engine's own decoder, where it has one: no text in between, a tenth of the time. */
+function nativeDecode(payload: string): Uint8Array<ArrayBuffer> | undefined {
+  try {
+    return (Uint8Array as unknown as Base64Decoder).fromBase64?.(payload);
+  } catch {
+    // Of the other alphabet, or not base64 at all: the slow way tells.
+    return undefined;
+  }
 }
 
 const tooLarge = (maxBytes: number): AppError =>

@@ -3,6 +3,9 @@
 // Content-Type is not believed. The caller learns little, the log learns why.
 import { AppError } from "@blip2-edge/shared/problem";
 import { readBounded } from "@blip2-edge/shared/read-bounded";
+import { isFetchAllowed } from "./fetch-allow.ts";
+import type { MemoryShare } from "./picture-memory.ts";
+import { announcedBytes, roomFor } from "./room-for-file.ts";
 import { checkUrl, type UrlPolicy } from "./url-guard.ts";
 
 /** `fetch`, or the `fetch` of a service binding. */
@@ -54,24 +57,41 @@ const refuse = (internal: string): AppError =>
     { internal },
   );
 
-export type PictureFetcher = (url: string, signal: AbortSignal) => Promise<FetchedPicture>;
+/** On whose behalf a picture is fetched. */
+export interface FetchFor {
+  /** Hosts to which the key is limited; none: no limit. */
+  readonly allow: readonly string[];
+  readonly memory: MemoryShare;
+  readonly signal: AbortSignal;
+}
 
-/** Throws url_refused, fetch_failed, fetch_timeout, fetch_too_large. */
+export type PictureFetcher = (url: string, on: FetchFor) => Promise<FetchedPicture>;
+
+/** For the log: which URL it was, as it was written, so that every trick can be told from the next. */
+const asWritten = (text: string): string => JSON.stringify(text.slice(0, maxLoggedCharacters));
+const maxLoggedCharacters = 200;
+
+/** Throws url_refused, fetch_failed, fetch_timeout, fetch_too_large, overloaded. */
 export function pictureFetcher(options: PictureFetcherOptions): PictureFetcher {
   const { policy, maxBytes, timeoutMs, maxRedirects } = options;
 
-  async function follow(text: string, signal: AbortSignal): Promise<FetchedPicture> {
+  async function follow(text: string, on: FetchFor): Promise<FetchedPicture> {
+    const { signal } = on;
     const hops: URL[] = [];
     let via: "internet" | "private" = "internet";
     let next = text;
     for (;;) {
       const verdict = checkUrl(next, policy, hops.at(-1));
-      if (!verdict.ok) throw refuse(`hop ${hops.length}: ${verdict.reason}`);
+      const hop = `hop ${hops.length}`;
+      if (!verdict.ok) throw refuse(`${hop}: ${verdict.reason}: ${asWritten(next)}`);
+      if (!isFetchAllowed(verdict.url, on.allow)) {
+        throw refuse(`${hop}: not_in_key_allow_list: ${asWritten(next)}`);
+      }
       // A private origin, once on the way, keeps the picture private to the tenant.
       if (verdict.via === "private") via = "private";
       hops.push(verdict.url);
       const go = verdict.via === "private" ? options.privateNet : options.internet;
-      if (go === undefined) throw refuse(`hop ${hops.length - 1}: no private network bound`);
+      if (go === undefined) throw refuse(`${hop}: no private network bound`);
       const response = await go(verdict.url.href, {
         method: "GET",
         redirect: "manual",
@@ -81,7 +101,7 @@ export function pictureFetcher(options: PictureFetcherOptions): PictureFetcher {
         },
         signal,
       });
-      if (!redirectStatuses.has(response.status)) return read(response, hops, via, signal);
+      if (!redirectStatuses.has(response.status)) return read(response, hops, via, on);
       await response.body?.cancel();
       const location = response.headers.get("location");
       if (location === null) throw failed(`${response.status} without Location`);
@@ -96,7 +116,7 @@ export function pictureFetcher(options: PictureFetcherOptions): PictureFetcher {
     response: Response,
     hops: readonly URL[],
     via: "internet" | "private",
-    signal: AbortSignal,
+    { memory, signal }: FetchFor,
   ): Promise<FetchedPicture> {
     const tooLarge = new AppError(
       "fetch_too_large",
@@ -109,11 +129,16 @@ export function pictureFetcher(options: PictureFetcherOptions): PictureFetcher {
         `The server answered ${response.status} instead of a picture.`,
       );
     }
-    if (Number(response.headers.get("content-length") ?? 0) > maxBytes) {
+    const announced = announcedBytes(response.headers);
+    if (announced !== undefined && announced > maxBytes) {
       await response.body?.cancel();
       throw tooLarge;
     }
-    const result = await readBounded(response.body, maxBytes, signal);
+    const room = await roomFor(announced, memory, signal).catch(async (error: unknown) => {
+      await response.body?.cancel();
+      throw error;
+    });
+    const result = await readBounded(response.body, maxBytes, signal, room);
     if (!result.ok) throw tooLarge;
     if (result.bytes.length === 0) throw failed("empty body", "The server sent an empty file.");
     return {
@@ -129,10 +154,11 @@ export function pictureFetcher(options: PictureFetcherOptions): PictureFetcher {
     detail = "The server behind the URL could not be reached, or broke off.",
   ): AppError => new AppError("fetch_failed", detail, { internal });
 
-  return async (url, signal) => {
+  return async (url, on) => {
+    const { signal } = on;
     const timeout = AbortSignal.timeout(timeoutMs);
     try {
-      return await follow(url, AbortSignal.any([signal, timeout]));
+      return await follow(url, { ...on, signal: AbortSignal.any([signal, timeout]) });
     } catch (error) {
       if (error instanceof AppError) throw error;
       if (signal.aborted) throw signal.reason;

@@ -5,9 +5,19 @@ import type { Partition } from "../partition.ts";
 
 /** What this room needs of R2. */
 export interface ObjectStore {
-  put(key: string, value: Uint8Array): Promise<unknown>;
+  put(
+    key: string,
+    value: Uint8Array,
+    options?: { customMetadata: Record<string, string> },
+  ): Promise<unknown>;
   get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null>;
-  head(key: string): Promise<unknown>;
+  head(key: string): Promise<{ readonly customMetadata?: Record<string, string> } | null>;
+}
+
+/** That a partition knows an image, and whether its pixels were made exactly. */
+export interface KnownImage {
+  readonly partition: Partition;
+  readonly exact: boolean;
 }
 
 export interface PixelStore {
@@ -16,6 +26,7 @@ export interface PixelStore {
     imageId: ImageId,
     size: number,
     pixels: Uint8Array,
+    exact: boolean,
   ): Promise<void>;
   /** The pixels from the first of the partitions that holds them. */
   get(
@@ -24,7 +35,7 @@ export interface PixelStore {
     size: number,
   ): Promise<Uint8Array | undefined>;
   /** The partitions, of those given, in which the image was once seen. */
-  knownIn(partitions: readonly Partition[], imageId: ImageId): Promise<Partition[]>;
+  knownIn(partitions: readonly Partition[], imageId: ImageId): Promise<KnownImage[]>;
 }
 
 const pixelsKey = (partition: Partition, imageId: ImageId, size: number): string =>
@@ -33,11 +44,12 @@ const markKey = (partition: Partition, imageId: ImageId): string => `known/${par
 
 export function pixelStore(store: ObjectStore): PixelStore {
   return {
-    async put(partitions, imageId, size, pixels) {
+    async put(partitions, imageId, size, pixels, exact) {
+      const mark = { customMetadata: { exact: String(exact) } };
       await Promise.all(
         partitions.flatMap((partition) => [
           store.put(pixelsKey(partition, imageId, size), pixels),
-          store.put(markKey(partition, imageId), new Uint8Array(0)),
+          store.put(markKey(partition, imageId), new Uint8Array(0), mark),
         ]),
       );
     },
@@ -54,7 +66,11 @@ export function pixelStore(store: ObjectStore): PixelStore {
       const marks = await Promise.all(
         partitions.map((partition) => store.head(markKey(partition, imageId))),
       );
-      return partitions.filter((_, index) => marks[index] !== null);
+      return partitions.flatMap((partition, index): KnownImage[] => {
+        const mark = marks[index];
+        if (mark === null || mark === undefined) return [];
+        return [{ partition, exact: mark.customMetadata?.["exact"] !== "false" }];
+      });
     },
   };
 }

@@ -37,7 +37,27 @@ const innerSuffixes = [
   "alt",
   "svc",
   "consul",
+  // Metadata services behind names that look public.
+  "tencentyun.com",
+  "metadata.platformequinix.com",
+  "metadata.packet.net",
 ];
+
+/** Anyone's names that resolve to whatever address the name says, or to one after another (rebinding). */
+const resolvingAsAsked = [
+  "nip.io",
+  "sslip.io",
+  "xip.io",
+  "localtest.me",
+  "lvh.me",
+  "vcap.me",
+  "lacolhost.com",
+  "rbndr.us",
+  "1u.ms",
+];
+
+/** In public ranges, and yet a platform's own: Azure's WireServer. */
+const platformAddresses = ["168.63.129.16"];
 
 /** The port a URL goes to; URL leaves it empty for the scheme's own. */
 const portOf = (url: URL): number =>
@@ -48,6 +68,7 @@ function addressFault(host: string): string | undefined {
   if (!ipaddr.isValid(host)) return undefined;
   const address = ipaddr.parse(host);
   const range = address.range();
+  if (platformAddresses.includes(address.toString())) return "address:platform";
   if (address.kind() === "ipv4") return range === "unicast" ? undefined : `address:${range}`;
   if (range !== "unicast") return `address:${range}`;
   const bytes = address.toByteArray();
@@ -73,8 +94,11 @@ function nameFault(host: string): string | undefined {
   if (!labels.every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label))) {
     return "name:malformed";
   }
-  const suffix = innerSuffixes.find((inner) => host.endsWith(`.${inner}`));
+  const under = (suffix: string): boolean => `.${host}`.endsWith(`.${suffix}`);
+  const suffix = innerSuffixes.find(under);
   if (suffix !== undefined) return `name:inner_suffix:${suffix}`;
+  const service = resolvingAsAsked.find(under);
+  if (service !== undefined) return `name:resolves_as_asked:${service}`;
   // The URL parser has already read every numeric form as IPv4; what still ends in a number is a trick.
   if (/^(?:0x[0-9a-f]*|\d+)$/.test(labels.at(-1) ?? "")) return "name:ends_in_number";
   return undefined;
@@ -91,6 +115,8 @@ export function checkUrl(text: string, policy: UrlPolicy, base?: URL): UrlVerdic
   }
   if (url.protocol !== "http:" && url.protocol !== "https:") return refused("scheme");
   if (url.username !== "" || url.password !== "") return refused("credentials");
+  // Read as a slash here and as a part of the name elsewhere; no plain URL has one.
+  if (text.includes("\\")) return refused("backslash");
   url.hash = "";
   const port = portOf(url);
 

@@ -1,15 +1,51 @@
-// Lets a request through to a route only with a valid key.
+// Lets a request through to a route only with a valid key that may do what the route does and does not
+// come too often. What is refused for its rate has cost one look into the isolate's memory.
+import type { Scope } from "@blip2-edge/shared/contracts/keys";
+import { AppError } from "@blip2-edge/shared/problem";
 import type { MiddlewareHandler } from "hono";
-import type { Authenticate } from "../auth/authenticate.ts";
+import type { Caller } from "../auth/caller.ts";
+import type { RequestContext } from "../context.ts";
 import type { Env } from "../env.ts";
+import type { Isolate } from "../isolate.ts";
+import { reportViolation } from "../usage/limit-headers.ts";
+import type { CountRequest } from "../usage/rate.ts";
 
-export function requireKey(authenticate: Authenticate): MiddlewareHandler<Env> {
-  return async (c, next) => {
-    const caller = await authenticate(c.req.header("authorization"));
+export type KeyRooms = Pick<Isolate, "authenticate" | "countRequest" | "noteUse">;
+
+/** Throws unauthorized, rate_limited, forbidden. `any`: whatever the key may do. */
+export function requireKey(rooms: KeyRooms): (scope: Scope | "any") => MiddlewareHandler<Env> {
+  return (scope) => async (c, next) => {
+    const caller = await rooms.authenticate(c.req.header("authorization"));
     c.set("caller", caller);
-    const { event } = c.get("context");
-    event["key_id"] = caller.keyId;
-    event["tenant"] = caller.tenant;
+    const context = c.get("context");
+    context.event["key_id"] = caller.keyId;
+    context.event["tenant"] = caller.tenant;
+    context.limits.limits = caller.limits;
+    const noted = rooms.noteUse(caller.keyId);
+    if (noted !== undefined) context.later(noted);
+    countOrRefuse(rooms.countRequest, caller, context);
+    if (scope !== "any" && !caller.scopes.includes(scope)) {
+      throw new AppError("forbidden", `The key lacks the scope \`${scope}\`, which this needs.`, {
+        internal: `${caller.keyId} has ${caller.scopes.join(" ")}`,
+      });
+    }
     await next();
   };
+}
+
+function countOrRefuse(
+  count: CountRequest,
+  { keyId, limits: { requestsPerMinute } }: Caller,
+  { limits }: RequestContext,
+): void {
+  if (requestsPerMinute === null) return;
+  const { allowed, remaining, resetS } = count(keyId, requestsPerMinute);
+  limits.states.set("rate", { remaining, resetS });
+  if (allowed) return;
+  reportViolation(limits, "rate", { remaining, resetS });
+  throw new AppError(
+    "rate_limited",
+    `This key may send ${requestsPerMinute} requests a minute. Try again after the time in Retry-After.`,
+    { retryAfterS: resetS },
+  );
 }

@@ -1,13 +1,16 @@
 // Around every request: its id, its deadline, and its one line in the log.
 import type { MiddlewareHandler } from "hono";
 import type { Env } from "../env.ts";
+import type { PictureMemory } from "../images/picture-memory.ts";
 import { requestSignal } from "../context.ts";
 import { describeError, writeEvent, type LogEvent, type WriteLine } from "../log.ts";
+import { limitHeaders, limitReport } from "../usage/limit-headers.ts";
 import { AppError } from "@blip2-edge/shared/problem";
 
 export interface RequestOptions {
   readonly timeoutMs: number;
   readonly write: WriteLine;
+  readonly memory: PictureMemory;
   readonly now?: () => number;
   readonly newId?: () => string;
 }
@@ -15,7 +18,7 @@ export interface RequestOptions {
 const randomId = (): string => `req_${crypto.randomUUID().replaceAll("-", "")}`;
 
 export function requestContext(options: RequestOptions): MiddlewareHandler<Env> {
-  const { timeoutMs, write, now = Date.now, newId = randomId } = options;
+  const { timeoutMs, write, memory: pictures, now = Date.now, newId = randomId } = options;
   return async (c, next) => {
     const startedAt = now();
     const requestId = newId();
@@ -27,19 +30,27 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
       path: c.req.path,
     };
     const { signal, stop } = requestSignal(c.req.raw.signal, timeoutMs);
+    const limits = limitReport();
+    const memory = pictures.share();
     c.set("context", {
       requestId,
       signal,
       remainingMs: () => startedAt + timeoutMs - now(),
       event,
+      limits,
+      memory,
       later: (work) => c.executionCtx.waitUntil(work.catch(() => {})),
     });
     await next();
     stop();
+    memory.keep(0);
     const durationMs = now() - startedAt;
     c.res.headers.set("x-request-id", requestId);
     c.res.headers.set("server-timing", `total;dur=${durationMs}`);
     c.res.headers.set("x-content-type-options", "nosniff");
+    for (const [name, value] of Object.entries(limitHeaders(limits, now()))) {
+      c.res.headers.set(name, value);
+    }
     event["status"] = c.res.status;
     event["duration_ms"] = durationMs;
     if (c.error !== undefined) describeFault(event, c.error);

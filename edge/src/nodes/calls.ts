@@ -20,6 +20,7 @@ export interface NodeAsked {
   readonly partition?: string;
   readonly image?: { readonly image_id: string; readonly size: number };
   readonly deadline_ms: number;
+  readonly texts?: readonly unknown[];
 }
 
 /** What every answer tells of its cost. */

@@ -14,7 +14,7 @@ export function embedRoute(isolate: Isolate): Handler<Env> {
   const { settings } = isolate;
   return async (c: Context<Env>): Promise<Response> => {
     const context = callerContext(c);
-    const fields = await readFields(c.req.raw, bodyLimits(settings), context.signal);
+    const fields = await readFields(c.req.raw, bodyLimits(settings), context);
     const { json, files } = fields;
     const ofText = json["text"] !== undefined;
     if (ofText === (json["image"] !== undefined || files.length > 0)) {

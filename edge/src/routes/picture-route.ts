@@ -29,7 +29,7 @@ export function pictureRoute<Schema extends z.ZodType>(
   const { settings } = isolate;
   return async (c: Context<Env>): Promise<Response> => {
     const context = callerContext(c);
-    const fields = await readFields(c.req.raw, bodyLimits(settings), context.signal);
+    const fields = await readFields(c.req.raw, bodyLimits(settings), context);
     const { picture, options } = readPicture(fields, settings.MAX_IMAGE_BYTES);
     const asked = parseOrRefuse(optionsSchema, options);
     const done = await task(isolate.roomsFor(context), picture, asked, context);

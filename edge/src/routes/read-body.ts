@@ -3,6 +3,10 @@
 import { invalidRequest } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
 import { readBounded } from "@blip2-edge/shared/read-bounded";
+import type { RequestContext } from "../context.ts";
+import type { MemoryShare } from "../images/picture-memory.ts";
+import { announcedBytes, roomFor } from "../images/room-for-file.ts";
+import { splitMultipart, type FormPart } from "./multipart.ts";
 
 export interface BodyLimits {
   readonly maxBytes: number;
@@ -14,26 +18,29 @@ const maxJsonPartBytes = 1_048_576;
 
 export interface RequestFields {
   readonly json: Readonly<Record<string, unknown>>;
-  readonly files: readonly Uint8Array[];
+  readonly files: readonly Uint8Array<ArrayBuffer>[];
 }
 
 async function readBytes(
   request: Request,
   limits: BodyLimits,
+  memory: MemoryShare,
   signal: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const tooLarge = new AppError(
     "body_too_large",
     `The request body has more than ${limits.maxBytes} bytes, which is the most that is taken.`,
   );
-  const announced = request.headers.get("content-length");
-  if (announced !== null && Number(announced) > limits.maxBytes) throw tooLarge;
+  const announced = announcedBytes(request.headers);
+  if (announced !== undefined && announced > limits.maxBytes) throw tooLarge;
+  const room = await roomFor(announced, memory, signal);
   const timeout = AbortSignal.timeout(limits.timeoutMs);
   try {
     const read = await readBounded(
       request.body,
       limits.maxBytes,
       AbortSignal.any([signal, timeout]),
+      room,
     );
     if (!read.ok) throw tooLarge;
     return read.bytes;
@@ -66,24 +73,16 @@ function parseJsonObject(bytes: Uint8Array, what: string): Record<string, unknow
   return value as Record<string, unknown>;
 }
 
-const bytesOf = async (part: File | string): Promise<Uint8Array> =>
-  typeof part === "string"
-    ? new TextEncoder().encode(part)
-    : new Uint8Array(await part.arrayBuffer());
-
-async function parseMultipart(
-  bytes: Uint8Array<ArrayBuffer>,
-  type: string,
-): Promise<RequestFields> {
-  let form: FormData;
+function parseMultipart(bytes: Uint8Array<ArrayBuffer>, type: string): RequestFields {
+  let form: readonly FormPart[];
   try {
-    form = await new Response(bytes, { headers: { "content-type": type } }).formData();
+    form = splitMultipart(bytes, type);
   } catch (error) {
     throw new AppError("invalid_request", "The multipart body is not well-formed.", {
       cause: error,
     });
   }
-  const foreign = [...new Set(form.keys())].filter(
+  const foreign = [...new Set(form.map(({ name }) => name))].filter(
     (name) => name !== "image" && name !== "request",
   );
   if (foreign.length > 0) {
@@ -94,33 +93,58 @@ async function parseMultipart(
       })),
     );
   }
-  const parts: readonly (File | string)[] = form.getAll("image");
-  if (parts.some((part) => typeof part === "string")) {
+  const files = form.filter(({ name }) => name === "image");
+  if (files.some(({ isFile }) => !isFile)) {
     throw invalidRequest([{ field: "image", message: "must be a file (a part with a file name)" }]);
   }
-  const requests: readonly (File | string)[] = form.getAll("request");
+  const requests = form.filter(({ name }) => name === "request");
   const [options] = requests;
   if (requests.length > 1) {
     throw invalidRequest([{ field: "request", message: "was given more than once" }]);
   }
-  const jsonBytes = options === undefined ? undefined : await bytesOf(options);
-  if (jsonBytes !== undefined && jsonBytes.length > maxJsonPartBytes) {
+  if (options !== undefined && options.bytes.length > maxJsonPartBytes) {
     throw new AppError(
       "body_too_large",
       `The part request has more than ${maxJsonPartBytes} bytes.`,
     );
   }
   return {
-    json: jsonBytes === undefined ? {} : parseJsonObject(jsonBytes, "The part request"),
-    files: await Promise.all(parts.map(bytesOf)),
+    json: options === undefined ? {} : parseJsonObject(options.bytes, "The part request"),
+    files: files.map((file) => file.bytes),
   };
 }
 
-/** Throws body_too_large, request_timeout, unsupported_media_type, invalid_request. */
+function refuseEncoding(request: Request): void {
+  if ((request.headers.get("content-encoding") ?? "identity") !== "identity") {
+    throw new AppError("unsupported_media_type", "Send the body without Content-Encoding.");
+  }
+}
+
+/** A body that is JSON alone, and a small one; none at all is an empty object. Throws as `readFields`. */
+export async function readJson(
+  request: Request,
+  { timeoutMs, maxBytes }: BodyLimits,
+  { memory, signal }: Pick<RequestContext, "memory" | "signal">,
+): Promise<Readonly<Record<string, unknown>>> {
+  refuseEncoding(request);
+  const limits = { timeoutMs, maxBytes: Math.min(maxBytes, maxJsonPartBytes) };
+  const bytes = await readBytes(request, limits, memory, signal);
+  if (bytes.length === 0) return {};
+  const type = request.headers.get("content-type") ?? "";
+  if ((type.split(";")[0] ?? "").trim().toLowerCase() !== "application/json") {
+    throw new AppError("unsupported_media_type", "Send application/json.");
+  }
+  return parseJsonObject(bytes, "The request body");
+}
+
+/** A long JSON text takes its own length three times more: as text, as a value, and as the picture's bytes. */
+const jsonCopies = 4;
+
+/** Throws body_too_large, request_timeout, overloaded, unsupported_media_type, invalid_request. */
 export async function readFields(
   request: Request,
   limits: BodyLimits,
-  signal: AbortSignal,
+  { memory, signal }: Pick<RequestContext, "memory" | "signal">,
 ): Promise<RequestFields> {
   const type = request.headers.get("content-type") ?? "";
   const essence = (type.split(";")[0] ?? "").trim().toLowerCase();
@@ -130,10 +154,10 @@ export async function readFields(
       "Send application/json, or multipart/form-data with the file as the part `image`.",
     );
   }
-  if ((request.headers.get("content-encoding") ?? "identity") !== "identity") {
-    throw new AppError("unsupported_media_type", "Send the body without Content-Encoding.");
-  }
-  const bytes = await readBytes(request, limits, signal);
+  refuseEncoding(request);
+  const bytes = await readBytes(request, limits, memory, signal);
   if (essence === "multipart/form-data") return parseMultipart(bytes, type);
-  return { json: parseJsonObject(bytes, "The request body"), files: [] };
+  return memory.spend(jsonCopies * bytes.length, signal, () =>
+    Promise.resolve({ json: parseJsonObject(bytes, "The request body"), files: [] }),
+  );
 }

@@ -38,7 +38,7 @@ export function readPicture(
 }
 
 function pictureOfBytes(
-  bytes: Uint8Array,
+  bytes: Uint8Array<ArrayBuffer>,
   from: "upload" | "base64",
   maxBytes: number,
 ): PictureSource {

@@ -8,7 +8,7 @@ import type { Answer, VqaOptions, VqaResponse } from "@blip2-edge/shared/contrac
 import type { AuthenticatedContext } from "../context.ts";
 import type { Answered } from "./answered.ts";
 import { generate, moreOf } from "./generate.ts";
-import type { PictureSource } from "./open-picture.ts";
+import { namedIn, type PictureSource } from "./open-picture.ts";
 import type { Rooms } from "./rooms.ts";
 
 export async function answer(
@@ -31,7 +31,7 @@ export async function answer(
     context,
   );
   const about = {
-    image_id: done.imageId,
+    ...namedIn(done),
     model: done.model.model,
     model_revision: done.model.model_revision,
   };

@@ -26,45 +26,50 @@ export async function askNode<Asked extends NodeAsked, Told extends NodeTold>(
   call: NodeCall<Asked, Told>,
   { model, model_revision }: CatalogModel,
   request: (about: AboutModel) => Asked,
-  { event, signal, remainingMs }: AuthenticatedContext,
+  context: AuthenticatedContext,
 ): Promise<Told> {
-  const reply = await rooms.askNode(
-    call,
-    {
-      request: (deadline_ms) => request({ model, model_revision, deadline_ms }),
-      remainingMs,
-    },
-    signal,
+  const { event, signal, remainingMs } = context;
+  const requestIn = (deadline_ms: number) => request({ model, model_revision, deadline_ms });
+  const reply = await rooms.meter.spend(context, unitsOf(requestIn(remainingMs())), () =>
+    rooms.askNode(call, { request: requestIn, remainingMs }, signal),
   );
   return told(event, reply);
 }
+
+/** What a call spends: an inference for each text, or one for a picture by itself. */
+const unitsOf = ({ texts }: NodeAsked): number => texts?.length ?? 1;
 
 export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTold>(
   rooms: Rooms,
   call: NodeCall<Asked, Told>,
   { model, model_revision }: CatalogModel,
-  { imageId, partitions, pixels, size }: OpenedPicture,
+  { imageId, exact, partitions, pixels, size }: OpenedPicture,
   request: (about: AboutPicture) => Asked,
-  { event, signal, remainingMs }: AuthenticatedContext,
+  context: AuthenticatedContext,
 ): Promise<Told> {
+  const { event, signal, remainingMs } = context;
   const keeping =
     pixels === undefined
       ? Promise.resolve()
-      : rooms.pixels.put(partitions, imageId, size, pixels).catch((error: unknown) => {
+      : rooms.pixels.put(partitions, imageId, size, pixels, exact).catch((error: unknown) => {
           event["pixel_store_fault"] = describeError(error);
         });
   // A public picture's features are shared on the node, a private one's are the tenant's.
   const partition = await rooms.partitionTag(partitions.at(-1) ?? partitions[0]);
   const image = { image_id: imageId, size };
-  const reply = await rooms.askNode(
-    call,
-    {
-      request: (deadline_ms) => request({ model, model_revision, partition, image, deadline_ms }),
-      remainingMs,
-      pixels,
-      loadPixels: () => rooms.pixels.get(partitions, imageId, size),
-    },
-    signal,
+  const requestIn = (deadline_ms: number) =>
+    request({ model, model_revision, partition, image, deadline_ms });
+  const reply = await rooms.meter.spend(context, unitsOf(requestIn(remainingMs())), () =>
+    rooms.askNode(
+      call,
+      {
+        request: requestIn,
+        remainingMs,
+        pixels,
+        loadPixels: () => rooms.pixels.get(partitions, imageId, size),
+      },
+      signal,
+    ),
   );
   await keeping;
   return told(event, reply);

@@ -3,7 +3,7 @@ import type { CaptionOptions, CaptionResponse } from "@blip2-edge/shared/contrac
 import type { AuthenticatedContext } from "../context.ts";
 import type { Answered } from "./answered.ts";
 import { generate, moreOf } from "./generate.ts";
-import type { PictureSource } from "./open-picture.ts";
+import { namedIn, type PictureSource } from "./open-picture.ts";
 import type { Rooms } from "./rooms.ts";
 
 export async function caption(
@@ -23,7 +23,7 @@ export async function caption(
     outcome: done.outcome,
     body: {
       text: result.text,
-      image_id: done.imageId,
+      ...namedIn(done),
       model: done.model.model,
       model_revision: done.model.model_revision,
       log_prob: result.log_prob,

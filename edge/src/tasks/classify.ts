@@ -8,7 +8,7 @@ import {
 import { applyTemplate } from "@blip2-edge/shared/contracts/question-template";
 import type { AuthenticatedContext } from "../context.ts";
 import type { Answered } from "./answered.ts";
-import type { PictureSource } from "./open-picture.ts";
+import { namedIn, type PictureSource } from "./open-picture.ts";
 import type { Rooms } from "./rooms.ts";
 import { score } from "./score.ts";
 
@@ -36,7 +36,7 @@ export async function classify(
     outcome: scored.outcome,
     body: {
       labels: ranked,
-      image_id: scored.imageId,
+      ...namedIn(scored),
       model: scored.model.model,
       model_revision: scored.model.model_revision,
     },

@@ -13,7 +13,7 @@ import { embedCall } from "../nodes/calls.ts";
 import { tenantPartition } from "../partition.ts";
 import type { Answered } from "./answered.ts";
 import { askNode, askNodeAbout } from "./ask-node.ts";
-import type { PictureSource } from "./open-picture.ts";
+import { namedIn, type PictureSource } from "./open-picture.ts";
 import type { Rooms } from "./rooms.ts";
 import { throughCache } from "./through-cache.ts";
 import { withModel, withPicture } from "./with-model.ts";
@@ -47,7 +47,7 @@ export function embedPicture(
       },
       context,
     );
-    const body = { ...bodyOf(cached.of(features), model), image_id: imageId };
+    const body = { ...bodyOf(cached.of(features), model), ...namedIn(picture) };
     return { outcome: cached.outcome, body };
   });
 }

@@ -31,6 +31,7 @@ export interface GenerateTask {
 export interface Generated {
   readonly model: CatalogModel;
   readonly imageId: ImageId;
+  readonly exact: boolean;
   /** In the order of the texts. */
   readonly results: readonly StoredGeneration[];
   readonly outcome: CacheOutcome;
@@ -44,7 +45,7 @@ export function generate(
   const generation = resolveGeneration(task.generation);
   const notes = generationNotes(task.generation);
   return withPicture(rooms, task, context, async (model, picture) => {
-    const { imageId, partitions } = picture;
+    const { imageId, exact, partitions } = picture;
     const texts = task.textsFor(model);
     const infer = async (wanted: readonly (string | null)[]): Promise<StoredGeneration[]> => {
       const { results } = await askNodeAbout(
@@ -60,7 +61,7 @@ export function generate(
     if (!isReproducible(generation)) {
       context.event["cache"] = "bypass";
       const drawn = await infer(texts);
-      return { model, imageId, outcome: "bypass", results: drawn.map(withNotes(notes)) };
+      return { model, imageId, exact, outcome: "bypass", results: drawn.map(withNotes(notes)) };
     }
     const modelRevision = model.model_revision;
     const cached = await throughCache(
@@ -75,7 +76,7 @@ export function generate(
       context,
     );
     const results = texts.map(cached.of).map(withNotes(notes));
-    return { model, imageId, outcome: cached.outcome, results };
+    return { model, imageId, exact, outcome: cached.outcome, results };
   });
 }
 

@@ -3,7 +3,7 @@ import type { Match, MatchOptions, MatchResponse } from "@blip2-edge/shared/cont
 import { scoreNames } from "@blip2-edge/shared/wire/protocol";
 import type { AuthenticatedContext } from "../context.ts";
 import type { Answered } from "./answered.ts";
-import type { PictureSource } from "./open-picture.ts";
+import { namedIn, type PictureSource } from "./open-picture.ts";
 import type { Rooms } from "./rooms.ts";
 import { score } from "./score.ts";
 
@@ -23,7 +23,7 @@ export async function match(
         text,
         ...Object.fromEntries(names.map((name) => [name, scored.of(text, name)])),
       })),
-      image_id: scored.imageId,
+      ...namedIn(scored),
       model: scored.model.model,
       model_revision: scored.model.model_revision,
     },

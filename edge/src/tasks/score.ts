@@ -22,6 +22,7 @@ export interface ScoreTask {
 export interface Scored {
   readonly model: CatalogModel;
   readonly imageId: ImageId;
+  readonly exact: boolean;
   /** A score that was asked for, of a text that was. */
   readonly of: (text: string, score: ScoreName) => number;
   readonly outcome: CacheOutcome;
@@ -40,7 +41,7 @@ export function score(
   context: AuthenticatedContext,
 ): Promise<Scored> {
   return withPicture(rooms, { ...task, ability: "match" }, context, async (model, picture) => {
-    const { imageId, partitions } = picture;
+    const { imageId, exact, partitions } = picture;
     const modelRevision = model.model_revision;
     const items = new Map<string, Wanted>();
     for (const text of task.texts) {
@@ -62,6 +63,7 @@ export function score(
     return {
       model,
       imageId,
+      exact,
       outcome: cached.outcome,
       of(text, name) {
         const item = items.get(nameOf({ text, score: name }));

@@ -44,14 +44,20 @@ export async function withModel<Result>(
     return await workWith(fresh);
   } catch (error) {
     if (!isMismatch(error)) throw error;
-    throw new AppError("not_ready", "The model is being replaced. Try again.", { retryAfterS: 2 });
+    throw replaced();
   }
 }
+
+const replaced = (): AppError =>
+  new AppError("not_ready", "The model is being replaced. Try again.", { retryAfterS: 2 });
 
 const isMismatch = (error: unknown): boolean =>
   error instanceof AppError && error.code === "revision_mismatch";
 
-/** The same with a picture, which is fetched once and opened at the model's size. */
+/**
+ * The same with a picture, which is fetched once and opened once at the model's size. When the revision
+ * that takes its place wants another size, the caller is asked to come again.
+ */
 export function withPicture<Result>(
   rooms: Rooms,
   wish: ModelWish & { readonly picture: PictureSource },
@@ -59,8 +65,16 @@ export function withPicture<Result>(
   work: (model: CatalogModel, picture: OpenedPicture) => Promise<Result>,
 ): Promise<Result> {
   let loaded: LoadedPicture | undefined;
+  let opened: OpenedPicture | undefined;
   return withModel(rooms, wish, context, async (model) => {
-    loaded ??= await loadPicture(rooms, wish.picture, context);
-    return work(model, await openPicture(rooms, loaded, model.image_size, context));
+    const size = model.image_size;
+    if (opened?.pixels === undefined || opened.size !== size) {
+      if (opened?.pixels !== undefined) throw replaced();
+      loaded ??= await loadPicture(rooms, wish.picture, context);
+      opened = await openPicture(rooms, loaded, size, context);
+      // A file is let go of as soon as its pixels are there: it is much, and a node may take its time.
+      if (loaded.kind === "file") loaded = undefined;
+    }
+    return work(model, opened);
   });
 }

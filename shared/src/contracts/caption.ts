@@ -7,7 +7,7 @@ import {
   refuseCombinations,
   usageSchema,
 } from "./generation.ts";
-import { imageIdSchema, imageInputSchema, imageUrlSchema } from "./image.ts";
+import { imageInputSchema, imageUrlSchema, pictureOfAnswer } from "./image.ts";
 import { maxTextCharacters } from "./text.ts";
 
 export const modelNameSchema = z
@@ -67,7 +67,7 @@ export type CaptionQuery = z.infer<typeof captionQuerySchema>;
 /** Read leniently, as every answer is: a later Worker may say more. */
 export const captionResponseSchema = z.object({
   text: z.string(),
-  image_id: imageIdSchema,
+  ...pictureOfAnswer,
   model: z.string(),
   model_revision: z.string(),
   /** Mean log-probability per generated token, end token included (natural logarithm). */

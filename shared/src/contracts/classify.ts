@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { maxMatchTexts } from "../wire/protocol.ts";
 import { modelNameSchema } from "./caption.ts";
-import { imageIdSchema, imageInputSchema } from "./image.ts";
+import { imageInputSchema, pictureOfAnswer } from "./image.ts";
 import { itcSchema } from "./match.ts";
 import { isQuestionTemplate } from "./question-template.ts";
 import { textSchema } from "./text.ts";
@@ -33,7 +33,10 @@ const classifyFields = {
 
 /** The request without its picture: the part `request` of a multipart body. */
 export const classifyOptionsSchema = z.strictObject(classifyFields);
-export const classifyRequestSchema = z.strictObject({ ...classifyFields, image: imageInputSchema });
+export const classifyRequestSchema = z.strictObject({
+  ...classifyFields,
+  image: imageInputSchema,
+});
 export type ClassifyOptions = z.infer<typeof classifyOptionsSchema>;
 
 /** Read leniently, as every answer is. `labels` are sorted, the best first. */
@@ -49,7 +52,7 @@ export const classifyResponseSchema = z.object({
       itc: itcSchema,
     }),
   ),
-  image_id: imageIdSchema,
+  ...pictureOfAnswer,
   model: z.string(),
   model_revision: z.string(),
 });

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { featureNames } from "../wire/protocol.ts";
 import { modelNameSchema } from "./caption.ts";
-import { imageIdSchema, imageInputSchema } from "./image.ts";
+import { imageInputSchema, pictureOfAnswer } from "./image.ts";
 import { textSchema } from "./text.ts";
 
 const embedFields = {
@@ -40,6 +40,7 @@ export const embedResponseSchema = z.object({
   dim: z.int().describe("Length of one vector."),
   model: z.string(),
   model_revision: z.string(),
-  image_id: imageIdSchema.optional().describe("Of a picture."),
+  image_id: pictureOfAnswer.image_id.optional().describe("Of a picture."),
+  image_exact: pictureOfAnswer.image_exact,
 });
 export type EmbedResponse = z.infer<typeof embedResponseSchema>;

@@ -7,6 +7,17 @@ export const imageIdSchema = z
   .regex(/^img_[0-9a-f]{64}$/, "must be img_ and 64 hex digits (lower case)");
 export type ImageId = z.infer<typeof imageIdSchema>;
 
+/** What every answer about a picture says of it. */
+export const pictureOfAnswer = {
+  image_id: imageIdSchema,
+  image_exact: z
+    .literal(false)
+    .optional()
+    .describe(
+      "Present when the picture was not decoded and resized exactly as the reference does: it was too large, of another type, or there was no room, and Cloudflare Images shrank it first. `image_id` is then that of what the model saw.",
+    ),
+} as const;
+
 export const imageUrlSchema = z.string().min(1).max(8192);
 
 /** Exactly one of the three forms; as multipart the file is the part `image` instead. */

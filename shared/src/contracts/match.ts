@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { maxMatchTexts, scoreNames } from "../wire/protocol.ts";
 import { modelNameSchema } from "./caption.ts";
-import { imageIdSchema, imageInputSchema } from "./image.ts";
+import { imageInputSchema, pictureOfAnswer } from "./image.ts";
 import { textSchema } from "./text.ts";
 
 const matchFields = {
@@ -19,7 +19,10 @@ const matchFields = {
 
 /** The request without its picture: the part `request` of a multipart body. */
 export const matchOptionsSchema = z.strictObject(matchFields);
-export const matchRequestSchema = z.strictObject({ ...matchFields, image: imageInputSchema });
+export const matchRequestSchema = z.strictObject({
+  ...matchFields,
+  image: imageInputSchema,
+});
 export type MatchOptions = z.infer<typeof matchOptionsSchema>;
 
 /** ITC as it is answered wherever it is: without a temperature. */
@@ -44,7 +47,7 @@ export type Match = z.infer<typeof matchSchema>;
 /** Read leniently, as every answer is. `matches` are in the order of `texts`. */
 export const matchResponseSchema = z.object({
   matches: z.array(matchSchema),
-  image_id: imageIdSchema,
+  ...pictureOfAnswer,
   model: z.string(),
   model_revision: z.string(),
 });

@@ -8,7 +8,7 @@ import {
   refuseCombinations,
   usageSchema,
 } from "./generation.ts";
-import { imageIdSchema, imageInputSchema } from "./image.ts";
+import { imageInputSchema, pictureOfAnswer } from "./image.ts";
 import { isQuestionTemplate } from "./question-template.ts";
 import { textSchema } from "./text.ts";
 
@@ -57,7 +57,7 @@ export const answerSchema = z.object({
 export type Answer = z.infer<typeof answerSchema>;
 
 const about = {
-  image_id: imageIdSchema,
+  ...pictureOfAnswer,
   model: z.string(),
   model_revision: z.string(),
 } as const;

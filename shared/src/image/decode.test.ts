@@ -6,7 +6,7 @@ import { AppError } from "../problem.ts";
 import { canonicalImage } from "./canonical.ts";
 import { createDecoder } from "./decode.ts";
 import goldens from "./golden/canonical.json" with { type: "json" };
-import { checkImage } from "./limits.ts";
+import { checkImage, decodeBytes } from "./limits.ts";
 
 fc.configureGlobal({ seed: 9421 });
 
@@ -129,6 +129,54 @@ describe("failures", () => {
 });
 
 describe("memory", () => {
+  test("pixels are lent from the codec's own memory, and the globals are as before", async () => {
+    const before = Object.getOwnPropertyDescriptor(globalThis, "Uint8ClampedArray");
+    const decoder = createDecoder(testCodecModules);
+    for (const type of types) {
+      const bytes = one(type);
+      const seen = await decoder.decode(bytes, checkImage(bytes), ({ data }) => ({
+        // A copy would have a buffer of its own, as long as the pixels.
+        inside: data.buffer.byteLength > 1_000_000,
+        clamped: globalThis.Uint8ClampedArray,
+      }));
+      expect(seen).toEqual({ inside: true, clamped: before?.value });
+    }
+    expect(Object.getOwnPropertyDescriptor(globalThis, "Uint8ClampedArray")).toEqual(before);
+  });
+
+  test("what decoding needs is not more than it was said to need", async () => {
+    const width = 2400;
+    const height = 1800;
+    const picture = raw(width, height);
+    const files = await Promise.all([
+      picture.clone().jpeg({ quality: 90 }).toBuffer(),
+      picture.clone().jpeg({ quality: 90, progressive: true }).toBuffer(),
+      picture.clone().jpeg({ progressive: true, chromaSubsampling: "4:4:4" }).toBuffer(),
+      picture.clone().png({ compressionLevel: 1 }).toBuffer(),
+      picture.clone().webp({ effort: 0 }).toBuffer(),
+      picture.clone().webp({ lossless: true, effort: 0 }).toBuffer(),
+    ]);
+    for (const bytes of files) {
+      const decoder = createDecoder(testCodecModules, { maxIdleHeapBytes: 1e9 });
+      const header = checkImage(bytes);
+      await decoder.decode(bytes, header, () => 1);
+      expect(decoder.heapBytes() + bytes.length, header.coding).toBeLessThanOrEqual(
+        decodeBytes(header, bytes.length),
+      );
+    }
+  });
+
+  test("one codec is kept at most", async () => {
+    const decoder = createDecoder(testCodecModules);
+    const heaps: number[] = [];
+    for (const type of types) {
+      await decoder.decode(one(type), checkImage(one(type)), () => 1);
+      heaps.push(decoder.heapBytes());
+    }
+    expect(heaps[1]).toBeLessThan(4_000_000);
+    expect(heaps[2]).toBeGreaterThan(16_000_000);
+  });
+
   test("a codec that grew is dropped, a small one is kept", async () => {
     let loads = 0;
     const decoder = createDecoder(

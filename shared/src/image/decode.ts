@@ -1,6 +1,6 @@
 // The one decoder of Worker and command line: @jsquash's WebAssembly codecs behind one function.
 // It never sees a byte that `checkImage` has not passed, lends the pixels instead of giving them (one
-// decoded picture at a time per isolate), and lets go of a codec whose memory has grown.
+// decoded picture at a time per isolate), keeps one codec at most, and none whose memory has grown.
 //
 // What differs from Pillow: 16-bit greyscale is scaled to 8 bits, where Pillow clips at 255 and gives
 // an almost white picture. Everything else that is accepted was compared and is equal to the last bit.
@@ -33,7 +33,7 @@ export interface Decoder {
     header: ImageHeader,
     use: (pixels: PixelSource) => T,
   ) => Promise<T>;
-  /** WebAssembly memory held now, in bytes, for tests and metrics. */
+  /** WebAssembly memory held between two pictures, in bytes: that of the codec used last, or 0. */
   readonly heapBytes: () => number;
 }
 
@@ -45,15 +45,9 @@ export interface DecoderOptions {
 /** Covers pictures up to about 3 megapixels; a fresh instance costs 1 to 2 ms. */
 const defaultMaxIdleHeapBytes = 32 * 1024 * 1024;
 
-interface RgbaImage {
-  readonly data: Uint8ClampedArray;
-  readonly width: number;
-  readonly height: number;
-}
-
 interface EmscriptenCodec {
   /** The JPEG codec takes a second argument, the WebP codec refuses one. */
-  readonly decode: (data: Uint8Array, ...preserveOrientation: boolean[]) => RgbaImage | null;
+  readonly decode: (data: Uint8Array, ...preserveOrientation: boolean[]) => unknown;
 }
 
 interface EmscriptenOptions {
@@ -69,18 +63,36 @@ interface EmscriptenOptions {
 
 type EmscriptenFactory = (options: EmscriptenOptions) => Promise<EmscriptenCodec>;
 
-/** The codecs construct an ImageData; Node and workerd have none. An existing one is left alone. */
-function ensureImageData(): void {
-  const holder = globalThis as { ImageData?: unknown };
-  holder.ImageData ??= class ImageData {
-    readonly data: Uint8ClampedArray;
-    readonly width: number;
-    readonly height: number;
-    constructor(data: Uint8ClampedArray, width: number, height: number) {
-      this.data = data;
-      this.width = width;
-      this.height = height;
+/** Puts values in the place of globals until what it returns is called; nothing may await in between. */
+function replaceGlobals(globals: Readonly<Record<string, unknown>>): () => void {
+  const before = Object.keys(globals).map(
+    (name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const,
+  );
+  for (const [name, value] of Object.entries(globals)) {
+    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+  }
+  return () => {
+    for (const [name, descriptor] of before) {
+      if (descriptor === undefined) Reflect.deleteProperty(globalThis, name);
+      else Object.defineProperty(globalThis, name, descriptor);
     }
+  };
+}
+
+/**
+ * The codecs hand their pixels out as `new ImageData(new Uint8ClampedArray(view of their memory), …)`,
+ * and look both constructors up when they decode for the first time. They get two that copy nothing:
+ * the first gives the view back, the second calls `lend` while the memory is still theirs. That saves a
+ * copy of the whole picture, half of what decoding needs.
+ */
+function lendingConstructors(lend: (data: Uint8Array, width: number, height: number) => void) {
+  return {
+    Uint8ClampedArray: function (view: Uint8Array) {
+      return view;
+    },
+    ImageData: function (data: Uint8Array, width: number, height: number) {
+      lend(data, width, height);
+    },
   };
 }
 
@@ -89,7 +101,6 @@ async function instantiateEmscripten(
   module: WasmModule,
   extraArguments: readonly boolean[],
 ): Promise<Codec> {
-  ensureImageData();
   let memory: WasmMemory | undefined;
   const codec = await factory({
     noInitialRun: true,
@@ -106,13 +117,24 @@ async function instantiateEmscripten(
       return instance.exports;
     },
   });
+  let lent: (data: Uint8Array, width: number, height: number) => void = () => {};
+  const constructors = lendingConstructors((data, width, height) => lent(data, width, height));
   return {
-    decode(parts, use) {
-      const [bytes] = parts;
-      const image = bytes === undefined ? null : codec.decode(bytes, ...extraArguments);
-      if (!image) throw new Error("the decoder gave no picture");
-      const { data, width, height } = image;
-      return use({ data, width, height, channels: 4 });
+    decode<T>(parts: readonly Uint8Array[], use: (pixels: PixelSource) => T): T {
+      const [bytes = new Uint8Array()] = parts;
+      const results: T[] = [];
+      const restore = replaceGlobals(constructors);
+      lent = (data, width, height) => {
+        restore();
+        results.push(use({ data, width, height, channels: 4 }));
+      };
+      try {
+        codec.decode(bytes, ...extraArguments);
+      } finally {
+        restore();
+      }
+      if (results.length === 0) throw new Error("the decoder gave no picture");
+      return results[0] as T;
     },
     heapBytes: () => memory?.buffer.byteLength ?? 0,
   };
@@ -142,12 +164,15 @@ export function createDecoder(modules: CodecModules, options: DecoderOptions = {
     return codec;
   };
 
-  let heldBytes: Partial<Record<ImageType, number>> = {};
+  let idleBytes = 0;
 
   return {
     async decode(bytes, header, use) {
       const { type, width, height } = header;
-      const codec = await codecOf(type);
+      const held = codecOf(type);
+      const codec = await held;
+      // Memory that another codec keeps would come on top of what this one needs.
+      for (const other of codecs.keys()) if (other !== type) codecs.delete(other);
       // From here to the end nothing awaits: two pictures are never decoded at the same moment.
       let keep = false;
       let used = false;
@@ -175,10 +200,10 @@ export function createDecoder(modules: CodecModules, options: DecoderOptions = {
         );
       } finally {
         // After a failure the codec's memory may be in any state.
-        if (!keep) codecs.delete(type);
-        heldBytes = { ...heldBytes, [type]: keep ? codec.heapBytes() : 0 };
+        if (!keep && codecs.get(type) === held) codecs.delete(type);
+        idleBytes = keep ? codec.heapBytes() : 0;
       }
     },
-    heapBytes: () => Object.values(heldBytes).reduce((sum, bytes) => sum + bytes, 0),
+    heapBytes: () => idleBytes,
   };
 }

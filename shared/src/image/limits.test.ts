@@ -6,7 +6,7 @@ import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { AppError } from "../problem.ts";
 import goldens from "./golden/canonical.json" with { type: "json" };
-import { imageType, readHeader } from "./header.ts";
+import { imageType, readHeader, type ImageHeader } from "./header.ts";
 import { checkImage, decodeBytes, defaultImageLimits } from "./limits.ts";
 
 fc.configureGlobal({ seed: 9421 });
@@ -246,13 +246,26 @@ describe("too large is seen in the header", () => {
     expect(limited({ maxDecodeBytes: 1000 })).toContain("image_too_large: Decoding this PNG");
   });
 
-  test("a phone's picture passes; a progressive one of the same size is told why not", () => {
-    expect(outcome(jpegClaiming(4032, 3024))).toContain('"jpeg"');
+  test("a phone's picture passes, progressive too; a larger progressive one is told why not", () => {
     const progressive = golden("jpeg 4:2:2 progressive").slice();
     const frame = new DataView(progressive.buffer, jpegFrame(progressive));
-    frame.setUint16(5, 3024);
-    frame.setUint16(7, 4032);
-    expect(outcome(progressive)).toContain("save it as baseline instead of progressive");
+    const claiming = (width: number, height: number) => {
+      frame.setUint16(5, height);
+      frame.setUint16(7, width);
+      return outcome(progressive);
+    };
+    expect(outcome(jpegClaiming(4032, 3024))).toContain('"jpeg"');
+    expect(claiming(4032, 3024)).toContain('"jpeg-many-scans"');
+    expect(outcome(jpegClaiming(4608, 3456))).toContain('"jpeg"');
+    expect(claiming(4608, 3456)).toContain("save it as baseline instead of progressive");
+  });
+
+  test("no picture costs less than a codec takes when it starts", () => {
+    for (const { name } of goldens.cases) {
+      const bytes = golden(name);
+      const least = name.startsWith("png") ? 1_310_720 : 16_908_288;
+      expect(decodeBytes(checkImage(bytes), bytes.length)).toBeGreaterThanOrEqual(least);
+    }
   });
 
   test("what a JPEG costs counts its scans, whatever its frame calls itself", () => {
@@ -265,7 +278,9 @@ describe("too large is seen in the header", () => {
     ]);
     const [plain, scanned] = [checkImage(bytes), checkImage(twice)];
     expect(scanned.coding).toBe("jpeg-many-scans");
-    expect(decodeBytes(scanned, 0) - decodeBytes(plain, 0)).toBe(37 * 29 * 3);
+    // At a size where the pixels count, not what the codec takes at its start.
+    const cost = (header: ImageHeader) => decodeBytes({ ...header, width: 4000, height: 3000 }, 0);
+    expect(cost(scanned) - cost(plain)).toBe(4000 * 3000 * 3);
   });
 });
 

@@ -1,7 +1,13 @@
 // How large a picture may be, judged from the header before anything is decoded, and the one check
 // that every picture passes: type, sizes, cost of decoding, completeness.
 import { AppError } from "../problem.ts";
-import { type Coding, type ImageHeader, typeNames, unsupported } from "./header-facts.ts";
+import {
+  type Coding,
+  type ImageHeader,
+  type ImageType,
+  typeNames,
+  unsupported,
+} from "./header-facts.ts";
 import { checkComplete, readHeader } from "./header.ts";
 
 export interface ImageLimits {
@@ -17,9 +23,9 @@ export interface ImageLimits {
 
 /**
  * Made for a Worker, whose isolate may use 128 MB. 16 MiB of it are left to the program, the request
- * and the result; the rest is `maxDecodeBytes`. That lets pass, for example, an ordinary JPEG of 12.2
- * megapixels (every phone's), but only 8 megapixels of progressive JPEG without colour subsampling.
- * `maxPixels` caps what decodes cheaply (PNG with alpha), because time grows with pixels as well.
+ * and the result; the rest is `maxDecodeBytes`. That lets pass, for example, every JPEG of 12.2
+ * megapixels (every phone's) but a progressive one without colour subsampling, of which 10 pass.
+ * `maxPixels` caps what takes little memory, because time grows with pixels as well.
  */
 export const defaultImageLimits: ImageLimits = {
   maxBytes: 20 * 1024 * 1024,
@@ -30,27 +36,39 @@ export const defaultImageLimits: ImageLimits = {
 };
 
 /**
- * Bytes per pixel at the peak of decoding, measured with jsquash 1.6/3.1/1.5 on pictures of 3 and 12
- * megapixels and rounded up: the codec's memory and, for JPEG and WebP, the copy of the RGBA outside.
+ * Bytes of the codec's memory per pixel at the peak of decoding, without the file, measured with jsquash
+ * 1.6/3.1/1.5 on pictures of 3 and 12 megapixels and rounded up. Pixels are lent, never copied out.
  * 16 bits and interlacing cost a PNG nothing more.
  */
 const bytesPerPixel: Readonly<Record<Coding, number>> = {
-  "jpeg-one-scan": 8.5,
-  "jpeg-many-scans": 8.5, // and two bytes for each coefficient
+  "jpeg-one-scan": 4.5,
+  "jpeg-many-scans": 4.5, // and two bytes for each coefficient
   "png-grey": 5.25,
   "png-grey-alpha": 6.5,
   "png-rgb": 9.25,
   "png-rgba": 4.5,
-  "webp-lossy": 9.25,
-  "webp-lossy-alpha": 13,
-  "webp-lossless": 15.5,
+  "webp-lossy": 5.25,
+  "webp-lossy-alpha": 9,
+  "webp-lossless": 11.5,
 };
 
-/** What decoding will need at its peak, in bytes: the decoder's memory and two copies of the file. */
+/** What a codec takes as soon as it is there, and how often its memory holds the file while it decodes. */
+const codecs: Readonly<Record<ImageType, { leastBytes: number; fileCopies: number }>> = {
+  jpeg: { leastBytes: 16_908_288, fileCopies: 2 },
+  png: { leastBytes: 1_310_720, fileCopies: 1 },
+  webp: { leastBytes: 16_908_288, fileCopies: 2 },
+};
+/** Code, tables and stack of a codec, beside the pixels. */
+const codecOwnBytes = 1_310_720;
+
+/** What decoding will need at its peak, in bytes: the file and the decoder's memory. */
 export function decodeBytes(header: ImageHeader, fileBytes: number): number {
+  const { leastBytes, fileCopies } = codecs[header.type];
   const coefficients = header.coding === "jpeg-many-scans" ? 2 * header.samples : 0;
-  const pixels = header.width * header.height;
-  return Math.ceil(pixels * (bytesPerPixel[header.coding] + coefficients)) + 2 * fileBytes;
+  const pixels = header.width * header.height * (bytesPerPixel[header.coding] + coefficients);
+  return (
+    fileBytes + Math.max(leastBytes, codecOwnBytes + Math.ceil(pixels) + fileCopies * fileBytes)
+  );
 }
 
 const number = (value: number) => value.toLocaleString("en-US", { maximumFractionDigits: 0 });

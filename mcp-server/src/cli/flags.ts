@@ -1,0 +1,62 @@
+// Flags of a command by node:util's parseArgs, with faults as the problem `usage`, and the flags that every
+// command has: where the Worker is, with which key, and whether a program reads along.
+import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
+import { createClient, type Client } from "@blip2-edge/shared/client";
+import { AppError } from "@blip2-edge/shared/problem";
+import type { CliIo } from "./io.ts";
+
+export const usageError = (why: string, usage: string): AppError =>
+  new AppError("usage", `${why.replace(/\.$/, "")}.\nUsage: ${usage}`);
+
+const commonFlags = {
+  url: { type: "string" },
+  key: { type: "string" },
+  json: { type: "boolean", default: false },
+} as const satisfies ParseArgsOptionsConfig;
+
+export const commonHelp = `  --url URL    the Worker; default BLIP2_URL, else http://127.0.0.1:8787
+  --key KEY    an API key; default BLIP2_API_KEY, which other users of the machine do not see
+  --json       one JSON object a line on standard output, and nothing else`;
+
+/** Errors: `usage` for an unknown flag or a value where none belongs. */
+export function parseFlags<const Options extends ParseArgsOptionsConfig>(
+  args: readonly string[],
+  options: Options,
+  usage: string,
+) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: { ...options, ...commonFlags },
+      allowPositionals: true,
+    });
+  } catch (cause) {
+    // The first sentence names the flag; what follows is advice about positionals.
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw usageError(message.split(". ")[0] ?? message, usage);
+  }
+}
+
+/** A client for the Worker that the flags or the environment name. Errors: `usage`. */
+export function clientOf(
+  flags: { readonly url?: string | undefined; readonly key?: string | undefined },
+  { env, fetch }: CliIo,
+  usage: string,
+): Client {
+  const url = flags.url ?? env["BLIP2_URL"] ?? "http://127.0.0.1:8787";
+  const key = flags.key ?? env["BLIP2_API_KEY"];
+  if (key === undefined || !/^\S{1,256}$/.test(key)) {
+    throw usageError("Give an API key with --key or BLIP2_API_KEY", usage);
+  }
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw usageError("--url must be an http or https address", usage);
+  }
+  return createClient({ url, key, ...(fetch === undefined ? {} : { fetch }) });
+}
+
+/** A whole number of at least 0. Errors: `usage`. */
+export function countOf(flag: string, text: string | undefined, usage: string): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,12}$/.test(text)) return Number(text);
+  throw usageError(`${flag} must be a whole number`, usage);
+}

@@ -1,0 +1,13 @@
+// What a command may touch of the process it runs in; the entry (main.ts) hands it in, tests their own.
+
+export interface CliIo {
+  /** Results: one line, without its line feed. With --json nothing but JSON goes here. */
+  stdout(line: string): void;
+  /** Explanations. */
+  stderr(line: string): void;
+  /** Aborted when the user wants out. */
+  readonly signal: AbortSignal;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly fetch?: typeof globalThis.fetch;
+  readonly now?: () => number;
+}

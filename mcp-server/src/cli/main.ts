@@ -1,0 +1,80 @@
+#!/usr/bin/env node
+// Entry of `blip2-edge`, which talks to a Worker: finds the command, gives it the process's streams and
+// Ctrl-C, and turns what it throws into one message and an exit status (2 for wrong usage, 1 else).
+import { constants } from "node:os";
+import process from "node:process";
+import { AppError } from "@blip2-edge/shared/problem";
+import type { CliIo } from "./io.ts";
+
+interface Command {
+  readonly summary: string;
+  readonly load: () => Promise<{
+    readonly run: (args: readonly string[], io: CliIo) => Promise<number>;
+    readonly help: string;
+  }>;
+}
+
+const commands: Readonly<Record<string, Command>> = {
+  keys: {
+    summary: "make, list, rotate and revoke API keys",
+    load: async () => {
+      const { keys, keysHelp } = await import("./keys.ts");
+      return { run: keys, help: keysHelp };
+    },
+  },
+};
+
+const overview = `blip2-edge COMMAND ...
+
+${Object.entries(commands)
+  .map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`)
+  .join("\n")}
+
+blip2-edge COMMAND --help says what a command takes.`;
+
+/** Exit status by convention for a command that Ctrl-C ended. */
+const interruptedStatus = 130;
+
+async function main(args: readonly string[], io: CliIo): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "--help" || name === "help") {
+    io.stdout(overview);
+    return name === undefined ? 2 : 0;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (command === undefined) {
+    io.stderr(`blip2-edge: there is no command "${name}".\n\n${overview}`);
+    return 2;
+  }
+  const { run, help } = await command.load();
+  if (rest.includes("--help")) {
+    io.stdout(help);
+    return 0;
+  }
+  try {
+    return await run(rest, io);
+  } catch (error) {
+    if (io.signal.aborted) return interruptedStatus;
+    if (!(error instanceof AppError)) throw error;
+    io.stderr(`blip2-edge ${name}: ${error.detail || error.kind.title}`);
+    return error.code === "usage" ? 2 : 1;
+  }
+}
+
+const interrupt = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    // Who asks twice does not want to wait.
+    if (interrupt.signal.aborted) process.exit(128 + constants.signals[signal]);
+    interrupt.abort(new AppError("canceled", "Interrupted."));
+  });
+}
+// A reader that goes away (`| head`) is no reason for a stack trace.
+process.stdout.on("error", () => process.exit(1));
+
+process.exitCode = await main(process.argv.slice(2), {
+  stdout: (line) => void process.stdout.write(`${line}\n`),
+  stderr: (line) => void process.stderr.write(`${line}\n`),
+  signal: interrupt.signal,
+  env: process.env,
+});
