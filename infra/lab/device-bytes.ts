@@ -1,11 +1,16 @@
 // What a model takes on a device, computed from its shape: every weight as its recipe stores it, and the caches of
-// keys and values, which are float32 whatever the weights are.
+// keys and values.
 import { dataFiles } from "../../gpu-node/src/build/data-files.ts";
 import { planTensors } from "../../gpu-node/src/build/tensor-plan.ts";
 import type { Blip2Config } from "../../gpu-node/src/checkpoint/config.ts";
 import { parseModelConfig } from "../../gpu-node/src/checkpoint/read-config.ts";
 import { externalBytes } from "../../gpu-node/src/onnx/external-data.ts";
-import { builtInRecipe, type PrecisionName } from "../../gpu-node/src/quantize/recipe.ts";
+import { cacheTypeOf } from "../../gpu-node/src/artifact/precision.ts";
+import {
+  builtInRecipe,
+  partStorage,
+  type PrecisionName,
+} from "../../gpu-node/src/quantize/recipe.ts";
 import { tensorShapes } from "../../test/support/tiny-checkpoint.ts";
 import type { PublishedShape } from "./published-shapes.ts";
 
@@ -37,12 +42,14 @@ export function deviceBytes(
     ]),
   );
   const full = withImage(parseModelConfig(config));
-  const plan = planTensors(full, tensors, builtInRecipe(precision));
+  const recipe = builtInRecipe(precision);
+  const plan = planTensors(full, tensors, recipe);
+  const numberBytes = cacheTypeOf(partStorage(recipe, "decoder")) === "float32" ? 4 : 2;
   const written = dataFiles(plan).flatMap(({ weights }) => weights.flatMap((each) => each.tensors));
   return {
     weights: written.reduce((sum, tensor) => sum + externalBytes(tensor), 0),
     largestTensor: Math.max(...[...tensors.values()].map(({ bytes }) => bytes)),
-    cache: (batch) => batch * cacheBytes(full),
+    cache: (batch) => batch * numberBytes * cacheNumbers(full),
   };
 }
 
@@ -58,12 +65,12 @@ function withImage(model: ReturnType<typeof parseModelConfig>): Blip2Config {
   }
 }
 
-/** Of one sequence. */
-function cacheBytes(config: Blip2Config): number {
+/** Keys and values of one sequence. */
+function cacheNumbers(config: Blip2Config): number {
   if (config.family === "retrieval") return 0;
   const { heads, headDim } = config.text;
   const layers = config.family === "opt" ? config.text.layers : config.text.decoderLayers;
   const source = config.qformer.queries + textTokens;
   // OPT keeps source and generated tokens in one cache, T5 in two: the sum is the same.
-  return layers * 2 * heads * headDim * (source + newTokens) * 4;
+  return layers * 2 * heads * headDim * (source + newTokens);
 }

@@ -53,7 +53,7 @@ export const defaultBudgets: Budgets = {
   maxRows: 16,
   maxBytes: 2 ** 30,
   maxImages: 8,
-  maxPromptTokens: 1024,
+  maxPromptTokens: 256,
   runMs: 250,
   maxSteps: 16,
   patienceMs: 10_000,
