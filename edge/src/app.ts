@@ -10,6 +10,7 @@ import { requireKey } from "./middleware/authenticate.ts";
 import { requestContext } from "./middleware/request.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
 import { embedRoute } from "./routes/embed.ts";
+import { jobRoutes } from "./routes/jobs.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { healthRoute, modelsRoute } from "./routes/models.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
@@ -28,6 +29,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     classify: pictureRoute(isolate, routes.classify.input.options, classify),
     embed: embedRoute(isolate),
     models: modelsRoute(isolate),
+    ...jobRoutes(isolate),
     ...keyRoutes(isolate),
     usage: usageRoute(isolate),
     health: healthRoute,

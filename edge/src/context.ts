@@ -18,6 +18,8 @@ export interface RequestContext {
   readonly memory: MemoryShare;
   /** Work that may outlast the answer. */
   readonly later: (work: Promise<unknown>) => void;
+  /** Nobody waits for the answer; left out: somebody does. */
+  readonly priority?: "bulk";
 }
 
 export interface AuthenticatedContext extends RequestContext {

@@ -4,8 +4,10 @@ import { createDecoder } from "@blip2-edge/shared/image/decode";
 import { defaultImageLimits } from "@blip2-edge/shared/image/limits";
 import { createSigner } from "@blip2-edge/shared/wire/signature";
 import { authenticator, type Authenticate } from "./auth/authenticate.ts";
+import { keyCaller } from "./auth/key-caller.ts";
 import { keyBook, type KeyBook } from "./auth/key-book.ts";
 import { keyMemory, keyStore, type KeyStore } from "./auth/key-store.ts";
+import { sealer } from "./auth/seal.ts";
 import type { Bindings } from "./bindings.ts";
 import { resultCache } from "./cache/results.ts";
 import { parseSettings, type Settings } from "./config.ts";
@@ -16,6 +18,9 @@ import { pictureFetcher, type Fetch } from "./images/fetch.ts";
 import { pictureMemory, type PictureMemory } from "./images/picture-memory.ts";
 import { pixelStore } from "./images/pixel-store.ts";
 import { shrinker } from "./images/shrink.ts";
+import { jobRooms, type JobRooms } from "./jobs/job-rooms.ts";
+import type { Swept } from "./jobs/sweep.ts";
+import { forgetOld, remember, type Remember } from "./idempotency/remember.ts";
 import { describeError } from "./log.ts";
 import { nodeAsker } from "./nodes/ask.ts";
 import { catalogMemory, models } from "./nodes/catalog.ts";
@@ -34,6 +39,10 @@ export interface Isolate {
   readonly keyBook: KeyBook;
   readonly meter: Meter;
   readonly memory: PictureMemory;
+  readonly jobs: JobRooms;
+  readonly remember: Remember;
+  /** What the clock is for: a bounded part each time it strikes. */
+  sweep(): Promise<Swept>;
   roomsFor(context: RequestContext): Rooms;
 }
 
@@ -42,6 +51,10 @@ export interface Isolate {
  * garbage until the engine collects it, and twenty in a row would be many times what one isolate has.
  */
 const maxIdleHeapBytes = 64 * 1024 * 1024;
+/** How much longer than its request the lease of an idempotent one lives. */
+const requestGraceMs = 30_000;
+/** Old answers that one sweep forgets. */
+const forgottenPerSweep = 1000;
 const catalogKey = "catalog/v1";
 const cacheName = "blip2-edge";
 
@@ -67,10 +80,13 @@ export function isolate(env: Bindings): Isolate {
         ? undefined
         : shrinker({ images: env.IMAGES, timeoutMs: settings.IMAGES_TIMEOUT_MS }),
   });
-  const fetchPicture = pictureFetcher({
+  const outside = {
     policy: { ports: settings.FETCH_PORTS, allowPrivate: settings.ALLOW_FETCH },
     internet: globalFetch,
     privateNet: through(env.PRIVATE_NET),
+  };
+  const fetchPicture = pictureFetcher({
+    ...outside,
     maxBytes: settings.MAX_IMAGE_BYTES,
     timeoutMs: settings.FETCH_TIMEOUT_MS,
     maxRedirects: settings.MAX_REDIRECTS,
@@ -98,8 +114,9 @@ export function isolate(env: Bindings): Isolate {
   const keys = keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS });
   const meter = keyMeter({ meters: env.KEY_METER });
   const catalog = catalogMemory();
+  const seals = sealer(settings.PARTITION_SECRET);
 
-  return {
+  const made: Isolate = {
     settings,
     memory,
     authenticate: authenticator({
@@ -111,6 +128,26 @@ export function isolate(env: Bindings): Isolate {
     countRequest: requestCounter(),
     keyBook: keyBook({ table: env.DB, changed: keys.forget }),
     meter,
+    jobs: jobRooms({
+      table: env.DB,
+      store: env.JOBS,
+      queue: env.JOB_QUEUE,
+      ...{ settings, memory, ...outside },
+      callerOfKey: keyCaller(keys),
+      sealer: seals,
+      roomsFor: (context) => made.roomsFor(context),
+    }),
+    remember: remember({
+      table: env.DB,
+      sealer: seals,
+      keepMs: settings.IDEMPOTENCY_TTL_S * 1000,
+      leaseMs: settings.REQUEST_TIMEOUT_MS + requestGraceMs,
+    }),
+    async sweep() {
+      const swept = await made.jobs.sweep();
+      await forgetOld(env.DB, Date.now(), forgottenPerSweep);
+      return swept;
+    },
     roomsFor: ({ event, later }) => ({
       fetchPicture,
       canonicalise,
@@ -148,4 +185,5 @@ export function isolate(env: Bindings): Isolate {
       }),
     }),
   };
+  return made;
 }

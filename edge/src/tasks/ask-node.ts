@@ -14,6 +14,7 @@ export interface AboutModel {
   readonly model: string;
   readonly model_revision: string;
   readonly deadline_ms: number;
+  readonly priority?: "bulk";
 }
 
 export interface AboutPicture extends AboutModel {
@@ -29,12 +30,16 @@ export async function askNode<Asked extends NodeAsked, Told extends NodeTold>(
   context: AuthenticatedContext,
 ): Promise<Told> {
   const { event, signal, remainingMs } = context;
-  const requestIn = (deadline_ms: number) => request({ model, model_revision, deadline_ms });
+  const requestIn = (deadline_ms: number) =>
+    request({ model, model_revision, deadline_ms, ...priorityOf(context) });
   const reply = await rooms.meter.spend(context, unitsOf(requestIn(remainingMs())), () =>
     rooms.askNode(call, { request: requestIn, remainingMs }, signal),
   );
   return told(event, reply);
 }
+
+const priorityOf = ({ priority }: AuthenticatedContext) =>
+  priority === undefined ? {} : { priority };
 
 /** What a call spends: an inference for each text, or one for a picture by itself. */
 const unitsOf = ({ texts }: NodeAsked): number => texts?.length ?? 1;
@@ -58,7 +63,7 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
   const partition = await rooms.partitionTag(partitions.at(-1) ?? partitions[0]);
   const image = { image_id: imageId, size };
   const requestIn = (deadline_ms: number) =>
-    request({ model, model_revision, partition, image, deadline_ms });
+    request({ model, model_revision, partition, image, deadline_ms, ...priorityOf(context) });
   const reply = await rooms.meter.spend(context, unitsOf(requestIn(remainingMs())), () =>
     rooms.askNode(
       call,
