@@ -17,6 +17,8 @@ export interface Bindings {
   readonly IMAGES?: ImagesBinding;
   /** The way to the nodes; without it they are reached by the global `fetch`. */
   readonly NODE_NET?: Fetcher;
+  /** The way to the collector of spans; without it the global `fetch`. */
+  readonly TRACE_NET?: Fetcher;
   /** The way to the origins that ALLOW_FETCH names, and to nothing else; local stacks only. */
   readonly PRIVATE_NET?: Fetcher;
 
