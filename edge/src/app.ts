@@ -33,12 +33,12 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     health: healthRoute,
   };
   const app = new Hono<Env>();
-  const { settings, memory, exportTrace } = isolate;
+  const { settings, memory, usagePoints, exportTrace } = isolate;
   app.use(
     requestContext({
       timeoutMs: settings.REQUEST_TIMEOUT_MS,
       traceRatio: settings.TRACE_SAMPLE_RATIO,
-      ...{ write, memory, exportTrace },
+      ...{ write, memory, usagePoints, exportTrace },
     }),
   );
   const needsKey = requireKey(isolate);

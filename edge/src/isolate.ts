@@ -24,6 +24,7 @@ import { heldImages } from "./nodes/held-images.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
 import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
 import type { Rooms } from "./tasks/rooms.ts";
+import type { UsagePoints } from "./usage/data-point.ts";
 import { keyMeter, type Meter } from "./usage/meter.ts";
 import { requestCounter, type CountRequest } from "./usage/rate.ts";
 
@@ -35,6 +36,7 @@ export interface Isolate {
   readonly keyBook: KeyBook;
   readonly meter: Meter;
   readonly memory: PictureMemory;
+  readonly usagePoints: UsagePoints | undefined;
   /** Undefined where no collector is. */
   readonly exportTrace: ExportTrace | undefined;
   roomsFor(context: RequestContext): Rooms;
@@ -105,6 +107,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
   return {
     settings,
     memory,
+    usagePoints: env.USAGE_POINTS,
     exportTrace:
       settings.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
         ? undefined

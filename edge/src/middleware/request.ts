@@ -9,6 +9,7 @@ import { roundMs, writeServerTiming } from "../observe/server-timing.ts";
 import type { TracedRequest } from "../observe/spans.ts";
 import { traceOf, type RequestTrace } from "../observe/trace.ts";
 import type { ExportTrace } from "../observe/trace-export.ts";
+import { writeUsagePoint, type UsagePoints } from "../usage/data-point.ts";
 import { limitHeaders, limitReport } from "../usage/limit-headers.ts";
 import { AppError } from "@blip2-edge/shared/problem";
 import { traceparentHeader } from "@blip2-edge/shared/wire/traceparent";
@@ -18,6 +19,8 @@ export interface RequestOptions {
   readonly traceRatio: number;
   readonly write: WriteLine;
   readonly memory: PictureMemory;
+  /** Where usage is counted for dashboards, if anywhere. */
+  readonly usagePoints?: UsagePoints | undefined;
   /** Hears of answered requests that are traced; only of those with a valid key, so that no stranger fills it. */
   readonly exportTrace?: ExportTrace | undefined;
   readonly now?: () => number;
@@ -27,7 +30,7 @@ export interface RequestOptions {
 const randomId = (): string => `req_${crypto.randomUUID().replaceAll("-", "")}`;
 
 export function requestContext(options: RequestOptions): MiddlewareHandler<Env> {
-  const { timeoutMs, traceRatio, write, memory: pictures, exportTrace } = options;
+  const { timeoutMs, traceRatio, write, memory: pictures, usagePoints, exportTrace } = options;
   const { now = Date.now, newId = randomId } = options;
   return async (c, next) => {
     const startedAt = now();
@@ -70,6 +73,7 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
     describeHops(event, hops.done);
     if (c.error !== undefined) describeFault(event, c.error);
     writeEvent(event, write);
+    if (usagePoints !== undefined) writeUsagePoint(usagePoints, event);
     if (exportTrace !== undefined && trace.sampled && event["key_id"] !== undefined) {
       const times = { startMs: startedAt, endMs: startedAt + durationMs };
       c.executionCtx.waitUntil(exportTrace(tracedRequest(trace, times, event, hops.done)));
