@@ -21,7 +21,7 @@ let made: { readonly isolate: Isolate; readonly app: ReturnType<typeof createApp
 function rooms(env: Bindings): NonNullable<typeof made> {
   if (made !== undefined) return made;
   try {
-    const own = isolate(env);
+    const own = isolate(env, write);
     made = { isolate: own, app: createApp(own, write) };
     return made;
   } catch (error) {

@@ -21,13 +21,15 @@ import { shrinker } from "./images/shrink.ts";
 import { jobRooms, type JobRooms } from "./jobs/job-rooms.ts";
 import type { Swept } from "./jobs/sweep.ts";
 import { forgetOld, remember, type Remember } from "./idempotency/remember.ts";
-import { describeError } from "./log.ts";
+import { describeError, writeEvent, type WriteLine } from "./log.ts";
 import { nodeAsker } from "./nodes/ask.ts";
 import { catalogMemory, models } from "./nodes/catalog.ts";
 import { nodeExchange, type SignRequest } from "./nodes/exchange.ts";
 import { heldImages } from "./nodes/held-images.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
+import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
 import type { Rooms } from "./tasks/rooms.ts";
+import type { UsagePoints } from "./usage/data-point.ts";
 import { keyMeter, type Meter } from "./usage/meter.ts";
 import { requestCounter, type CountRequest } from "./usage/rate.ts";
 
@@ -43,6 +45,9 @@ export interface Isolate {
   readonly remember: Remember;
   /** What the clock is for: a bounded part each time it strikes. */
   sweep(): Promise<Swept>;
+  readonly usagePoints: UsagePoints | undefined;
+  /** Undefined where no collector is. */
+  readonly exportTrace: ExportTrace | undefined;
   roomsFor(context: RequestContext): Rooms;
 }
 
@@ -64,7 +69,7 @@ const through = (binding: Bindings["NODE_NET"]): Fetch | undefined =>
 const globalFetch: Fetch = (url, init) => fetch(url, init);
 
 /** Throws when the settings are not usable. */
-export function isolate(env: Bindings): Isolate {
+export function isolate(env: Bindings, write: WriteLine): Isolate {
   const settings = parseSettings(env);
   const decoder = createDecoder(codecModules, { maxIdleHeapBytes });
   const memory = pictureMemory({
@@ -119,6 +124,16 @@ export function isolate(env: Bindings): Isolate {
   const made: Isolate = {
     settings,
     memory,
+    usagePoints: env.USAGE_POINTS,
+    exportTrace:
+      settings.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
+        ? undefined
+        : traceExport({
+            endpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT,
+            headers: settings.OTEL_EXPORTER_OTLP_HEADERS,
+            fetch: through(env.TRACE_NET) ?? globalFetch,
+            tell: (event) => writeEvent(event, write),
+          }),
     authenticate: authenticator({
       keys,
       operators: settings.OPERATOR_KEYS,
@@ -132,7 +147,7 @@ export function isolate(env: Bindings): Isolate {
       table: env.DB,
       store: env.JOBS,
       queue: env.JOB_QUEUE,
-      ...{ settings, memory, ...outside },
+      ...{ settings, memory, usagePoints: env.USAGE_POINTS, ...outside },
       callerOfKey: keyCaller(keys),
       sealer: seals,
       roomsFor: (context) => made.roomsFor(context),
@@ -148,7 +163,7 @@ export function isolate(env: Bindings): Isolate {
       await forgetOld(env.DB, Date.now(), forgottenPerSweep);
       return swept;
     },
-    roomsFor: ({ event, later }) => ({
+    roomsFor: ({ event, hops, later }) => ({
       fetchPicture,
       canonicalise,
       pixels,
@@ -157,7 +172,8 @@ export function isolate(env: Bindings): Isolate {
       meter,
       partitionTag: tag,
       models: models({
-        exchange,
+        exchange: (request, signal) =>
+          hops.time("catalog", (traced) => exchange({ ...request, traced }, signal)),
         memory: catalog,
         backup: {
           read: () => env.RESULTS.get(catalogKey),

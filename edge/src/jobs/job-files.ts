@@ -1,7 +1,7 @@
 // What of a job lies in R2: one file with the requests of all its items, read item by item as ranges, and one
 // object for each result. A result is written before it is recorded, under the lease that records it, so that
 // neither a repeated message nor a Worker that dies leaves half of one behind (docs/decisions/0108).
-import { type JobDefaults, type JobItem } from "@blip2-edge/shared/contracts/jobs";
+import type { JobItem } from "@blip2-edge/shared/contracts/jobs";
 
 /** What this room needs of R2. */
 export interface FileStore {
@@ -16,9 +16,6 @@ export interface FileStore {
   }>;
   delete(keys: string | string[]): Promise<void>;
 }
-
-/** An item as its job's file holds it. */
-export type StoredItem = JobDefaults & Pick<JobItem, "image">;
 
 export interface JobFile {
   readonly bytes: Uint8Array;
@@ -54,7 +51,9 @@ const resultKey = (tenant: string, jobId: string, n: number, lease: string): str
 /** One JSON text a line. */
 export function fileOf(items: readonly JobItem[]): JobFile {
   const encoder = new TextEncoder();
-  const lines = items.map(({ id: _, ...item }) => encoder.encode(`${JSON.stringify(item)}\n`));
+  const lines = items.map(({ image, task, parameters }) =>
+    encoder.encode(`${JSON.stringify({ image, task, parameters })}\n`),
+  );
   const bytes = new Uint8Array(lines.reduce((sum, line) => sum + line.length, 0));
   let at = 0;
   const ranges = lines.map((line) => {

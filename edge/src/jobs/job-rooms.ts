@@ -8,6 +8,7 @@ import type { Fetch } from "../images/fetch.ts";
 import type { PictureMemory } from "../images/picture-memory.ts";
 import type { UrlPolicy } from "../images/url-guard.ts";
 import type { Rooms } from "../tasks/rooms.ts";
+import type { UsagePoints } from "../usage/data-point.ts";
 import { hookStore } from "./hook-store.ts";
 import { jobFiles, type FileStore, type JobFiles } from "./job-files.ts";
 import { jobStore, type JobStore } from "./job-store.ts";
@@ -27,6 +28,7 @@ export interface JobRoomsOptions {
   readonly sealer: Sealer;
   readonly memory: PictureMemory;
   readonly roomsFor: (context: AuthenticatedContext) => Rooms;
+  readonly usagePoints: UsagePoints | undefined;
   readonly policy: UrlPolicy;
   readonly internet: Fetch;
   readonly privateNet: Fetch | undefined;
@@ -88,6 +90,8 @@ export function jobRooms(options: JobRoomsOptions): JobRooms {
       leaseGraceMs: settings.JOB_LEASE_GRACE_MS,
       sliceMs: settings.JOB_SLICE_MS,
       maxImageBytes: settings.MAX_IMAGE_BYTES,
+      traceRatio: settings.TRACE_SAMPLE_RATIO,
+      usagePoints: options.usagePoints,
     }),
     tellWebhook: webhookSender({
       ...{ hooks, callerOfKey, sealer, policy, internet, privateNet },

@@ -7,7 +7,11 @@ import type { KeyCaller } from "../auth/key-caller.ts";
 import { requestSignal, type AuthenticatedContext } from "../context.ts";
 import type { PictureMemory } from "../images/picture-memory.ts";
 import { describeError, writeEvent, type LogEvent, type WriteLine } from "../log.ts";
+import { describeHops } from "../observe/describe-hops.ts";
+import { hopRecord } from "../observe/hops.ts";
+import { traceOf } from "../observe/trace.ts";
 import type { Rooms } from "../tasks/rooms.ts";
+import { writeUsagePoint, type UsagePoints } from "../usage/data-point.ts";
 import { limitReport } from "../usage/limit-headers.ts";
 import { afterFailure, type RetryRules } from "./after-failure.ts";
 import type { JobFiles } from "./job-files.ts";
@@ -34,6 +38,8 @@ export interface LaneOptions {
   readonly leaseGraceMs: number;
   readonly sliceMs: number;
   readonly maxImageBytes: number;
+  readonly traceRatio: number;
+  readonly usagePoints: UsagePoints | undefined;
   /** How often it is looked whether the job still runs. */
   readonly watchMs?: number;
   readonly now?: () => number;
@@ -80,8 +86,12 @@ export function jobLane(options: LaneOptions): RunLane {
     laneSignal: AbortSignal,
   ): Promise<void> {
     const startedAt = now();
+    // Of its own: the request that made the job is long answered.
+    const trace = traceOf(undefined, options.traceRatio);
+    const hops = hopRecord(trace, now);
     const event: LogEvent = {
-      ...{ event: "job_item", at: new Date(startedAt).toISOString() },
+      ...{ event: "job_item", at: new Date(startedAt).toISOString(), route: "jobItem" },
+      trace_id: trace.traceId,
       ...{ job_id: job.id, item: item.n, attempt: item.attempts },
       ...{ key_id: caller.keyId, tenant: caller.tenant },
     };
@@ -91,7 +101,7 @@ export function jobLane(options: LaneOptions): RunLane {
       requestId: `${job.id}/${item.n}`,
       signal,
       remainingMs: () => startedAt + itemTimeoutMs - now(),
-      event,
+      ...{ event, trace, hops },
       limits: limitReport(),
       memory,
       later: (work) => on.later(work.catch(() => {})),
@@ -118,7 +128,9 @@ export function jobLane(options: LaneOptions): RunLane {
       stop();
       memory.keep(0);
       event["duration_ms"] = now() - startedAt;
+      describeHops(event, hops.done);
       writeEvent(event, on.write);
+      if (options.usagePoints !== undefined) writeUsagePoint(options.usagePoints, event);
     }
   }
 

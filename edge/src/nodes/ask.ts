@@ -4,7 +4,13 @@
 import { AppError } from "@blip2-edge/shared/problem";
 import { writeFrame } from "@blip2-edge/shared/wire/frame";
 import type { NodeAsked, NodeCall, NodeTold } from "./calls.ts";
-import { ConnectionBroke, unavailable, type Exchange, type NodeRequest } from "./exchange.ts";
+import {
+  ConnectionBroke,
+  unavailable,
+  type Exchange,
+  type NodeRequest,
+  type TracedExchange,
+} from "./exchange.ts";
 import type { HeldImages } from "./held-images.ts";
 
 export interface Question<Asked extends NodeAsked> {
@@ -15,7 +21,11 @@ export interface Question<Asked extends NodeAsked> {
   readonly pixels?: Uint8Array | undefined;
   /** The stored pixels, when the node turns out to lack them. */
   readonly loadPixels?: () => Promise<Uint8Array | undefined>;
+  /** Times each exchange and gives it its place in the trace. */
+  readonly timed?: Timed;
 }
+
+export type Timed = <Result>(work: (traced: TracedExchange) => Promise<Result>) => Promise<Result>;
 
 export interface Reply<Told> {
   readonly answer: Told;
@@ -59,7 +69,10 @@ export function nodeAsker(options: AskOptions): AskNode {
       attempts += 1;
       const request = ask();
       try {
-        const body = await exchange(nodeRequest(call.path, request, pixels), signal);
+        const asked = nodeRequest(call.path, request, pixels);
+        const body = await (question.timed === undefined
+          ? exchange(asked, signal)
+          : question.timed((traced) => exchange({ ...asked, traced }, signal)));
         const told = call.answer.safeParse(body);
         if (!told.success) throw misunderstood(told.error.message);
         const fault = call.fault(request, told.data);

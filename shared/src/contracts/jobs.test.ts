@@ -72,7 +72,11 @@ test("what all items share is found fault with once", () => {
 
 test.each([
   [{ items: [] }, "items", /at least 1 entries/],
-  [{ items: Array(10_001).fill({ image, task: "caption" }) }, "items", /at most 10,000/],
+  [
+    { items: Array.from({ length: 10_001 }, () => ({ image, task: "caption" })) },
+    "items",
+    /at most 10,000/,
+  ],
   [{ items: [{ image }] }, "items[0].task", /is missing/],
   [{ items: [{ task: "caption" }] }, "items[0].image", /is missing/],
   [{ items: [{ image, task: "draw" }] }, "items[0].task", /must be caption or vqa/],

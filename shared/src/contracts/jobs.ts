@@ -118,9 +118,7 @@ export const createJobRequestSchema = z
       const parsed = jobParameters[asked.task].safeParse(asked.parameters);
       const at = own ? ["items", index, "parameters"] : ["parameters"];
       for (const issue of parsed.error?.issues ?? []) {
-        context.addIssue({ ...issue, path: [...at, ...issue.path] } as Parameters<
-          typeof context.addIssue
-        >[0]);
+        context.addIssue({ ...issue, path: [...at, ...issue.path] });
       }
     });
   });
