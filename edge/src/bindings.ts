@@ -2,6 +2,7 @@
 // The local stack (infra/start/worker.ts) binds the same names.
 import type { ImagesBinding } from "./images/shrink.ts";
 import type { D1Database, Fetcher, KVNamespace, R2Bucket } from "@cloudflare/workers-types";
+import type { UsagePoints } from "./usage/data-point.ts";
 import type { KeyMeters } from "./usage/meter.ts";
 
 export interface Bindings {
@@ -15,8 +16,12 @@ export interface Bindings {
   readonly PIXELS: R2Bucket;
   /** Cloudflare Images, for pictures that the exact path does not take; optional. */
   readonly IMAGES?: ImagesBinding;
+  /** Workers Analytics Engine: a data point for each request; optional. */
+  readonly USAGE_POINTS?: UsagePoints;
   /** The way to the nodes; without it they are reached by the global `fetch`. */
   readonly NODE_NET?: Fetcher;
+  /** The way to the collector of spans; without it the global `fetch`. */
+  readonly TRACE_NET?: Fetcher;
   /** The way to the origins that ALLOW_FETCH names, and to nothing else; local stacks only. */
   readonly PRIVATE_NET?: Fetcher;
 

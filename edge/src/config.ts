@@ -27,6 +27,28 @@ const origins = z
   .pipe(z.array(z.url({ protocol: /^https?$/ })).min(1))
   .transform((urls) => urls.map((url) => new URL(url).origin));
 
+/** As OpenTelemetry writes them: values may be percent-encoded. */
+function headersOf(text: string, context: z.RefinementCtx): Readonly<Record<string, string>> {
+  const pairs = text.split(",").filter((pair) => pair.trim() !== "");
+  const headers: Record<string, string> = {};
+  for (const pair of pairs) {
+    const [, name, value] =
+      /^\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*([\x21-\x7e][\x20-\x7e]*)$/.exec(pair) ?? [];
+    if (name === undefined || value === undefined) {
+      context.addIssue("must be name=value pairs separated by commas");
+      return {};
+    }
+    headers[name.toLowerCase()] = value.replaceAll(/(?:%[0-9a-f]{2})+/gi, (part) => {
+      try {
+        return decodeURIComponent(part);
+      } catch {
+        return part;
+      }
+    });
+  }
+  return headers;
+}
+
 export const settingsSchema = z.object({
   NODE_URL: origins.describe("Where the node answers; several are separated by commas."),
   NODE_KEYS: signingKeysSchema.describe(
@@ -97,6 +119,21 @@ export const settingsSchema = z.object({
       ),
     )
     .describe("Secret. Keys that manage the keys of every tenant, separated by commas."),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe("Base address of an OpenTelemetry collector that spans are sent to (OTLP/HTTP)."),
+  OTEL_EXPORTER_OTLP_HEADERS: z
+    .string()
+    .default("")
+    .transform(headersOf)
+    .describe("Secret. What the collector wants to see: name=value pairs separated by commas."),
+  TRACE_SAMPLE_RATIO: z.coerce
+    .number()
+    .min(0)
+    .max(1)
+    .default(1)
+    .describe("Part of the requests that is traced, of those whose caller has not decided it."),
   ACCEPT_FOREIGN_KEYS: flag.describe("Also look up keys that are not of this project's form."),
 });
 

@@ -3,6 +3,8 @@ import { AppError } from "@blip2-edge/shared/problem";
 import type { Caller } from "./auth/caller.ts";
 import type { MemoryShare } from "./images/picture-memory.ts";
 import type { LogEvent } from "./log.ts";
+import type { Hops } from "./observe/hops.ts";
+import type { RequestTrace } from "./observe/trace.ts";
 import type { LimitReport } from "./usage/limit-headers.ts";
 
 export interface RequestContext {
@@ -12,6 +14,9 @@ export interface RequestContext {
   readonly remainingMs: () => number;
   /** What the log line will say; rooms and routes add to it. */
   readonly event: LogEvent;
+  /** Where the request stands in a trace, and how long its parts took. */
+  readonly trace: RequestTrace;
+  readonly hops: Hops;
   /** What the answer will tell of the key's limits. */
   readonly limits: LimitReport;
   /** What the request holds of a picture. */

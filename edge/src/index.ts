@@ -14,7 +14,7 @@ let app: ReturnType<typeof createApp> | undefined;
 export default {
   fetch(request: Request, env: Bindings, context: ExecutionContext): Response | Promise<Response> {
     try {
-      app ??= createApp(isolate(env), write);
+      app ??= createApp(isolate(env, write), write);
     } catch (error) {
       // Settings that are not usable: the log names them all, the world learns nothing.
       writeEvent({ event: "start_failed", cause: describeError(error) }, write);

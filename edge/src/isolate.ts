@@ -16,14 +16,16 @@ import { pictureFetcher, type Fetch } from "./images/fetch.ts";
 import { pictureMemory, type PictureMemory } from "./images/picture-memory.ts";
 import { pixelStore } from "./images/pixel-store.ts";
 import { shrinker } from "./images/shrink.ts";
-import { describeError } from "./log.ts";
+import { describeError, writeEvent, type WriteLine } from "./log.ts";
 import { nodeAsker } from "./nodes/ask.ts";
 import { catalogMemory, models } from "./nodes/catalog.ts";
 import { nodeExchange, type SignRequest } from "./nodes/exchange.ts";
 import { createFleet, staticNodes } from "./nodes/fleet.ts";
 import { heldImages } from "./nodes/held-images.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
+import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
 import type { Rooms } from "./tasks/rooms.ts";
+import type { UsagePoints } from "./usage/data-point.ts";
 import { keyMeter, type Meter } from "./usage/meter.ts";
 import { requestCounter, type CountRequest } from "./usage/rate.ts";
 
@@ -35,6 +37,9 @@ export interface Isolate {
   readonly keyBook: KeyBook;
   readonly meter: Meter;
   readonly memory: PictureMemory;
+  readonly usagePoints: UsagePoints | undefined;
+  /** Undefined where no collector is. */
+  readonly exportTrace: ExportTrace | undefined;
   roomsFor(context: RequestContext): Rooms;
 }
 
@@ -52,7 +57,7 @@ const through = (binding: Bindings["NODE_NET"]): Fetch | undefined =>
 const globalFetch: Fetch = (url, init) => fetch(url, init);
 
 /** Throws when the settings are not usable. */
-export function isolate(env: Bindings): Isolate {
+export function isolate(env: Bindings, write: WriteLine): Isolate {
   const settings = parseSettings(env);
   const decoder = createDecoder(codecModules, { maxIdleHeapBytes });
   const memory = pictureMemory({
@@ -107,6 +112,16 @@ export function isolate(env: Bindings): Isolate {
   return {
     settings,
     memory,
+    usagePoints: env.USAGE_POINTS,
+    exportTrace:
+      settings.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
+        ? undefined
+        : traceExport({
+            endpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT,
+            headers: settings.OTEL_EXPORTER_OTLP_HEADERS,
+            fetch: through(env.TRACE_NET) ?? globalFetch,
+            tell: (event) => writeEvent(event, write),
+          }),
     authenticate: authenticator({
       keys,
       operators: settings.OPERATOR_KEYS,
@@ -116,7 +131,7 @@ export function isolate(env: Bindings): Isolate {
     countRequest: requestCounter(),
     keyBook: keyBook({ table: env.DB, changed: keys.forget }),
     meter,
-    roomsFor: ({ event, later }) => ({
+    roomsFor: ({ event, hops, later }) => ({
       fetchPicture,
       canonicalise,
       pixels,
@@ -126,7 +141,8 @@ export function isolate(env: Bindings): Isolate {
       partitionTag: tag,
       models: models({
         fleet,
-        exchangeWith,
+        exchangeWith: (node) => (request, signal) =>
+          hops.time("catalog", (traced) => exchangeWith(node)({ ...request, traced }, signal)),
         memory: catalog,
         backup: {
           read: () => env.RESULTS.get(catalogKey),

@@ -137,6 +137,13 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
     const hosts = allowFetch.map((origin) => origin.slice(0, origin.lastIndexOf(":")));
     env["PRIVATE_NET"] = { type: "network", allow: await blocksOf(hosts), tlsOptions };
   }
+  const collector = vars["OTEL_EXPORTER_OTLP_ENDPOINT"];
+  if (collector !== undefined) {
+    env["TRACE_NET"] = {
+      ...{ type: "network", tlsOptions },
+      allow: await blocksOf([new URL(collector).hostname]),
+    };
+  }
   for (const [name, value] of Object.entries(vars)) env[name] = { type: "text", value };
   for (const { binding } of config.d1_databases) env[binding] = { type: "d1", id: binding };
   for (const { binding } of config.kv_namespaces) env[binding] = { type: "kv", id: binding };

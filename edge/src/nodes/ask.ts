@@ -12,6 +12,7 @@ import {
   type Exchange,
   type NodeRequest,
   type OnText,
+  type TracedExchange,
 } from "./exchange.ts";
 import type { Fleet, Flight, Wanted } from "./fleet.ts";
 import type { HeldImages } from "./held-images.ts";
@@ -28,7 +29,11 @@ export interface Question<Asked extends NodeAsked> {
   readonly loadPixels?: () => Promise<Uint8Array | undefined>;
   /** Hears the texts of a request with `stream: true`, if the node can stream. */
   readonly onText?: OnText | undefined;
+  /** Times each exchange and gives it its place in the trace. */
+  readonly timed?: Timed;
 }
+
+export type Timed = <Result>(work: (traced: TracedExchange) => Promise<Result>) => Promise<Result>;
 
 export interface Reply<Told> {
   readonly answer: Told;
@@ -95,7 +100,6 @@ const hedgeAgainShare = 0.5;
 
 const misunderstood = (internal: string): AppError =>
   new AppError("node_protocol", "The node's answer was not understood.", { internal });
-const lostRace = (): AppError => new AppError("canceled", "Another node answered first.");
 
 export function nodeAsker(options: AskOptions): AskNode {
   const { fleet, exchangeWith, held, retryWaitMs, queueMs, maxWaiting = 200 } = options;
@@ -124,6 +128,7 @@ export function nodeAsker(options: AskOptions): AskNode {
     const about = ask();
     const streams = question.onText !== undefined;
     const pictureKey = pictureKeyOf(about);
+    const { timed } = question;
     const wanted: Wanted = {
       model: about.model,
       revision: about.model_revision,
@@ -165,7 +170,10 @@ export function nodeAsker(options: AskOptions): AskNode {
       const send = async (sent: Uint8Array | undefined) => {
         attempts += 1;
         const request = ask();
-        const body = await exchange(nodeRequest(call.path, request, sent), attempt.signal, hear);
+        const asked = nodeRequest(call.path, request, sent);
+        const sendTraced = (traced?: TracedExchange) =>
+          exchange({ ...asked, traced }, attempt.signal, hear);
+        const body = await (timed === undefined ? sendTraced() : timed(sendTraced));
         const told = call.answer.safeParse(body);
         if (!told.success) throw misunderstood(told.error.message);
         const fault = call.fault(request, told.data);

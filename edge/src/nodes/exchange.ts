@@ -3,6 +3,7 @@
 import { AppError, fromProblem, type ProblemCode } from "@blip2-edge/shared/problem";
 import { protocolHeader, protocolVersion } from "@blip2-edge/shared/wire/protocol";
 import { readBounded } from "@blip2-edge/shared/read-bounded";
+import { traceparentHeader } from "@blip2-edge/shared/wire/traceparent";
 
 /** `fetch`, or the `fetch` of a service binding. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -12,6 +13,13 @@ export interface NodeRequest {
   readonly path: string;
   readonly contentType: string | undefined;
   readonly body: Uint8Array | undefined;
+  readonly traced?: TracedExchange | undefined;
+}
+
+/** What a trace tells the node of itself, and what it hears of the answer. */
+export interface TracedExchange {
+  readonly traceparent: string;
+  answered(status: number, serverTiming: string | null): void;
 }
 
 /** The headers that prove who asks (RFC 9421); made anew for each attempt. */
@@ -126,6 +134,7 @@ export function nodeExchange(options: ExchangeOptions): Exchange {
       accept: "application/json",
       [protocolHeader]: protocolVersion,
       ...(request.contentType === undefined ? {} : { "content-type": request.contentType }),
+      ...(request.traced === undefined ? {} : { [traceparentHeader]: request.traced.traceparent }),
     };
     const headers = { ...plain, ...(await sign(url, request, plain)) };
     let response: Response;
@@ -141,6 +150,7 @@ export function nodeExchange(options: ExchangeOptions): Exchange {
       signal.throwIfAborted();
       throw new ConnectionBroke(false, error);
     }
+    request.traced?.answered(response.status, response.headers.get("server-timing"));
     if (response.ok && response.headers.get(protocolHeader) !== protocolVersion) {
       await response.body?.cancel();
       throw new AppError("node_protocol", "The node's answer was not understood.", {

@@ -196,7 +196,7 @@ export function createFleet(options: Partial<FleetPolicy> = {}): Fleet {
   };
 
   /** Bounded load (Mirrokni, Thorup, Zadimoghaddam 2016): no node has more than c times its share. */
-  function underBound(pool: readonly Member[], now: number): (member: Member) => boolean {
+  function underBound(pool: readonly Member[]): (member: Member) => boolean {
     const total = pool.reduce((sum, { flights }) => sum + flights.size, 0);
     const weight = pool.reduce((sum, { facts }) => sum + facts.weight, 0);
     return ({ facts, flights }) =>
@@ -285,7 +285,7 @@ export function createFleet(options: Partial<FleetPolicy> = {}): Fleet {
       const open = ranked(pool, wanted.key).filter(mayHave(pool, wanted.bulk));
       const [first] = open;
       if (first === undefined) return { kind: "full" };
-      return chosen(open.find(underBound(pool, now)) ?? first);
+      return chosen(open.find(underBound(pool)) ?? first);
     },
 
     chooseSpare(wanted, now) {
@@ -300,7 +300,7 @@ export function createFleet(options: Partial<FleetPolicy> = {}): Fleet {
             !rests(member, now) &&
             member.health.probationLeft === 0,
         );
-      const found = ranked(spare, wanted.key).find(underBound(pool, now));
+      const found = ranked(spare, wanted.key).find(underBound(pool));
       return found === undefined ? { kind: "full" } : chosen(found);
     },
 

@@ -140,7 +140,7 @@ export function takeOut(
 }
 
 /** Back, one call at a time until it has shown itself. */
-export function letBack(health: NodeHealth, now: number, policy: FleetPolicy): void {
+function letBack(health: NodeHealth, now: number, policy: FleetPolicy): void {
   if (health.out === undefined) return;
   health.probationFor = health.out.because;
   health.probationLeft = health.out.because === "latency" ? policy.probationCalls : 1;

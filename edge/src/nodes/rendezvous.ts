@@ -8,7 +8,7 @@ export interface Ranked {
 }
 
 /** 32 bits of a text: FNV-1a, mixed by the finaliser of MurmurHash3. Spreads; proves nothing. */
-export function hash32(text: string): number {
+function hash32(text: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < text.length; at++) {
     hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);

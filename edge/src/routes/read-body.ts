@@ -21,7 +21,19 @@ export interface RequestFields {
   readonly files: readonly Uint8Array<ArrayBuffer>[];
 }
 
+type BodyContext = Pick<RequestContext, "memory" | "signal" | "event" | "hops">;
+
 async function readBytes(
+  request: Request,
+  limits: BodyLimits,
+  { memory, signal, event, hops }: BodyContext,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await hops.time("body", () => readWithin(request, limits, memory, signal));
+  event["body_bytes"] = bytes.length;
+  return bytes;
+}
+
+async function readWithin(
   request: Request,
   limits: BodyLimits,
   memory: MemoryShare,
@@ -124,11 +136,11 @@ function refuseEncoding(request: Request): void {
 export async function readJson(
   request: Request,
   { timeoutMs, maxBytes }: BodyLimits,
-  { memory, signal }: Pick<RequestContext, "memory" | "signal">,
+  context: BodyContext,
 ): Promise<Readonly<Record<string, unknown>>> {
   refuseEncoding(request);
   const limits = { timeoutMs, maxBytes: Math.min(maxBytes, maxJsonPartBytes) };
-  const bytes = await readBytes(request, limits, memory, signal);
+  const bytes = await readBytes(request, limits, context);
   if (bytes.length === 0) return {};
   const type = request.headers.get("content-type") ?? "";
   if ((type.split(";")[0] ?? "").trim().toLowerCase() !== "application/json") {
@@ -144,8 +156,9 @@ const jsonCopies = 4;
 export async function readFields(
   request: Request,
   limits: BodyLimits,
-  { memory, signal }: Pick<RequestContext, "memory" | "signal">,
+  context: BodyContext,
 ): Promise<RequestFields> {
+  const { memory, signal } = context;
   const type = request.headers.get("content-type") ?? "";
   const essence = (type.split(";")[0] ?? "").trim().toLowerCase();
   if (essence !== "application/json" && essence !== "multipart/form-data") {
@@ -155,7 +168,7 @@ export async function readFields(
     );
   }
   refuseEncoding(request);
-  const bytes = await readBytes(request, limits, memory, signal);
+  const bytes = await readBytes(request, limits, context);
   if (essence === "multipart/form-data") return parseMultipart(bytes, type);
   return memory.spend(jsonCopies * bytes.length, signal, () =>
     Promise.resolve({ json: parseJsonObject(bytes, "The request body"), files: [] }),

@@ -4,7 +4,7 @@ import type { CatalogModel, imageReferenceSchema } from "@blip2-edge/shared/wire
 import type { z } from "zod";
 import type { AuthenticatedContext } from "../context.ts";
 import { describeError, type LogEvent } from "../log.ts";
-import type { Reply } from "../nodes/ask.ts";
+import type { Reply, Timed } from "../nodes/ask.ts";
 import type { NodeAsked, NodeCall, NodeTold } from "../nodes/calls.ts";
 import type { OpenedPicture } from "./open-picture.ts";
 import type { Rooms } from "./rooms.ts";
@@ -29,12 +29,18 @@ export async function askNode<Asked extends NodeAsked, Told extends NodeTold>(
   context: AuthenticatedContext,
 ): Promise<Told> {
   const { event, signal, remainingMs } = context;
+  const timed = timedBy(context);
   const requestIn = (deadline_ms: number) => request({ model, model_revision, deadline_ms });
   const reply = await rooms.meter.spend(context, unitsOf(requestIn(remainingMs())), () =>
-    rooms.askNode(call, { request: requestIn, remainingMs }, signal),
+    rooms.askNode(call, { request: requestIn, remainingMs, timed }, signal),
   );
   return told(event, reply);
 }
+
+const timedBy =
+  ({ hops }: AuthenticatedContext): Timed =>
+  (work) =>
+    hops.time("node", work);
 
 /** What a call spends: an inference for each text, or one for a picture by itself. */
 const unitsOf = ({ texts }: NodeAsked): number => texts?.length ?? 1;
@@ -65,6 +71,7 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
       {
         request: requestIn,
         remainingMs,
+        timed: timedBy(context),
         pixels,
         loadPixels: () => rooms.pixels.get(partitions, imageId, size),
       },
