@@ -20,6 +20,13 @@ const flag = z
   .default("false")
   .transform((text) => text === "true");
 
+/** Origins, separated by commas or white space, each once. */
+const origins = z
+  .string()
+  .transform((text) => [...new Set(text.split(/[\s,]+/).filter((entry) => entry !== ""))])
+  .pipe(z.array(z.url({ protocol: /^https?$/ })).min(1))
+  .transform((urls) => urls.map((url) => new URL(url).origin));
+
 /** As OpenTelemetry writes them: values may be percent-encoded. */
 function headersOf(text: string, context: z.RefinementCtx): Readonly<Record<string, string>> {
   const pairs = text.split(",").filter((pair) => pair.trim() !== "");
@@ -43,7 +50,7 @@ function headersOf(text: string, context: z.RefinementCtx): Readonly<Record<stri
 }
 
 export const settingsSchema = z.object({
-  NODE_URL: z.url({ protocol: /^https?$/ }).describe("Where the node answers."),
+  NODE_URL: origins.describe("Where the node answers; several are separated by commas."),
   NODE_KEYS: signingKeysSchema.describe(
     "Secret. id:secret pairs separated by commas; requests are signed with the first.",
   ),
@@ -75,10 +82,21 @@ export const settingsSchema = z.object({
     "For a whole request; the node is told what is left of it.",
   ),
   NODE_ATTEMPT_WAIT_MS: number(0, 5_000, 100).describe(
-    "Pause before the one retry after a connection broke before a byte of answer.",
+    "Pause before the same node is asked once more, where there is no other, after a connection broke before a byte of answer.",
   ),
-  CATALOG_TTL_MS: number(0, 600_000, 10_000).describe("How long the node's catalogue is believed."),
-  CATALOG_TIMEOUT_MS: number(50, 30_000, 2_000).describe("For asking the node for it."),
+  NODE_MAX_IN_FLIGHT: number(1, 10_000, 64).describe(
+    "Calls in flight that one isolate may have at one node; bulk may take half of them.",
+  ),
+  NODE_QUEUE_MS: number(0, 60_000, 2_000).describe(
+    "How long a call waits for a place when every node has as many as it may; bulk does not wait.",
+  ),
+  NODE_HEDGE_PERCENT: number(0, 20, 5).describe(
+    "Calls of a hundred that may be asked of a second node as well because the first takes longer than most; 0: none.",
+  ),
+  CATALOG_TTL_MS: number(0, 600_000, 10_000).describe(
+    "How long the catalogues of the nodes are believed.",
+  ),
+  CATALOG_TIMEOUT_MS: number(50, 30_000, 2_000).describe("For asking one node for its catalogue."),
   KEY_TTL_MS: number(0, 600_000, 30_000).describe(
     "How long a key's record is believed: a revoked key works at most this much longer.",
   ),

@@ -25,6 +25,7 @@ import { describeError, writeEvent, type WriteLine } from "./log.ts";
 import { nodeAsker } from "./nodes/ask.ts";
 import { catalogMemory, models } from "./nodes/catalog.ts";
 import { nodeExchange, type SignRequest } from "./nodes/exchange.ts";
+import { createFleet, staticNodes } from "./nodes/fleet.ts";
 import { heldImages } from "./nodes/held-images.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
 import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
@@ -104,15 +105,19 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
       ...(contentType === undefined ? {} : { contentType }),
       ...(body === undefined ? {} : { body }),
     });
-  const exchange = nodeExchange({
-    nodeUrl: settings.NODE_URL,
-    fetch: through(env.NODE_NET) ?? globalFetch,
-    sign,
+  const exchangeWith = ({ url }: { readonly url: string }) =>
+    nodeExchange({ nodeUrl: url, fetch: through(env.NODE_NET) ?? globalFetch, sign });
+  const fleet = createFleet({
+    maxInFlight: settings.NODE_MAX_IN_FLIGHT,
+    hedgeShare: settings.NODE_HEDGE_PERCENT / 100,
   });
+  fleet.setNodes(staticNodes(settings.NODE_URL), Date.now());
   const askNode = nodeAsker({
-    exchange,
+    fleet,
+    exchangeWith,
     held: heldImages(),
     retryWaitMs: settings.NODE_ATTEMPT_WAIT_MS,
+    queueMs: settings.NODE_QUEUE_MS,
   });
   const pixels = pixelStore(env.PIXELS);
   const tag = partitionTag(settings.PARTITION_SECRET);
@@ -172,8 +177,9 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
       meter,
       partitionTag: tag,
       models: models({
-        exchange: (request, signal) =>
-          hops.time("catalog", (traced) => exchange({ ...request, traced }, signal)),
+        fleet,
+        exchangeWith: (node) => (request, signal) =>
+          hops.time("catalog", (traced) => exchangeWith(node)({ ...request, traced }, signal)),
         memory: catalog,
         backup: {
           read: () => env.RESULTS.get(catalogKey),

@@ -23,6 +23,7 @@ export interface WorkerOptions {
   readonly port: number;
   /** Folder in which keys, results and pixels persist; without it they live in memory. */
   readonly stateDir?: string;
+  /** Of the node; of several, separated by commas. */
   readonly nodeUrl: string;
   readonly nodeKeys: readonly { readonly id: string; readonly secret: string }[];
   /** Private origins, `host:port`, that the Worker may fetch pictures from. */
@@ -134,7 +135,7 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
   const env: Record<string, unknown> = {
     NODE_NET: {
       type: "network",
-      allow: await blocksOf([new URL(options.nodeUrl).hostname]),
+      allow: await blocksOf(options.nodeUrl.split(",").map((url) => new URL(url).hostname)),
       tlsOptions,
     },
   };

@@ -90,12 +90,15 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
 /** Adds what the call cost to the log line, which may hold several calls. */
 function told<Told extends NodeTold>(
   event: LogEvent,
-  { answer, attempts, sentPixels }: Reply<Told>,
+  { answer, attempts, sentPixels, node, second }: Reply<Told>,
 ): Told {
   const add = (name: string, count: number): void => {
     event[name] = Number(event[name] ?? 0) + count;
   };
+  event["node"] = node;
   add("node_attempts", attempts);
+  if (second === "retry") add("node_retries", 1);
+  if (second === "hedge") add("node_hedges", 1);
   add("node_vision_passes", answer.vision_passes);
   event["node_sent_pixels"] = event["node_sent_pixels"] === true || sentPixels;
   return answer;
