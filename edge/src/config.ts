@@ -65,6 +65,12 @@ export const settingsSchema = z.object({
   IMAGES_TIMEOUT_MS: number(100, 60_000, 15_000).describe(
     "For the Images binding, where there is one, to shrink a picture.",
   ),
+  CACHE_MEMORY_BYTES: number(0, 100_000_000, 2_097_152).describe(
+    "What an isolate keeps of the cache in its own memory, in front of the Cache API and KV; 0: nothing.",
+  ),
+  PURGE_TTL_MS: number(0, 600_000, 10_000).describe(
+    "How long an isolate believes what it read of purges: forgotten things may be answered at most this much longer.",
+  ),
   RESULT_TTL_S: number(60, 31_536_000, 2_592_000).describe("How long a result is kept."),
   GET_MAX_AGE_S: number(0, 86_400, 300).describe("max-age of GET answers, for the caller alone."),
   OPERATOR_KEYS: z

@@ -55,6 +55,8 @@ export interface RunningWorker {
   readonly db: Awaited<ReturnType<Miniflare["getD1Database"]>>;
   /** Makes this key valid for this tenant; a second call with the same key changes its scopes alone. */
   putKey(newKey: NewKey): Promise<void>;
+  /** Names of everything that lies in KV and R2, for tests. */
+  stored(): Promise<string[]>;
   pids(): { pid: number; name: string }[];
   stop(): Promise<void>;
 }
@@ -216,6 +218,13 @@ async function migrate(db: RunningWorker["db"]): Promise<void> {
   }
 }
 
+async function storedNames(miniflare: Miniflare): Promise<string[]> {
+  const kv = await miniflare.getKVNamespace("RESULTS");
+  const r2 = await miniflare.getR2Bucket("PIXELS");
+  const [{ keys }, { objects }] = await Promise.all([kv.list(), r2.list()]);
+  return [...keys.map(({ name }) => name), ...objects.map(({ key }) => key)];
+}
+
 /** Child processes of this one that are workerd; Miniflare does not tell their ids. Linux only. */
 function workerdChildren(): { pid: number; name: string }[] {
   const found: { pid: number; name: string }[] = [];
@@ -292,6 +301,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
           )
           .run();
       },
+      stored: () => storedNames(miniflare),
       pids: () => workerdChildren().filter(({ pid }) => !before.has(pid)),
       stop: () => miniflare.dispose(),
     };

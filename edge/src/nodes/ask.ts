@@ -15,6 +15,8 @@ export interface Question<Asked extends NodeAsked> {
   readonly pixels?: Uint8Array | undefined;
   /** The stored pixels, when the node turns out to lack them. */
   readonly loadPixels?: () => Promise<Uint8Array | undefined>;
+  /** Nothing is to be remembered of this, not even that a node now holds the picture. */
+  readonly keepsNothing?: boolean;
 }
 
 export interface Reply<Told> {
@@ -64,7 +66,7 @@ export function nodeAsker(options: AskOptions): AskNode {
         if (!told.success) throw misunderstood(told.error.message);
         const fault = call.fault(request, told.data);
         if (fault !== undefined) throw misunderstood(fault);
-        if (heldKey !== undefined) held.add(heldKey);
+        if (heldKey !== undefined && question.keepsNothing !== true) held.add(heldKey);
         return { answer: told.data, attempts, sentPixels: pixels !== undefined };
       } catch (error) {
         if (error instanceof AppError && error.code === "pixels_required") {
