@@ -153,7 +153,7 @@ test("survives a restart, as what is cached does", async () => {
     there.set("/kept.png", await png(seed + 1));
     const first = await startEdge({ stateDir, vars, internet });
     const file = await png(seed);
-    const answer = (await (await first.upload("/v1/caption", file)).json()) as unknown;
+    const answer: unknown = await (await first.upload("/v1/caption", file)).json();
     const byUrl = await first.json("/v1/caption", { image: { url } });
     const forgotten = await first.upload("/v1/caption", await png(seed + 2));
     const image_id = idOf(await forgotten.json());

@@ -107,11 +107,11 @@ const reader =
 /** Nothing would change but the moment, and that by less than a lifetime is exact to. */
 function isOld(known: KnownAddress, recalled: KnownAddress | undefined): boolean {
   if (recalled === undefined || !covers(recalled.picture, known.picture)) return false;
-  const dated = ({ caching: { since, ...rest }, ...facts }: KnownAddress) =>
+  const undated = ({ caching, ...facts }: KnownAddress): string =>
     JSON.stringify(
-      recordOfAddress({ ...facts, picture: known.picture, caching: { ...rest, since: 0 } }),
+      recordOfAddress({ ...facts, picture: known.picture, caching: { ...caching, since: 0 } }),
     );
-  if (dated(known) !== dated(recalled)) return false;
+  if (undated(known) !== undated(recalled)) return false;
   const { freshS, staleWhileRevalidateS, staleIfErrorS } = known.caching.lifetimes;
   const hasLifetime = freshS + staleWhileRevalidateS + staleIfErrorS > 0;
   return !hasLifetime || known.caching.since - recalled.caching.since < 1000;

@@ -2,15 +2,16 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { memoryTier } from "./memory-tier.ts";
 
+const names = "abcdefghijklmnop".split("");
 const bytesOf = (path: string, text: string) => 2 * (path.length + text.length) + 128;
 
 test("what was read last stays, what was not read for longest goes", () => {
   const tier = memoryTier({ maxBytes: 8 * bytesOf("a", "1") });
-  for (const path of "abcdefgh") tier.set(path, "1", 60);
+  for (const path of names.slice(0, 8)) tier.set(path, "1", 60);
   expect(tier.get("a")).toBe("1");
   tier.set("i", "1", 60);
   expect(tier.get("b")).toBeUndefined();
-  expect([..."acdefghi"].map((path) => tier.get(path))).toEqual(Array(8).fill("1"));
+  expect("acdefghi".split("").map((path) => tier.get(path))).toEqual(Array(8).fill("1"));
 });
 
 test("an entry ends with its time, and what is too large for its share is not kept, nor what it replaces", () => {
@@ -33,7 +34,7 @@ test("without room nothing is kept", () => {
 });
 
 test("whatever is set, read and deleted: never more than the bound, and never another's text", () => {
-  const path = fc.constantFrom(..."abcdefghijklmnop");
+  const path = fc.constantFrom(...names);
   const step = fc.oneof(
     fc.record({ set: path, length: fc.nat(200) }),
     fc.record({ get: path }),
@@ -55,8 +56,8 @@ test("whatever is set, read and deleted: never more than the bound, and never an
           expect([undefined, last.get(one.get)]).toContain(tier.get(one.get));
         }
       }
-      const held = [..."abcdefghijklmnop"].map((name) => bytesOf(name, tier.get(name) ?? ""));
-      const empty = [..."abcdefghijklmnop"].filter((name) => tier.get(name) === undefined);
+      const held = names.map((name) => bytesOf(name, tier.get(name) ?? ""));
+      const empty = names.filter((name) => tier.get(name) === undefined);
       const total = held.reduce((sum, bytes) => sum + bytes, 0);
       expect(total - empty.length * bytesOf("a", "")).toBeLessThanOrEqual(maxBytes);
     }),
