@@ -2,7 +2,7 @@
 // Every failure leaves through `onError` as problem+json.
 import { AppError, problemResponse } from "@blip2-edge/shared/problem";
 import { routeList, routes, type RouteId } from "@blip2-edge/shared/routes";
-import { Hono, type Handler } from "hono";
+import { Hono, type Handler, type MiddlewareHandler } from "hono";
 import type { Env } from "./env.ts";
 import type { Isolate } from "./isolate.ts";
 import type { WriteLine } from "./log.ts";
@@ -11,6 +11,7 @@ import { requestContext } from "./middleware/request.ts";
 import { cachePurgeRoute } from "./routes/cache.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
 import { embedRoute } from "./routes/embed.ts";
+import { jobRoutes } from "./routes/jobs.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { healthRoute, modelsRoute } from "./routes/models.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
@@ -29,23 +30,31 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     classify: pictureRoute(isolate, routes.classify.input.options, classify),
     embed: embedRoute(isolate),
     models: modelsRoute(isolate),
+    ...jobRoutes(isolate),
     ...keyRoutes(isolate),
     usage: usageRoute(isolate),
     cachePurge: cachePurgeRoute(isolate),
     health: healthRoute,
   };
   const app = new Hono<Env>();
-  const { settings, memory } = isolate;
-  app.use(requestContext({ timeoutMs: settings.REQUEST_TIMEOUT_MS, write, memory }));
+  const { settings, memory, usagePoints, exportTrace } = isolate;
+  app.use(
+    requestContext({
+      timeoutMs: settings.REQUEST_TIMEOUT_MS,
+      traceRatio: settings.TRACE_SAMPLE_RATIO,
+      ...{ write, memory, usagePoints, exportTrace },
+    }),
+  );
   const needsKey = requireKey(isolate);
   for (const { id, method, path, scope } of Object.values(routes)) {
-    const handler: Handler<Env> = (c, next) => {
+    // First of all, so that the log names the route of what is refused too.
+    const named: MiddlewareHandler<Env> = async (c, next) => {
       c.get("context").event["route"] = id;
-      return handlers[id](c, next);
+      await next();
     };
     const at = path.replaceAll(/\{(\w+)\}/g, ":$1");
-    if (scope === null) app.on(method, at, handler);
-    else app.on(method, at, needsKey(scope), handler);
+    if (scope === null) app.on(method, at, named, handlers[id]);
+    else app.on(method, at, named, needsKey(scope), handlers[id]);
   }
 
   // Hono lets an error out of this handler pass the middleware by, so it answers itself.

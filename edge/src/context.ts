@@ -4,6 +4,8 @@ import type { Caller } from "./auth/caller.ts";
 import type { ServedReport } from "./cache/served.ts";
 import type { MemoryShare } from "./images/picture-memory.ts";
 import type { LogEvent } from "./log.ts";
+import type { Hops } from "./observe/hops.ts";
+import type { RequestTrace } from "./observe/trace.ts";
 import type { LimitReport } from "./usage/limit-headers.ts";
 
 export interface CacheWishes {
@@ -12,6 +14,8 @@ export interface CacheWishes {
   /** Ask whether a picture behind a URL has changed, however fresh it is. */
   readonly noCache: boolean;
 }
+
+export const noWishes: CacheWishes = { noStore: false, noCache: false };
 
 export interface RequestContext {
   readonly requestId: string;
@@ -22,6 +26,9 @@ export interface RequestContext {
   readonly remainingMs: () => number;
   /** What the log line will say; rooms and routes add to it. */
   readonly event: LogEvent;
+  /** Where the request stands in a trace, and how long its parts took. */
+  readonly trace: RequestTrace;
+  readonly hops: Hops;
   /** What the answer will tell of the key's limits. */
   readonly limits: LimitReport;
   /** What the request asks of caches (Cache-Control, RFC 9111 5.2.1). */
@@ -32,6 +39,8 @@ export interface RequestContext {
   readonly memory: MemoryShare;
   /** Work that may outlast the answer. */
   readonly later: (work: Promise<unknown>) => void;
+  /** Nobody waits for the answer; left out: somebody does. */
+  readonly priority?: "bulk";
 }
 
 export interface AuthenticatedContext extends RequestContext {

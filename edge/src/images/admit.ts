@@ -3,6 +3,7 @@
 import { AppError } from "@blip2-edge/shared/problem";
 import { isFetchAllowed } from "./fetch-allow.ts";
 import { checkUrl, type UrlPolicy } from "./url-guard.ts";
+import { urlInLog } from "./url-in-log.ts";
 
 export interface Admitted {
   /** As the guard read it: normalised, without a fragment. */
@@ -20,18 +21,14 @@ export const urlRefused = (internal: string): AppError =>
     { internal },
   );
 
-const maxLoggedCharacters = 200;
-/** For the log: which URL it was, as it was written, so that every trick can be told from the next. */
-const asWritten = (text: string): string => JSON.stringify(text.slice(0, maxLoggedCharacters));
-
 export const admission =
   (policy: UrlPolicy): Admit =>
   (text, allow, from = []) => {
     const verdict = checkUrl(text, policy, from.at(-1));
     const hop = `hop ${from.length}`;
-    if (!verdict.ok) throw urlRefused(`${hop}: ${verdict.reason}: ${asWritten(text)}`);
+    if (!verdict.ok) throw urlRefused(`${hop}: ${verdict.reason}: ${urlInLog(text)}`);
     if (!isFetchAllowed(verdict.url, allow)) {
-      throw urlRefused(`${hop}: not_in_key_allow_list: ${asWritten(text)}`);
+      throw urlRefused(`${hop}: not_in_key_allow_list: ${urlInLog(text)}`);
     }
     return { url: verdict.url, via: verdict.via };
   };

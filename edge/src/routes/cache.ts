@@ -22,7 +22,7 @@ export function cachePurgeRoute(isolate: Pick<Isolate, "roomsFor" | "settings">)
     const partition = within === "*" ? within : tenantPartition(within);
     const { purges } = isolate.roomsFor(context);
     const at = await purges.add({ partition, imageId, modelRevision });
-    context.event["purged"] = [partition, imageId, modelRevision];
+    context.event["purged"] = Object.keys(asked);
     const named = (value: string): string | null => (value === "*" ? null : value);
     const purge: Purge = {
       image_id: named(imageId),

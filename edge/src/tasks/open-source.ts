@@ -37,7 +37,7 @@ async function openById(
   rooms: PictureRooms,
   imageId: OpenedPicture["imageId"],
   size: number,
-  { caller, event, memory }: AuthenticatedContext,
+  { caller, memory }: AuthenticatedContext,
 ): Promise<OpenedPicture> {
   memory.keep(0);
   const own = tenantPartition(caller.tenant);
@@ -46,7 +46,6 @@ async function openById(
   if (mark === undefined) {
     throw new AppError("image_not_found", "No image with this id was sent with this key before.");
   }
-  event["image_id"] = imageId;
   const isPublic = marks.some(({ partition }) => partition === publicPartition);
   const partitions = partitionsOf(caller.tenant, isPublic);
   return { imageId, exact: mark.exact, partitions, size, pixels: undefined };

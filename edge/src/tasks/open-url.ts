@@ -135,7 +135,8 @@ async function ask(
   const { address, size, known, sizesOf, decodes } = asked;
   const { caller, event, memory, signal, served } = context;
   const on = { allow: caller.fetchAllow, memory, signal, known };
-  const fetched = await rooms.fetchPicture(address, on).catch(async (error: unknown) => {
+  const fetching = context.hops.time("fetch", () => rooms.fetchPicture(address, on));
+  const fetched = await fetching.catch(async (error: unknown) => {
     if (isGone(error) && sizesOf !== undefined) {
       const partitions = partitionsOf(caller.tenant, sizesOf.isPublic);
       context.later(rooms.addresses.forget(partitions, address));

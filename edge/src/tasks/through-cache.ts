@@ -32,18 +32,20 @@ export async function throughCache<Item, Value>(
     return valuesOf(values, "no-store");
   }
   const foundIn = new Set<Partition>();
-  await Promise.all(
-    items.map(async (item) => {
-      const hit = await results.find(partitions, keyOf(item));
-      if (hit === undefined) return;
-      values.set(item, hit.value);
-      foundIn.add(hit.partition);
-      // What was found in a shared partition becomes the tenant's own as well.
-      if (hit.partition !== partitions[0]) {
-        context.later(results.store([partitions[0]], keyOf(item), hit.value, hit.at));
-      }
-    }),
-  );
+  const lookUp = async () =>
+    Promise.all(
+      items.map(async (item) => {
+        const hit = await results.find(partitions, keyOf(item));
+        if (hit === undefined) return;
+        values.set(item, hit.value);
+        foundIn.add(hit.partition);
+        // What was found in a shared partition becomes the tenant's own as well.
+        if (hit.partition !== partitions[0]) {
+          context.later(results.store([partitions[0]], keyOf(item), hit.value, hit.at));
+        }
+      }),
+    );
+  await context.hops.time("lookup", lookUp);
   const missing = items.filter((item) => !values.has(item));
   const outcome: CacheOutcome =
     missing.length === 0 ? "hit" : values.size === 0 ? "miss" : "partial";
@@ -51,11 +53,13 @@ export async function throughCache<Item, Value>(
   if (foundIn.size > 0) context.event["cache_partitions"] = [...foundIn];
   if (missing.length > 0) {
     await computeInto(values, missing, work);
-    await Promise.all(
-      missing.map(async (item) => {
-        const value = values.get(item);
-        if (value !== undefined) await results.store(partitions, keyOf(item), value);
-      }),
+    await context.hops.time("store", () =>
+      Promise.all(
+        missing.map(async (item) => {
+          const value = values.get(item);
+          if (value !== undefined) await results.store(partitions, keyOf(item), value);
+        }),
+      ),
     );
   }
   return valuesOf(values, outcome);
