@@ -58,6 +58,8 @@ export interface RunningWorker {
   readonly db: Awaited<ReturnType<Miniflare["getD1Database"]>>;
   /** Names of the objects in an R2 bucket, by the name of its binding. */
   files(bucket: string, prefix: string): Promise<string[]>;
+  /** Sends a message to a queue, by the name of its binding. */
+  enqueue(queue: string, message: unknown): Promise<void>;
   /** Makes this key valid for this tenant; a second call with the same key changes its scopes alone. */
   putKey(newKey: NewKey): Promise<void>;
   /** Names of everything that lies in KV and R2, for tests. */
@@ -341,6 +343,9 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       },
       stored: () => storedNames(miniflare),
       tick,
+      async enqueue(queue, message) {
+        await (await miniflare.getQueueProducer(queue)).send(message, { contentType: "json" });
+      },
       async files(bucket, prefix) {
         const { objects } = await (await miniflare.getR2Bucket(bucket)).list({ prefix });
         return objects.map(({ key }) => key);
