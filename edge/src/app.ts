@@ -8,6 +8,7 @@ import type { Isolate } from "./isolate.ts";
 import type { WriteLine } from "./log.ts";
 import { requireKey } from "./middleware/authenticate.ts";
 import { requestContext } from "./middleware/request.ts";
+import { cachePurgeRoute } from "./routes/cache.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
 import { embedRoute } from "./routes/embed.ts";
 import { jobRoutes } from "./routes/jobs.ts";
@@ -33,6 +34,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     ...jobRoutes(isolate),
     ...keyRoutes(isolate),
     usage: usageRoute(isolate),
+    cachePurge: cachePurgeRoute(isolate),
     health: healthRoute,
     playground: playgroundRoute,
   };

@@ -58,8 +58,12 @@ export interface RunningWorker {
   readonly db: Awaited<ReturnType<Miniflare["getD1Database"]>>;
   /** Names of the objects in an R2 bucket, by the name of its binding. */
   files(bucket: string, prefix: string): Promise<string[]>;
+  /** Sends a message to a queue, by the name of its binding. */
+  enqueue(queue: string, message: unknown): Promise<void>;
   /** Makes this key valid for this tenant; a second call with the same key changes its scopes alone. */
   putKey(newKey: NewKey): Promise<void>;
+  /** Names of everything that lies in KV and R2, for tests. */
+  stored(): Promise<string[]>;
   /** Lets the Worker's clock strike, as the crons of its configuration would; resolves when it is done. */
   tick(): Promise<void>;
   pids(): { pid: number; name: string }[];
@@ -242,6 +246,13 @@ async function migrate(db: RunningWorker["db"]): Promise<void> {
   }
 }
 
+async function storedNames(miniflare: Miniflare): Promise<string[]> {
+  const kv = await miniflare.getKVNamespace("RESULTS");
+  const r2 = await miniflare.getR2Bucket("PIXELS");
+  const [{ keys }, { objects }] = await Promise.all([kv.list(), r2.list()]);
+  return [...keys.map(({ name }) => name), ...objects.map(({ key }) => key)];
+}
+
 /** Child processes of this one that are workerd; Miniflare does not tell their ids. Linux only. */
 function workerdChildren(): { pid: number; name: string }[] {
   const found: { pid: number; name: string }[] = [];
@@ -330,7 +341,11 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
           )
           .run();
       },
+      stored: () => storedNames(miniflare),
       tick,
+      async enqueue(queue, message) {
+        await (await miniflare.getQueueProducer(queue)).send(message, { contentType: "json" });
+      },
       async files(bucket, prefix) {
         const { objects } = await (await miniflare.getR2Bucket(bucket)).list({ prefix });
         return objects.map(({ key }) => key);

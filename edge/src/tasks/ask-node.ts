@@ -2,8 +2,8 @@
 // picture can be asked about by its id, and has stored ones at hand for a node that lacks them.
 import type { CatalogModel, imageReferenceSchema } from "@blip2-edge/shared/wire/protocol";
 import type { z } from "zod";
-import type { AuthenticatedContext } from "../context.ts";
-import { describeError, type LogEvent } from "../log.ts";
+import { keepsNothing, type AuthenticatedContext } from "../context.ts";
+import type { LogEvent } from "../log.ts";
 import type { Reply, Timed } from "../nodes/ask.ts";
 import type { NodeAsked, NodeCall, NodeTold } from "../nodes/calls.ts";
 import type { OpenedPicture } from "./open-picture.ts";
@@ -54,17 +54,12 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
   rooms: Rooms,
   call: NodeCall<Asked, Told>,
   { model, model_revision }: CatalogModel,
-  { imageId, exact, partitions, pixels, size }: OpenedPicture,
+  { imageId, partitions, pixels, size, keeping }: OpenedPicture,
   request: (about: AboutPicture) => Asked,
   context: AuthenticatedContext,
 ): Promise<Told> {
   const { event, signal, remainingMs } = context;
-  const keeping =
-    pixels === undefined
-      ? Promise.resolve()
-      : rooms.pixels.put(partitions, imageId, size, pixels, exact).catch((error: unknown) => {
-          event["pixel_store_fault"] = describeError(error);
-        });
+  const kept = keeping?.now();
   // A public picture's features are shared on the node, a private one's are the tenant's.
   const partition = await rooms.partitionTag(partitions.at(-1) ?? partitions[0]);
   const image = { image_id: imageId, size };
@@ -79,11 +74,12 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
         timed: timedBy(context),
         pixels,
         loadPixels: () => rooms.pixels.get(partitions, imageId, size),
+        keepsNothing: keepsNothing(context),
       },
       signal,
     ),
   );
-  await keeping;
+  await kept;
   return told(event, reply);
 }
 
