@@ -46,7 +46,7 @@ test.each(["", "nonsense", "total;dur=9999", "node;dur=9999, total;dur=5"])(
 );
 
 test("milliseconds as a person reads them", () => {
-  expect([0.04, 3.14159, 84.4, 9999, 12_345].map(sayMs)).toEqual([
+  expect([0.04, 3.1234, 84.4, 9999, 12_345].map(sayMs)).toEqual([
     "0 ms",
     "3.1 ms",
     "84 ms",

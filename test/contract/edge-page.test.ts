@@ -4,6 +4,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import type { AxeResults } from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { browserIsMissing, openPage, startBrowser, type WatchedPage } from "../support/browser.ts";
@@ -205,7 +206,7 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
     const faults = async () => {
       await page.evaluate(axe);
       return page.evaluate(async () => {
-        const run = (globalThis as unknown as { axe: { run(): Promise<AxeResult> } }).axe.run();
+        const run = (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run();
         const { violations } = await run;
         return violations.map(
           ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`,
@@ -243,13 +244,6 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
     expect(hosts).toEqual(new Set([new URL(edge.url).host]));
   });
 });
-
-interface AxeResult {
-  readonly violations: readonly {
-    readonly id: string;
-    readonly nodes: readonly { readonly html: string }[];
-  }[];
-}
 
 async function setKey(page: Page, key: string): Promise<void> {
   await page.getByLabel("API key", { exact: true }).fill(key);
