@@ -6,6 +6,7 @@ import type { Bindings } from "./bindings.ts";
 import { isolate } from "./isolate.ts";
 import { describeError, writeEvent } from "./log.ts";
 
+export { NodeRegistry } from "./nodes/node-registry.ts";
 export { KeyMeter } from "./usage/key-meter.ts";
 
 const write = (line: string): void => console.log(line);

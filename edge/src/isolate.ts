@@ -2,7 +2,6 @@
 // data is shared between requests: a promise of one request must never be awaited by another.
 import { createDecoder } from "@blip2-edge/shared/image/decode";
 import { defaultImageLimits } from "@blip2-edge/shared/image/limits";
-import { createSigner } from "@blip2-edge/shared/wire/signature";
 import { authenticator, type Authenticate } from "./auth/authenticate.ts";
 import { keyBook, type KeyBook } from "./auth/key-book.ts";
 import { keyMemory, keyStore, type KeyStore } from "./auth/key-store.ts";
@@ -17,11 +16,12 @@ import { pictureMemory, type PictureMemory } from "./images/picture-memory.ts";
 import { pixelStore } from "./images/pixel-store.ts";
 import { shrinker } from "./images/shrink.ts";
 import { describeError, writeEvent, type WriteLine } from "./log.ts";
+import { announcements, type Announcements } from "./nodes/announcements.ts";
 import { nodeAsker } from "./nodes/ask.ts";
 import { catalogMemory, models } from "./nodes/catalog.ts";
-import { nodeExchange, type SignRequest } from "./nodes/exchange.ts";
 import { createFleet, staticNodes } from "./nodes/fleet.ts";
 import { heldImages } from "./nodes/held-images.ts";
+import { nodeExchanges } from "./nodes/node-exchanges.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
 import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
 import type { Rooms } from "./tasks/rooms.ts";
@@ -37,6 +37,7 @@ export interface Isolate {
   readonly keyBook: KeyBook;
   readonly meter: Meter;
   readonly memory: PictureMemory;
+  readonly announcements: Announcements;
   readonly usagePoints: UsagePoints | undefined;
   /** Undefined where no collector is. */
   readonly exportTrace: ExportTrace | undefined;
@@ -81,21 +82,22 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
     timeoutMs: settings.FETCH_TIMEOUT_MS,
     maxRedirects: settings.MAX_REDIRECTS,
   });
-  const signer = createSigner({ keys: settings.NODE_KEYS });
-  const sign: SignRequest = (url, { method, contentType, body }) =>
-    signer.sign({
-      method,
-      url: url.href,
-      ...(contentType === undefined ? {} : { contentType }),
-      ...(body === undefined ? {} : { body }),
-    });
-  const exchangeWith = ({ url }: { readonly url: string }) =>
-    nodeExchange({ nodeUrl: url, fetch: through(env.NODE_NET) ?? globalFetch, sign });
+  const exchangeWith = nodeExchanges({
+    keys: settings.NODE_KEYS,
+    fetch: through(env.NODE_NET) ?? globalFetch,
+  });
+  const announced = announcements({
+    registries: env.NODE_REGISTRY,
+    keys: settings.NODE_KEYS,
+    allowed: settings.ANNOUNCE_ORIGINS,
+    everyMs: settings.HEARTBEAT_MS,
+  });
   const fleet = createFleet({
     maxInFlight: settings.NODE_MAX_IN_FLIGHT,
     hedgeShare: settings.NODE_HEDGE_PERCENT / 100,
   });
-  fleet.setNodes(staticNodes(settings.NODE_URL), Date.now());
+  const fixed = staticNodes(settings.NODE_URL);
+  fleet.setNodes(fixed, Date.now());
   const askNode = nodeAsker({
     fleet,
     exchangeWith,
@@ -112,6 +114,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
   return {
     settings,
     memory,
+    announcements: announced,
     usagePoints: env.USAGE_POINTS,
     exportTrace:
       settings.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
@@ -141,6 +144,11 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
       partitionTag: tag,
       models: models({
         fleet,
+        fixed,
+        announced:
+          settings.ANNOUNCE_ORIGINS.length === 0
+            ? undefined
+            : { list: announced.list, ttlMs: settings.NODE_LIST_TTL_MS },
         exchangeWith: (node) => (request, signal) =>
           hops.time("catalog", (traced) => exchangeWith(node)({ ...request, traced }, signal)),
         memory: catalog,
