@@ -8,8 +8,10 @@ import type { Isolate } from "./isolate.ts";
 import type { WriteLine } from "./log.ts";
 import { requireKey } from "./middleware/authenticate.ts";
 import { requestContext } from "./middleware/request.ts";
+import { cachePurgeRoute } from "./routes/cache.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
 import { embedRoute } from "./routes/embed.ts";
+import { jobRoutes } from "./routes/jobs.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { heartbeatRoute } from "./routes/heartbeat.ts";
 import { healthRoute, modelsRoute } from "./routes/models.ts";
@@ -29,8 +31,10 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     classify: pictureRoute(isolate, routes.classify.input.options, classify),
     embed: embedRoute(isolate),
     models: modelsRoute(isolate),
+    ...jobRoutes(isolate),
     ...keyRoutes(isolate),
     usage: usageRoute(isolate),
+    cachePurge: cachePurgeRoute(isolate),
     health: healthRoute,
     heartbeat: heartbeatRoute(isolate),
   };

@@ -1,13 +1,14 @@
 // Names and types of everything the platform hands to the Worker; read in app.ts and config.ts only.
 // The local stack (infra/start/worker.ts) binds the same names.
 import type { ImagesBinding } from "./images/shrink.ts";
+import type { JobQueue } from "./jobs/messages.ts";
 import type { D1Database, Fetcher, KVNamespace, R2Bucket } from "@cloudflare/workers-types";
 import type { UsagePoints } from "./usage/data-point.ts";
 import type { Registries } from "./nodes/announcements.ts";
 import type { KeyMeters } from "./usage/meter.ts";
 
 export interface Bindings {
-  /** API keys (migrations/). */
+  /** API keys, jobs (migrations/). */
   readonly DB: D1Database;
   /** One object for each API key: quotas, concurrency, usage (class KeyMeter). */
   readonly KEY_METER: KeyMeters;
@@ -17,6 +18,10 @@ export interface Bindings {
   readonly RESULTS: KVNamespace;
   /** Canonical pixels, per partition. */
   readonly PIXELS: R2Bucket;
+  /** Requests and results of jobs. */
+  readonly JOBS: R2Bucket;
+  /** Hints that a job has something to do. */
+  readonly JOB_QUEUE: JobQueue;
   /** Cloudflare Images, for pictures that the exact path does not take; optional. */
   readonly IMAGES?: ImagesBinding;
   /** Workers Analytics Engine: a data point for each request; optional. */

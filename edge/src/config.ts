@@ -82,7 +82,9 @@ export const settingsSchema = z.object({
   PARTITION_SECRET: z
     .string()
     .min(32, "at least 32 characters")
-    .describe("Secret. Turns a partition into the tag that nodes see instead of a tenant's name."),
+    .describe(
+      "Secret. Turns a partition into the tag that nodes see instead of a tenant's name; encrypts the secrets that are stored.",
+    ),
   DEFAULT_MODEL: z
     .string()
     .optional()
@@ -130,6 +132,36 @@ export const settingsSchema = z.object({
   IMAGES_TIMEOUT_MS: number(100, 60_000, 15_000).describe(
     "For the Images binding, where there is one, to shrink a picture.",
   ),
+  CACHE_MEMORY_BYTES: number(0, 100_000_000, 2_097_152).describe(
+    "What an isolate keeps of the cache in its own memory, in front of the Cache API and KV; 0: nothing.",
+  ),
+  PURGE_TTL_MS: number(0, 600_000, 10_000).describe(
+    "How long an isolate believes what it read of purges: forgotten things may be answered at most this much longer.",
+  ),
+  JOB_CONCURRENCY: number(1, 64, 8).describe("Items of one job at a time."),
+  JOB_CONCURRENCY_OVERALL: number(1, 10_000, 64).describe("Items of all jobs at a time."),
+  JOB_MAX_OPEN: number(1, 10_000, 100).describe("Jobs of a tenant that are not over."),
+  JOB_ITEM_ATTEMPTS: number(1, 20, 5).describe("How often an item is tried before it has failed."),
+  JOB_RETRY_WAIT_MS: number(10, 600_000, 2_000).describe(
+    "Before an item's second attempt, and a job's first pause; doubled each time, to 5 minutes.",
+  ),
+  JOB_LEASE_GRACE_MS: number(100, 600_000, 30_000).describe(
+    "How much longer than REQUEST_TIMEOUT_MS an item belongs to who works on it.",
+  ),
+  JOB_SLICE_MS: number(100, 600_000, 60_000).describe(
+    "How long an invocation takes new items of a job before it passes the job on.",
+  ),
+  JOB_KEEP_S: number(60, 31_536_000, 604_800).describe("How long a job that is over is kept."),
+  IDEMPOTENCY_TTL_S: number(60, 604_800, 86_400).describe(
+    "How long the answer to a request with an Idempotency-Key is remembered.",
+  ),
+  WEBHOOK_TIMEOUT_MS: number(100, 60_000, 15_000).describe("For one call of a job's webhook."),
+  WEBHOOK_WAITS_S: z
+    .string()
+    .default("5,300,1800,7200,18000,36000,50400")
+    .transform((text) => text.split(",").map(Number))
+    .pipe(z.array(z.int().min(0).max(604_800)).min(1).max(20))
+    .describe("Before the second call of a webhook, the third, and so on; then it has failed."),
   RESULT_TTL_S: number(60, 31_536_000, 2_592_000).describe("How long a result is kept."),
   GET_MAX_AGE_S: number(0, 86_400, 300).describe("max-age of GET answers, for the caller alone."),
   OPERATOR_KEYS: z

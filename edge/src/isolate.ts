@@ -3,25 +3,33 @@
 import { createDecoder } from "@blip2-edge/shared/image/decode";
 import { defaultImageLimits } from "@blip2-edge/shared/image/limits";
 import { authenticator, type Authenticate } from "./auth/authenticate.ts";
+import { keyCaller } from "./auth/key-caller.ts";
 import { keyBook, type KeyBook } from "./auth/key-book.ts";
 import { keyMemory, keyStore, type KeyStore } from "./auth/key-store.ts";
+import { sealer } from "./auth/seal.ts";
 import type { Bindings } from "./bindings.ts";
+import { addressBook } from "./cache/addresses.ts";
+import { digestBook } from "./cache/digests.ts";
+import { memoryTier } from "./cache/memory-tier.ts";
+import { purges, type PurgeMemory, type Purges } from "./cache/purges.ts";
 import { resultCache } from "./cache/results.ts";
+import { tiers } from "./cache/tiers.ts";
+import { claims } from "./claims.ts";
 import { parseSettings, type Settings } from "./config.ts";
 import type { RequestContext } from "./context.ts";
+import { admission } from "./images/admit.ts";
 import { canonicaliser } from "./images/canonicalise.ts";
 import { codecModules } from "./images/codecs.ts";
 import { pictureFetcher, type Fetch } from "./images/fetch.ts";
 import { pictureMemory, type PictureMemory } from "./images/picture-memory.ts";
 import { pixelStore } from "./images/pixel-store.ts";
 import { shrinker } from "./images/shrink.ts";
+import { jobRooms, type JobRooms } from "./jobs/job-rooms.ts";
+import type { Swept } from "./jobs/sweep.ts";
+import { forgetOld, remember, type Remember } from "./idempotency/remember.ts";
 import { describeError, writeEvent, type WriteLine } from "./log.ts";
-import { announcements, type Announcements } from "./nodes/announcements.ts";
-import { nodeAsker } from "./nodes/ask.ts";
-import { catalogMemory, models } from "./nodes/catalog.ts";
-import { createFleet, staticNodes } from "./nodes/fleet.ts";
-import { heldImages } from "./nodes/held-images.ts";
-import { nodeExchanges } from "./nodes/node-exchanges.ts";
+import type { Announcements } from "./nodes/announcements.ts";
+import { nodeRooms } from "./nodes/node-rooms.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
 import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
 import type { Rooms } from "./tasks/rooms.ts";
@@ -38,10 +46,14 @@ export interface Isolate {
   readonly meter: Meter;
   readonly memory: PictureMemory;
   readonly announcements: Announcements;
+  readonly jobs: JobRooms;
+  readonly remember: Remember;
+  /** What the clock is for: a bounded part each time it strikes. */
+  sweep(): Promise<Swept>;
   readonly usagePoints: UsagePoints | undefined;
   /** Undefined where no collector is. */
   readonly exportTrace: ExportTrace | undefined;
-  roomsFor(context: RequestContext): Rooms;
+  roomsFor(context: RequestContext): Rooms & { readonly purges: Purges };
 }
 
 /**
@@ -49,6 +61,10 @@ export interface Isolate {
  * garbage until the engine collects it, and twenty in a row would be many times what one isolate has.
  */
 const maxIdleHeapBytes = 64 * 1024 * 1024;
+/** How much longer than its request the lease of an idempotent one lives. */
+const requestGraceMs = 30_000;
+/** Old answers that one sweep forgets. */
+const forgottenPerSweep = 1000;
 const catalogKey = "catalog/v1";
 const cacheName = "blip2-edge";
 
@@ -74,47 +90,53 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
         ? undefined
         : shrinker({ images: env.IMAGES, timeoutMs: settings.IMAGES_TIMEOUT_MS }),
   });
-  const fetchPicture = pictureFetcher({
+  const outside = {
     policy: { ports: settings.FETCH_PORTS, allowPrivate: settings.ALLOW_FETCH },
     internet: globalFetch,
     privateNet: through(env.PRIVATE_NET),
+  };
+  const fetchPicture = pictureFetcher({
+    ...outside,
     maxBytes: settings.MAX_IMAGE_BYTES,
     timeoutMs: settings.FETCH_TIMEOUT_MS,
     maxRedirects: settings.MAX_REDIRECTS,
   });
-  const exchangeWith = nodeExchanges({
-    keys: settings.NODE_KEYS,
+  const nodes = nodeRooms({
+    settings,
     fetch: through(env.NODE_NET) ?? globalFetch,
-  });
-  const announced = announcements({
     registries: env.NODE_REGISTRY,
-    keys: settings.NODE_KEYS,
-    allowed: settings.ANNOUNCE_ORIGINS,
-    everyMs: settings.HEARTBEAT_MS,
+    backup: {
+      read: () => env.RESULTS.get(catalogKey),
+      write: (text) => env.RESULTS.put(catalogKey, text),
+    },
   });
-  const fleet = createFleet({
-    maxInFlight: settings.NODE_MAX_IN_FLIGHT,
-    hedgeShare: settings.NODE_HEDGE_PERCENT / 100,
-  });
-  const fixed = staticNodes(settings.NODE_URL);
-  fleet.setNodes(fixed, Date.now());
-  const askNode = nodeAsker({
-    fleet,
-    exchangeWith,
-    held: heldImages(),
-    retryWaitMs: settings.NODE_ATTEMPT_WAIT_MS,
-    queueMs: settings.NODE_QUEUE_MS,
-  });
-  const pixels = pixelStore(env.PIXELS);
   const tag = partitionTag(settings.PARTITION_SECRET);
   const keys = keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS });
   const meter = keyMeter({ meters: env.KEY_METER });
-  const catalog = catalogMemory();
+  const taken = claims();
+  const purgeMemory: PurgeMemory = new Map();
+  const nearTier = memoryTier({ maxBytes: settings.CACHE_MEMORY_BYTES });
+  const tiersFor = ({ event, later }: Pick<RequestContext, "event" | "later">) =>
+    tiers({
+      memory: nearTier,
+      front: {
+        match: async (url) => (await caches.open(cacheName)).match(url),
+        put: async (url, response) => (await caches.open(cacheName)).put(url, response),
+        delete: async (url) => (await caches.open(cacheName)).delete(url),
+      },
+      back: env.RESULTS,
+      ttlS: settings.RESULT_TTL_S,
+      later,
+      onFault: (tier, error) => {
+        event[`cache_${tier}_fault`] = describeError(error);
+      },
+    });
+  const seals = sealer(settings.PARTITION_SECRET);
 
-  return {
+  const made: Isolate = {
     settings,
     memory,
-    announcements: announced,
+    announcements: nodes.announcements,
     usagePoints: env.USAGE_POINTS,
     exportTrace:
       settings.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
@@ -134,48 +156,65 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
     countRequest: requestCounter(),
     keyBook: keyBook({ table: env.DB, changed: keys.forget }),
     meter,
-    roomsFor: ({ event, hops, later }) => ({
-      fetchPicture,
-      canonicalise,
-      pixels,
-      pictureMemory: memory,
-      askNode,
-      meter,
-      partitionTag: tag,
-      models: models({
-        fleet,
-        fixed,
-        announced:
-          settings.ANNOUNCE_ORIGINS.length === 0
-            ? undefined
-            : { list: announced.list, ttlMs: settings.NODE_LIST_TTL_MS },
-        exchangeWith: (node) => (request, signal) =>
-          hops.time("catalog", (traced) => exchangeWith(node)({ ...request, traced }, signal)),
-        memory: catalog,
-        backup: {
-          read: () => env.RESULTS.get(catalogKey),
-          write: (text) => env.RESULTS.put(catalogKey, text),
-        },
-        ttlMs: settings.CATALOG_TTL_MS,
-        timeoutMs: settings.CATALOG_TIMEOUT_MS,
-        defaultModel: settings.DEFAULT_MODEL,
-        later,
-        onFault: (why) => {
-          event["catalog_fault"] = why;
-        },
-      }),
-      results: resultCache({
-        front: {
-          match: async (url) => (await caches.open(cacheName)).match(url),
-          put: async (url, response) => (await caches.open(cacheName)).put(url, response),
-        },
-        back: env.RESULTS,
-        ttlS: settings.RESULT_TTL_S,
-        later,
-        onFault: (tier, error) => {
-          event[`cache_${tier}_fault`] = describeError(error);
-        },
-      }),
+    jobs: jobRooms({
+      table: env.DB,
+      store: env.JOBS,
+      queue: env.JOB_QUEUE,
+      ...{ settings, memory, usagePoints: env.USAGE_POINTS, ...outside },
+      callerOfKey: keyCaller(keys),
+      sealer: seals,
+      roomsFor: (context) => made.roomsFor(context),
     }),
+    remember: remember({
+      table: env.DB,
+      sealer: seals,
+      keepMs: settings.IDEMPOTENCY_TTL_S * 1000,
+      leaseMs: settings.REQUEST_TIMEOUT_MS + requestGraceMs,
+    }),
+    async sweep() {
+      const swept = await made.jobs.sweep();
+      await forgetOld(env.DB, Date.now(), forgottenPerSweep);
+      return swept;
+    },
+    roomsFor: ({ event, hops, later, startedAt: at }) => {
+      const forgotten = purges({
+        table: env.DB,
+        memory: purgeMemory,
+        claims: taken,
+        ttlMs: settings.PURGE_TTL_MS,
+        later,
+        onFault: (error) => {
+          event["purges_fault"] = describeError(error);
+        },
+      });
+      const kept = { tiers: tiersFor({ event, later }), purges: forgotten, at };
+      return {
+        admit: admission(outside.policy),
+        fetchPicture,
+        canonicalise,
+        purges: forgotten,
+        pixels: pixelStore({
+          store: env.PIXELS,
+          at,
+          purgedAt: async (own, imageId) => (await forgotten.of(own))({ imageId }),
+        }),
+        digests: digestBook(kept),
+        addresses: addressBook(kept),
+        claims: taken,
+        pictureMemory: memory,
+        askNode: nodes.askNode,
+        meter,
+        partitionTag: tag,
+        models: nodes.modelsFor({
+          time: (work) => hops.time("catalog", work),
+          later,
+          onFault: (why) => {
+            event["catalog_fault"] = why;
+          },
+        }),
+        results: resultCache(kept),
+      };
+    },
   };
+  return made;
 }

@@ -35,6 +35,8 @@ export interface WorkerOptions {
   readonly images?: boolean;
   /** Isolates of the Worker that share every binding, as in production; default 1. */
   readonly instances?: number;
+  /** How often the Worker's clock strikes (`scheduled`); default: only when `tick` is called. */
+  readonly tickEveryMs?: number;
   /** Gets each log line of the Worker; default: nothing is shown. */
   readonly log?: (line: string) => void;
 }
@@ -54,8 +56,16 @@ export interface RunningWorker {
   readonly urls: readonly string[];
   /** The tables of the Worker, for tests and for `putKey`. */
   readonly db: Awaited<ReturnType<Miniflare["getD1Database"]>>;
+  /** Names of the objects in an R2 bucket, by the name of its binding. */
+  files(bucket: string, prefix: string): Promise<string[]>;
+  /** Sends a message to a queue, by the name of its binding. */
+  enqueue(queue: string, message: unknown): Promise<void>;
   /** Makes this key valid for this tenant; a second call with the same key changes its scopes alone. */
   putKey(newKey: NewKey): Promise<void>;
+  /** Names of everything that lies in KV and R2, for tests. */
+  stored(): Promise<string[]>;
+  /** Lets the Worker's clock strike, as the crons of its configuration would; resolves when it is done. */
+  tick(): Promise<void>;
   pids(): { pid: number; name: string }[];
   stop(): Promise<void>;
 }
@@ -159,6 +169,16 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
   for (const { name, class_name: exportName } of classes) {
     env[name] = { type: "durable-object", worker: config.name, exportName };
   }
+  for (const { binding, queue } of config.queues.producers) {
+    env[binding] = { type: "queue", name: queue };
+  }
+  const consumers = config.queues.consumers.map((consumer) => ({
+    type: "queue",
+    name: consumer.queue,
+    maxBatchSize: consumer.max_batch_size,
+    maxBatchTimeout: 0,
+    maxRetries: consumer.max_retries,
+  }));
   const workerNamed = (name: string, port: number): unknown => ({
     config: {
       name,
@@ -166,6 +186,8 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
       compatibilityFlags: config.compatibility_flags,
       manifest: bundle,
       env,
+      // A queue has one consumer here.
+      triggers: name === config.name ? consumers : [],
       // The objects live in the first instance; the others reach them there.
       exports:
         name === config.name
@@ -230,6 +252,13 @@ async function migrate(db: RunningWorker["db"]): Promise<void> {
   }
 }
 
+async function storedNames(miniflare: Miniflare): Promise<string[]> {
+  const kv = await miniflare.getKVNamespace("RESULTS");
+  const r2 = await miniflare.getR2Bucket("PIXELS");
+  const [{ keys }, { objects }] = await Promise.all([kv.list(), r2.list()]);
+  return [...keys.map(({ name }) => name), ...objects.map(({ key }) => key)];
+}
+
 /** Child processes of this one that are workerd; Miniflare does not tell their ids. Linux only. */
 function workerdChildren(): { pid: number; name: string }[] {
   const found: { pid: number; name: string }[] = [];
@@ -286,6 +315,18 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     const [url = ""] = urls;
     const db = await miniflare.getD1Database("DB");
     await migrate(db);
+    const { triggers } = await readWorkerConfig();
+    const tick = async (): Promise<void> => {
+      const worker = await miniflare.getWorker(workerName);
+      for (const cron of triggers.crons) await worker.scheduled({ cron });
+    };
+    const { log, tickEveryMs } = options;
+    const clock =
+      tickEveryMs === undefined
+        ? undefined
+        : setInterval(() => {
+            tick().catch((error: unknown) => log?.(`the Worker's clock: ${String(error)}`));
+          }, tickEveryMs);
     return {
       url,
       urls,
@@ -306,8 +347,20 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
           )
           .run();
       },
+      stored: () => storedNames(miniflare),
+      tick,
+      async enqueue(queue, message) {
+        await (await miniflare.getQueueProducer(queue)).send(message, { contentType: "json" });
+      },
+      async files(bucket, prefix) {
+        const { objects } = await (await miniflare.getR2Bucket(bucket)).list({ prefix });
+        return objects.map(({ key }) => key);
+      },
       pids: () => workerdChildren().filter(({ pid }) => !before.has(pid)),
-      stop: () => miniflare.dispose(),
+      async stop() {
+        clearInterval(clock);
+        await miniflare.dispose();
+      },
     };
   } catch (error) {
     await miniflare.dispose();

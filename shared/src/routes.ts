@@ -1,6 +1,7 @@
 // THE TABLE of the public API. The Worker's router, the client and whatever describes the API read it;
 // nobody writes a path, a scope or a schema a second time.
 import type { z } from "zod";
+import { purgeQuerySchema, purgeSchema } from "./contracts/cache.ts";
 import {
   captionOptionsSchema,
   captionQuerySchema,
@@ -13,6 +14,16 @@ import {
   classifyResponseSchema,
 } from "./contracts/classify.ts";
 import { embedOptionsSchema, embedRequestSchema, embedResponseSchema } from "./contracts/embed.ts";
+import {
+  createJobRequestSchema,
+  jobDeletedSchema,
+  jobListSchema,
+  jobResultsQuerySchema,
+  jobResultsSchema,
+  jobSchema,
+  listJobsQuerySchema,
+  oneJobRequestSchema,
+} from "./contracts/jobs.ts";
 import {
   createKeyRequestSchema,
   keyListSchema,
@@ -57,11 +68,15 @@ export interface Route {
   readonly summary: string;
   readonly input: RouteInput;
   readonly response: z.ZodType;
+  /** It makes something, and takes the header Idempotency-Key so that it is made once. */
+  readonly makesOnce?: true;
   /** Every problem that the route may answer with, besides `internal`. */
   readonly problems: readonly ProblemCode[];
 }
 
 const keyProblems = ["unauthorized", "forbidden", "rate_limited"] as const;
+/** Of the header Idempotency-Key. */
+const onceProblems = ["idempotency_key_reused", "idempotency_in_progress"] as const;
 /** Of what is counted where a node is asked. */
 const quotaProblems = ["quota_exceeded", "concurrency_exceeded", "meter_unavailable"] as const;
 const bodyProblems = [
@@ -188,6 +203,72 @@ export const routes = {
     response: modelListSchema,
     problems: distinct(keyProblems, nodeProblems),
   },
+  jobCreate: {
+    id: "jobCreate",
+    method: "POST",
+    path: "/v1/jobs",
+    scope: "jobs",
+    summary: "Starts a job: many pictures, worked off in the background.",
+    input: { kind: "json", schema: createJobRequestSchema },
+    response: jobSchema,
+    makesOnce: true,
+    problems: distinct(keyProblems, bodyProblems, onceProblems, [
+      "url_refused",
+      "too_many_jobs",
+      "overloaded",
+      "canceled",
+    ]),
+  },
+  jobList: {
+    id: "jobList",
+    method: "GET",
+    path: "/v1/jobs",
+    scope: "jobs",
+    summary: "Lists the tenant's jobs, the newest first.",
+    input: { kind: "query", schema: listJobsQuerySchema },
+    response: jobListSchema,
+    problems: distinct(keyProblems, ["invalid_request"]),
+  },
+  jobRead: {
+    id: "jobRead",
+    method: "GET",
+    path: "/v1/jobs/{id}",
+    scope: "jobs",
+    summary: "Says how far a job is.",
+    input: { kind: "query", schema: oneJobRequestSchema },
+    response: jobSchema,
+    problems: distinct(keyProblems, ["invalid_request", "not_found"]),
+  },
+  jobResults: {
+    id: "jobResults",
+    method: "GET",
+    path: "/v1/jobs/{id}/results",
+    scope: "jobs",
+    summary: "Gives the results that are there, also while the job runs.",
+    input: { kind: "query", schema: jobResultsQuerySchema },
+    response: jobResultsSchema,
+    problems: distinct(keyProblems, ["invalid_request", "not_found"]),
+  },
+  jobCancel: {
+    id: "jobCancel",
+    method: "POST",
+    path: "/v1/jobs/{id}/cancel",
+    scope: "jobs",
+    summary: "Ends a job; what is done stays.",
+    input: { kind: "json", schema: oneJobRequestSchema },
+    response: jobSchema,
+    problems: distinct(keyProblems, bodyProblems, ["not_found", "canceled"]),
+  },
+  jobDelete: {
+    id: "jobDelete",
+    method: "DELETE",
+    path: "/v1/jobs/{id}",
+    scope: "jobs",
+    summary: "Deletes a job with everything that was kept of it.",
+    input: { kind: "query", schema: oneJobRequestSchema },
+    response: jobDeletedSchema,
+    problems: distinct(keyProblems, ["invalid_request", "not_found"]),
+  },
   keyCreate: {
     id: "keyCreate",
     method: "POST",
@@ -196,7 +277,8 @@ export const routes = {
     summary: "Makes a key. Its secret is in this answer and nowhere else.",
     input: { kind: "json", schema: createKeyRequestSchema },
     response: keyWithSecretSchema,
-    problems: distinct(keyProblems, bodyProblems, ["canceled"]),
+    makesOnce: true,
+    problems: distinct(keyProblems, bodyProblems, onceProblems, ["canceled"]),
   },
   keyList: {
     id: "keyList",
@@ -246,7 +328,8 @@ export const routes = {
     summary: "Gives a key a new secret; the one before works on for a while.",
     input: { kind: "json", schema: rotateKeyRequestSchema },
     response: keyWithSecretSchema,
-    problems: distinct(keyProblems, bodyProblems, ["not_found", "canceled"]),
+    makesOnce: true,
+    problems: distinct(keyProblems, bodyProblems, onceProblems, ["not_found", "canceled"]),
   },
   usage: {
     id: "usage",
@@ -257,6 +340,16 @@ export const routes = {
     input: { kind: "query", schema: usageQuerySchema },
     response: usageListSchema,
     problems: distinct(keyProblems, ["invalid_request", "not_found", "meter_unavailable"]),
+  },
+  cachePurge: {
+    id: "cachePurge",
+    method: "DELETE",
+    path: "/v1/cache",
+    scope: "admin",
+    summary: "Forgets what is cached of a picture, of a model revision, of a tenant.",
+    input: { kind: "query", schema: purgeQuerySchema },
+    response: purgeSchema,
+    problems: distinct(keyProblems, ["invalid_request"]),
   },
   health: {
     id: "health",

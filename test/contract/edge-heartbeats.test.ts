@@ -123,7 +123,7 @@ describe("a node that announces itself", () => {
     await expect.poll(() => whoAnswers(1), { timeout: 5000 }).toEqual(["one", "two"]);
     expect(nodes.map((node) => node.refusedSignatures())).toEqual([0, 0]);
     expect(nodes.map((node) => node.catalogReads())).toEqual([0, 0]);
-    expect(edge.lastEvent()["node"]).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    await expect.poll(() => edge.lastEvent()["node"]).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
   });
 
   test("is gone when it says that it leaves, and is back with its next process", async () => {
@@ -201,7 +201,10 @@ describe("a heartbeat that is not believed", () => {
       "title",
       "type",
     ]);
-    expect(edge.lastEvent()["internal"]).toEqual(expect.any(String));
+    // The log has the reason.
+    const id = response.headers.get("x-request-id");
+    const logged = () => edge.events.find((event) => event["request_id"] === id)?.["internal"];
+    await expect.poll(logged).toEqual(expect.any(String));
   });
 
   test("one that was heard already, by this isolate or by another", async () => {

@@ -1,11 +1,14 @@
 // Around every request: its id, its deadline, its place in a trace, and its one line in the log.
 import type { MiddlewareHandler } from "hono";
+import { rungOf, servedReport } from "../cache/served.ts";
 import type { Env } from "../env.ts";
 import type { PictureMemory } from "../images/picture-memory.ts";
-import { requestSignal } from "../context.ts";
+import { requestSignal, type CacheWishes } from "../context.ts";
+import { directivesOf } from "../cache-control.ts";
 import { describeError, writeEvent, type LogEvent, type WriteLine } from "../log.ts";
+import { describeHops } from "../observe/describe-hops.ts";
 import { hopRecord, hopTimes, nodeTimes, type Hop } from "../observe/hops.ts";
-import { roundMs, writeServerTiming } from "../observe/server-timing.ts";
+import { writeServerTiming } from "../observe/server-timing.ts";
 import type { TracedRequest } from "../observe/spans.ts";
 import { traceOf, type RequestTrace } from "../observe/trace.ts";
 import type { ExportTrace } from "../observe/trace-export.ts";
@@ -46,15 +49,19 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
     };
     const { signal, stop } = requestSignal(c.req.raw.signal, timeoutMs);
     const limits = limitReport();
+    const served = servedReport();
     const memory = pictures.share();
     c.set("context", {
       requestId,
+      startedAt,
       signal,
       remainingMs: () => startedAt + timeoutMs - now(),
       event,
       trace,
       hops,
       limits,
+      served,
+      wishes: wishesOf(c.req.header("cache-control")),
       memory,
       later: (work) => c.executionCtx.waitUntil(work.catch(() => {})),
     });
@@ -65,6 +72,9 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
     c.res.headers.set("x-request-id", requestId);
     c.res.headers.set("server-timing", timingsOf(hops.done, durationMs));
     c.res.headers.set("x-content-type-options", "nosniff");
+    const rung = c.error === undefined ? rungOf(served) : undefined;
+    if (rung !== undefined) c.res.headers.set("blip2-served", rung);
+    event["served"] = rung;
     for (const [name, value] of Object.entries(limitHeaders(limits, now()))) {
       c.res.headers.set(name, value);
     }
@@ -78,6 +88,14 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
       const times = { startMs: startedAt, endMs: startedAt + durationMs };
       c.executionCtx.waitUntil(exportTrace(tracedRequest(trace, times, event, hops.done)));
     }
+  };
+}
+
+function wishesOf(header = ""): CacheWishes {
+  const wishes = directivesOf(header);
+  return {
+    noStore: wishes.has("no-store"),
+    noCache: wishes.has("no-cache") || wishes.get("max-age") === "0",
   };
 }
 
@@ -109,11 +127,6 @@ function tracedRequest(
 function timingsOf(hops: readonly Hop[], totalMs: number): string {
   const ofNodes = Array.from(nodeTimes(hops), ([stage, ms]) => [`node-${stage}`, ms] as const);
   return writeServerTiming([...hopTimes(hops), ...ofNodes, ["total", totalMs]]);
-}
-
-function describeHops(event: LogEvent, hops: readonly Hop[]): void {
-  for (const [name, ms] of hopTimes(hops)) event[`${name}_ms`] = roundMs(ms);
-  for (const [stage, ms] of nodeTimes(hops)) event[`node_${stage}_ms`] = roundMs(ms);
 }
 
 /** The problem's words are not in the log: some quote the request, and the caller has them. */

@@ -142,15 +142,35 @@ export async function readJson(
   const limits = { timeoutMs, maxBytes: Math.min(maxBytes, maxJsonPartBytes) };
   const bytes = await readBytes(request, limits, context);
   if (bytes.length === 0) return {};
+  refuseOtherThanJson(request);
+  return parseJsonObject(bytes, "The request body");
+}
+
+function refuseOtherThanJson(request: Request): void {
   const type = request.headers.get("content-type") ?? "";
   if ((type.split(";")[0] ?? "").trim().toLowerCase() !== "application/json") {
     throw new AppError("unsupported_media_type", "Send application/json.");
   }
-  return parseJsonObject(bytes, "The request body");
 }
 
 /** A long JSON text takes its own length three times more: as text, as a value, and as the picture's bytes. */
 const jsonCopies = 4;
+
+/** A body that is JSON alone and may be long; its memory is held until `work` is done. Throws as `readFields`. */
+export async function readLongJson<Result>(
+  request: Request,
+  limits: BodyLimits,
+  context: BodyContext,
+  work: (json: Readonly<Record<string, unknown>>) => Promise<Result>,
+): Promise<Result> {
+  refuseEncoding(request);
+  refuseOtherThanJson(request);
+  const { memory, signal } = context;
+  const bytes = await readBytes(request, limits, context);
+  return memory.spend(jsonCopies * bytes.length, signal, () =>
+    work(parseJsonObject(bytes, "The request body")),
+  );
+}
 
 /** Throws body_too_large, request_timeout, overloaded, unsupported_media_type, invalid_request. */
 export async function readFields(

@@ -2,8 +2,8 @@
 // picture can be asked about by its id, and has stored ones at hand for a node that lacks them.
 import type { CatalogModel, imageReferenceSchema } from "@blip2-edge/shared/wire/protocol";
 import type { z } from "zod";
-import type { AuthenticatedContext } from "../context.ts";
-import { describeError, type LogEvent } from "../log.ts";
+import { keepsNothing, type AuthenticatedContext } from "../context.ts";
+import type { LogEvent } from "../log.ts";
 import type { Reply, Timed } from "../nodes/ask.ts";
 import type { NodeAsked, NodeCall, NodeTold } from "../nodes/calls.ts";
 import type { OpenedPicture } from "./open-picture.ts";
@@ -14,6 +14,7 @@ export interface AboutModel {
   readonly model: string;
   readonly model_revision: string;
   readonly deadline_ms: number;
+  readonly priority?: "bulk";
 }
 
 export interface AboutPicture extends AboutModel {
@@ -30,12 +31,16 @@ export async function askNode<Asked extends NodeAsked, Told extends NodeTold>(
 ): Promise<Told> {
   const { event, signal, remainingMs } = context;
   const timed = timedBy(context);
-  const requestIn = (deadline_ms: number) => request({ model, model_revision, deadline_ms });
+  const requestIn = (deadline_ms: number) =>
+    request({ model, model_revision, deadline_ms, ...priorityOf(context) });
   const reply = await rooms.meter.spend(context, unitsOf(requestIn(remainingMs())), () =>
     rooms.askNode(call, { request: requestIn, remainingMs, timed }, signal),
   );
   return told(event, reply);
 }
+
+const priorityOf = ({ priority }: AuthenticatedContext) =>
+  priority === undefined ? {} : { priority };
 
 const timedBy =
   ({ hops }: AuthenticatedContext): Timed =>
@@ -49,22 +54,17 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
   rooms: Rooms,
   call: NodeCall<Asked, Told>,
   { model, model_revision }: CatalogModel,
-  { imageId, exact, partitions, pixels, size }: OpenedPicture,
+  { imageId, partitions, pixels, size, keeping }: OpenedPicture,
   request: (about: AboutPicture) => Asked,
   context: AuthenticatedContext,
 ): Promise<Told> {
   const { event, signal, remainingMs } = context;
-  const keeping =
-    pixels === undefined
-      ? Promise.resolve()
-      : rooms.pixels.put(partitions, imageId, size, pixels, exact).catch((error: unknown) => {
-          event["pixel_store_fault"] = describeError(error);
-        });
+  const kept = keeping?.now();
   // A public picture's features are shared on the node, a private one's are the tenant's.
   const partition = await rooms.partitionTag(partitions.at(-1) ?? partitions[0]);
   const image = { image_id: imageId, size };
   const requestIn = (deadline_ms: number) =>
-    request({ model, model_revision, partition, image, deadline_ms });
+    request({ model, model_revision, partition, image, deadline_ms, ...priorityOf(context) });
   const reply = await rooms.meter.spend(context, unitsOf(requestIn(remainingMs())), () =>
     rooms.askNode(
       call,
@@ -74,11 +74,12 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
         timed: timedBy(context),
         pixels,
         loadPixels: () => rooms.pixels.get(partitions, imageId, size),
+        keepsNothing: keepsNothing(context),
       },
       signal,
     ),
   );
-  await keeping;
+  await kept;
   return told(event, reply);
 }
 

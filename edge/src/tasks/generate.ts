@@ -60,6 +60,7 @@ export function generate(
     };
     if (!isReproducible(generation)) {
       context.event["cache"] = "bypass";
+      context.served.results = "bypass";
       const drawn = await infer(texts);
       return { model, imageId, exact, outcome: "bypass", results: drawn.map(withNotes(notes)) };
     }
