@@ -16,6 +16,7 @@ import { keyRoutes } from "./routes/keys.ts";
 import { heartbeatRoute } from "./routes/heartbeat.ts";
 import { healthRoute, modelsRoute } from "./routes/models.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
+import { playgroundRoute } from "./routes/playground.ts";
 import { usageRoute } from "./routes/usage.ts";
 import { answer } from "./tasks/answer.ts";
 import { caption } from "./tasks/caption.ts";
@@ -37,6 +38,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     cachePurge: cachePurgeRoute(isolate),
     health: healthRoute,
     heartbeat: heartbeatRoute(isolate),
+    playground: playgroundRoute,
   };
   const app = new Hono<Env>();
   const { settings, memory, usagePoints, exportTrace } = isolate;
