@@ -15,6 +15,7 @@ import { jobRoutes } from "./routes/jobs.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { healthRoute, modelsRoute } from "./routes/models.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
+import { playgroundRoute } from "./routes/playground.ts";
 import { usageRoute } from "./routes/usage.ts";
 import { answer } from "./tasks/answer.ts";
 import { caption } from "./tasks/caption.ts";
@@ -35,6 +36,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     usage: usageRoute(isolate),
     cachePurge: cachePurgeRoute(isolate),
     health: healthRoute,
+    playground: playgroundRoute,
   };
   const app = new Hono<Env>();
   const { settings, memory, usagePoints, exportTrace } = isolate;

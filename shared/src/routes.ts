@@ -1,6 +1,6 @@
 // THE TABLE of the public API. The Worker's router, the client and whatever describes the API read it;
 // nobody writes a path, a scope or a schema a second time.
-import type { z } from "zod";
+import { z } from "zod";
 import { purgeQuerySchema, purgeSchema } from "./contracts/cache.ts";
 import {
   captionOptionsSchema,
@@ -358,6 +358,16 @@ export const routes = {
     summary: "Answers while the Worker runs.",
     input: { kind: "none" },
     response: healthSchema,
+    problems: [],
+  },
+  playground: {
+    id: "playground",
+    method: "GET",
+    path: "/",
+    scope: null,
+    summary: "A page to try it all with.",
+    input: { kind: "none" },
+    response: z.string(),
     problems: [],
   },
 } as const satisfies Record<string, Route>;
