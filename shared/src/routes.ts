@@ -40,6 +40,7 @@ import { healthSchema, modelListSchema } from "./contracts/models.ts";
 import { usageListSchema, usageQuerySchema } from "./contracts/usage.ts";
 import { vqaOptionsSchema, vqaRequestSchema, vqaResponseSchema } from "./contracts/vqa.ts";
 import type { ProblemCode } from "./problem.ts";
+import { heartbeatPath, heartbeatResponseSchema, heartbeatSchema } from "./wire/heartbeat.ts";
 
 /** What a key must be allowed; `any`: any valid key; null: anyone, without a key. */
 export type RouteScope = Scope | "any" | null;
@@ -371,6 +372,30 @@ export const routes = {
     problems: [],
   },
 } as const satisfies Record<string, Route>;
+
+/** What nodes call. Signed, not keyed, and no part of the public API: no client and no document reads it. */
+export const nodeRoutes = {
+  heartbeat: {
+    id: "heartbeat",
+    method: "POST",
+    path: heartbeatPath,
+    scope: null,
+    summary: "A node announces itself.",
+    input: { kind: "json", schema: heartbeatSchema },
+    response: heartbeatResponseSchema,
+    problems: [
+      "signature_invalid",
+      "forbidden",
+      "invalid_request",
+      "body_too_large",
+      "request_timeout",
+      "overloaded",
+      "registry_unavailable",
+      "canceled",
+    ],
+  },
+} as const satisfies Record<string, Route>;
+export type NodeRouteId = keyof typeof nodeRoutes;
 
 export type RouteId = keyof typeof routes;
 export type RouteResponse<Id extends RouteId> = z.output<(typeof routes)[Id]["response"]>;
