@@ -1,6 +1,7 @@
 // What is seen of requests: one line of the log, the spans of a trace from the caller to the node, the times of
 // the hops. And what is not: marked values go through every route, in every place that takes a text, in success
 // and in failure; then every line and every span is searched for them.
+import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { createClient } from "@blip2-edge/shared/client";
 import { AppError } from "@blip2-edge/shared/problem";
@@ -328,3 +329,13 @@ function expectNothingTold(): void {
     ).toEqual([]);
   }
 }
+
+test("every field of a request's line is written down", async () => {
+  const page = await readFile(new URL("../../docs/edge-observability.md", import.meta.url), "utf8");
+  const table = page.slice(page.indexOf("| field"), page.indexOf("## Hops"));
+  const written = new Set(Array.from(table.matchAll(/`(\w+)`/g), ([, name]) => name));
+  const isKind = (name: string): boolean => /_(?:ms|fault)$/.test(name);
+  const lines = edge.events.filter(({ event }) => event === "request");
+  const seen = new Set(lines.flatMap((line) => Object.keys(line)));
+  expect([...seen].filter((name) => !written.has(name) && !isKind(name))).toEqual(["event"]);
+});
