@@ -18,6 +18,11 @@ export interface RequestContext {
   readonly memory: MemoryShare;
   /** Work that may outlast the answer. */
   readonly later: (work: Promise<unknown>) => void;
+  /**
+   * The request is over when this is, not when its handler returns: what is still written of a streamed
+   * answer. Its rejection is the request's failure.
+   */
+  readonly lastsUntil: (work: Promise<unknown>) => void;
 }
 
 export interface AuthenticatedContext extends RequestContext {

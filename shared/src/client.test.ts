@@ -208,3 +208,66 @@ describe("what goes wrong is an AppError", () => {
     expect((await failure(client.caption({ image }, late))).code).toBe("deadline_exceeded");
   });
 });
+
+describe("streams", () => {
+  const events = (...lines: string[]) =>
+    new Response(lines.map((line) => `${line}\n\n`).join(""), {
+      headers: { "content-type": "text/event-stream; charset=utf-8" },
+    });
+  const text = 'event: text\ndata: {"index":0,"text":"a "}';
+  const result = `event: result\ndata: ${JSON.stringify(caption)}`;
+  const read = async (answer: Response) => {
+    const seen: unknown[] = [];
+    const { client, requests } = withServer(() => answer);
+    for await (const event of client.streams.caption({ image })) seen.push(event);
+    return { seen, requests };
+  };
+
+  test("give the texts and the whole answer; other events are passed over", async () => {
+    const { seen, requests } = await read(events(text, ": beat", "event: news\ndata: 1", result));
+    expect(seen).toEqual([
+      { event: "text", index: 0, text: "a " },
+      { event: "result", result: caption },
+    ]);
+    expect(await requests[0]?.json()).toEqual({ image, stream: true });
+    expect(requests[0]?.headers.get("accept")).toContain("text/event-stream");
+  });
+
+  test("throw the problem, wherever it comes", async () => {
+    const problem = problemResponse(new AppError("overloaded", "busy", { retryAfterS: 3 }));
+    const last = `event: problem\ndata: ${await problem.clone().text()}`;
+    expect(await failure(read(problem))).toMatchObject({ code: "overloaded", retryAfterS: 3 });
+    expect(await failure(read(events(text, last)))).toMatchObject({ code: "overloaded" });
+  });
+
+  test.each([
+    ["an end without a result", events(text)],
+    ["a result of another form", events("event: result\ndata: {}")],
+    ["a text that is none", events("event: text\ndata: 3")],
+    ["a problem that is none", events("event: problem\ndata: {}")],
+  ])("%s is not understood", async (_, answer) => {
+    expect((await failure(read(answer))).code).toBe("api_unexpected");
+  });
+
+  test("a plain answer is the end of a stream as well", async () => {
+    const { seen } = await read(Response.json(caption));
+    expect(seen).toEqual([{ event: "result", result: caption }]);
+  });
+
+  test("leaving the loop cancels the body", async () => {
+    let canceled = false;
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(new TextEncoder().encode(`${text}\n\n`)),
+      cancel() {
+        canceled = true;
+      },
+    });
+    const headers = { "content-type": "text/event-stream" };
+    const { client } = withServer(() => new Response(body, { headers }));
+    for await (const event of client.streams.caption({ image })) {
+      expect(event.event).toBe("text");
+      break;
+    }
+    expect(canceled).toBe(true);
+  });
+});

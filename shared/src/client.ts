@@ -2,6 +2,7 @@
 // Every failure, of the network too, is an AppError; nothing is retried here.
 import type { z } from "zod";
 import type { ImageInput } from "./contracts/image.ts";
+import { type StreamEvent, textEventSchema } from "./contracts/stream.ts";
 import { readBounded } from "./read-bounded.ts";
 import { AppError, fromProblem } from "./problem.ts";
 import {
@@ -9,10 +10,12 @@ import {
   type RouteId,
   type RouteInput,
   type RouteResponse,
+  type StreamId,
   pathFields,
   routeList,
   type routes,
 } from "./routes.ts";
+import { BrokenEvents, eventStreamType, readServerSentEvents } from "./sse.ts";
 
 /** A picture as the API takes it, or its file's bytes, which are sent as they are (multipart). */
 export type ClientImage = ImageInput | { readonly bytes: Uint8Array };
@@ -33,9 +36,22 @@ type Call<Input extends RouteInput, Answer> = Input extends { readonly schema: i
     ) => Promise<Answer>
   : (options?: CallOptions) => Promise<Answer>;
 
+/** A request of a route that streams; `stream: true` is added. */
+type StreamRequest<Input extends RouteInput> = Input extends { readonly schema: infer Schema }
+  ? Omit<WithBytes<z.output<Schema>>, "stream">
+  : never;
+
 /** One method for each row of the table, named by its id. */
 export type Client = {
   readonly [Id in RouteId]: Call<(typeof routes)[Id]["input"], RouteResponse<Id>>;
+} & {
+  /** The same, with the texts as they are written, for each row that streams. Leaving the loop ends the work. */
+  readonly streams: {
+    readonly [Id in StreamId]: (
+      request: StreamRequest<(typeof routes)[Id]["input"]>,
+      options?: CallOptions,
+    ) => AsyncGenerator<StreamEvent<RouteResponse<Id>>>;
+  };
 };
 
 export interface ClientOptions {
@@ -65,31 +81,56 @@ export function createClient(options: ClientOptions): Client {
   const doFetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
   const base = new URL(options.url);
 
-  const call = async (
+  const send = (
     route: Route,
     { path = route.path, query, json, form }: Body,
-    { signal }: CallOptions = {},
-  ): Promise<unknown> => {
+    signal: AbortSignal | undefined,
+    accept = "application/json",
+  ): Promise<Response> => {
     const url = new URL(base);
     url.pathname = `${url.pathname.replace(/\/+$/, "")}${path}`;
     url.hash = "";
     url.search = searchOf(query);
-    const headers = new Headers({ authorization: `Bearer ${key}`, accept: "application/json" });
+    const headers = new Headers({ authorization: `Bearer ${key}`, accept });
     if (json !== undefined) headers.set("content-type", "application/json");
+    return doFetch(url, {
+      method: route.method,
+      headers,
+      ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+      ...(form === undefined ? {} : { body: form }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  };
+
+  const call = async (route: Route, body: Body, { signal }: CallOptions = {}): Promise<unknown> => {
     try {
-      const response = await doFetch(url, {
-        method: route.method,
-        headers,
-        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
-        ...(form === undefined ? {} : { body: form }),
-        ...(signal === undefined ? {} : { signal }),
-      });
+      const response = await send(route, body, signal);
       const text = await readText(response, maxResponseBytes);
       return readAnswer(response.status, text, route.response);
     } catch (error) {
       throw asAppError(error, base, signal);
     }
   };
+
+  async function* stream(
+    route: Route,
+    request: Fields,
+    { signal }: CallOptions = {},
+  ): AsyncGenerator<StreamEvent<unknown>> {
+    try {
+      const body = bodyOf(route, { ...request, stream: true });
+      const response = await send(route, body, signal, `application/json, ${eventStreamType}`);
+      const isStream = response.headers.get("content-type")?.startsWith(eventStreamType) === true;
+      if (!response.ok || !isStream || response.body === null) {
+        const text = await readText(response, maxResponseBytes);
+        // A Worker that does not stream gives the whole answer, which is an end of the stream as well.
+        return yield { event: "result", result: readAnswer(response.status, text, route.response) };
+      }
+      yield* readStream(response.body, route.response);
+    } catch (error) {
+      throw asAppError(error, base, signal);
+    }
+  }
 
   const methodOf = (route: Route) =>
     route.input.kind === "none"
@@ -100,7 +141,44 @@ export function createClient(options: ClientOptions): Client {
   const methods: unknown = Object.fromEntries(
     routeList.map((route) => [route.id, methodOf(route)]),
   );
-  return methods as Client;
+  const streams: unknown = Object.fromEntries(
+    routeList
+      .filter((route) => route.streams === true)
+      .map((route) => [
+        route.id,
+        (request: Fields, callOptions?: CallOptions) => stream(route, request, callOptions),
+      ]),
+  );
+  return { ...(methods as Omit<Client, "streams">), streams: streams as Client["streams"] };
+}
+
+const misunderstood = (internal: string, cause?: unknown): AppError =>
+  new AppError("api_unexpected", "The API's answer does not have the expected form.", {
+    internal,
+    cause,
+  });
+
+/** Events of other names are passed over: a younger Worker may say more. */
+async function* readStream(
+  body: ReadableStream<Uint8Array>,
+  schema: z.ZodType,
+): AsyncGenerator<StreamEvent<unknown>> {
+  try {
+    for await (const { name, data } of readServerSentEvents(body)) {
+      const json = parseJson(data);
+      if (name === "problem") throw fromProblem(json) ?? misunderstood("no problem document");
+      if (name === "text") {
+        const said = textEventSchema.safeParse(json);
+        if (!said.success) throw misunderstood(said.error.message);
+        yield { event: "text", ...said.data };
+      }
+      if (name === "result") return yield { event: "result", result: parseAs(schema, json) };
+    }
+  } catch (error) {
+    if (error instanceof BrokenEvents) throw misunderstood(error.message, error.cause);
+    throw error;
+  }
+  throw misunderstood("the events end without a result");
 }
 
 function searchOf(query: Query = {}): string {
@@ -139,11 +217,7 @@ async function readText(response: Response, maxBytes: number): Promise<string> {
 function readAnswer(status: number, text: string, schema: z.ZodType): unknown {
   const body = parseJson(text);
   if (status >= 200 && status < 300) {
-    const parsed = schema.safeParse(body);
-    if (parsed.success) return parsed.data;
-    throw new AppError("api_unexpected", "The API's answer does not have the expected form.", {
-      internal: parsed.error.message,
-    });
+    return parseAs(schema, body);
   }
   throw (
     fromProblem(body) ??
@@ -152,6 +226,12 @@ function readAnswer(status: number, text: string, schema: z.ZodType): unknown {
       `The API answered with status ${status} and no problem document. Is the URL that of a blip2-edge Worker?`,
     )
   );
+}
+
+function parseAs(schema: z.ZodType, body: unknown): unknown {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  throw misunderstood(parsed.error.message, parsed.error);
 }
 
 function parseJson(text: string): unknown {

@@ -56,6 +56,8 @@ export interface Route {
   readonly summary: string;
   readonly input: RouteInput;
   readonly response: z.ZodType;
+  /** With `stream: true` the answer may come as server-sent events (contracts/stream.ts). */
+  readonly streams?: true;
   /** Every problem that the route may answer with, besides `internal`. */
   readonly problems: readonly ProblemCode[];
 }
@@ -116,6 +118,7 @@ export const routes = {
     summary: "Says what is in a picture.",
     input: { kind: "image", schema: captionRequestSchema, options: captionOptionsSchema },
     response: captionResponseSchema,
+    streams: true,
     problems: inferenceProblems,
   },
   captionByUrl: {
@@ -145,6 +148,7 @@ export const routes = {
     summary: "Answers one question or several about a picture.",
     input: { kind: "image", schema: vqaRequestSchema, options: vqaOptionsSchema },
     response: vqaResponseSchema,
+    streams: true,
     problems: inferenceProblems,
   },
   match: {
@@ -270,6 +274,10 @@ export const routes = {
 } as const satisfies Record<string, Route>;
 
 export type RouteId = keyof typeof routes;
+/** The rows that stream. */
+export type StreamId = {
+  [Id in RouteId]: (typeof routes)[Id] extends { readonly streams: true } ? Id : never;
+}[RouteId];
 export type RouteResponse<Id extends RouteId> = z.output<(typeof routes)[Id]["response"]>;
 
 /** The table as a list, for readers that treat every route alike. */

@@ -32,6 +32,7 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
     const { signal, stop } = requestSignal(c.req.raw.signal, timeoutMs);
     const limits = limitReport();
     const memory = pictures.share();
+    let lasting: Promise<unknown> | undefined;
     c.set("context", {
       requestId,
       signal,
@@ -40,25 +41,36 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
       limits,
       memory,
       later: (work) => c.executionCtx.waitUntil(work.catch(() => {})),
+      lastsUntil: (work) => {
+        lasting = work;
+      },
     });
     await next();
-    stop();
-    memory.keep(0);
-    const durationMs = now() - startedAt;
+    const answeredMs = now() - startedAt;
+    const end = (error: unknown): void => {
+      stop();
+      memory.keep(0);
+      event["status"] = c.res.status;
+      event["duration_ms"] = now() - startedAt;
+      if (error !== undefined) describeFault(event, error);
+      writeEvent(event, write);
+    };
     c.res.headers.set("x-request-id", requestId);
-    c.res.headers.set("server-timing", `total;dur=${durationMs}`);
+    c.res.headers.set(
+      "server-timing",
+      `${lasting === undefined ? "total" : "begin"};dur=${answeredMs}`,
+    );
     c.res.headers.set("x-content-type-options", "nosniff");
     for (const [name, value] of Object.entries(limitHeaders(limits, now()))) {
       c.res.headers.set(name, value);
     }
-    event["status"] = c.res.status;
-    event["duration_ms"] = durationMs;
-    if (c.error !== undefined) describeFault(event, c.error);
-    writeEvent(event, write);
+    if (lasting === undefined) return end(c.error);
+    event["answered_ms"] = answeredMs;
+    c.executionCtx.waitUntil(lasting.then(() => end(undefined), end));
   };
 }
 
-function describeFault(event: LogEvent, error: Error): void {
+function describeFault(event: LogEvent, error: unknown): void {
   if (error instanceof AppError) {
     event["problem"] = error.code;
     event["detail"] = error.detail;
@@ -68,5 +80,5 @@ function describeFault(event: LogEvent, error: Error): void {
   }
   event["problem"] = "internal";
   event["cause"] = describeError(error);
-  event["stack"] = error.stack;
+  event["stack"] = error instanceof Error ? error.stack : undefined;
 }

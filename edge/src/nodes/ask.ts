@@ -1,10 +1,17 @@
 // Asking a node: JSON alone while the node is believed to hold the picture, pixels with it when it is
 // not; one retry of a connection that broke before a byte of answer, and no other: an engine that has
-// just died is not up again within this request, and its problem says when to come back.
-import { AppError } from "@blip2-edge/shared/problem";
+// just died is not up again within this request, and its problem says when to come back. Once a text of a
+// streamed answer was heard there is no second attempt of any kind.
+import { AppError, type ProblemCode } from "@blip2-edge/shared/problem";
 import { writeFrame } from "@blip2-edge/shared/wire/frame";
 import type { NodeAsked, NodeCall, NodeTold } from "./calls.ts";
-import { ConnectionBroke, unavailable, type Exchange, type NodeRequest } from "./exchange.ts";
+import {
+  ConnectionBroke,
+  unavailable,
+  type Exchange,
+  type NodeRequest,
+  type OnText,
+} from "./exchange.ts";
 import type { HeldImages } from "./held-images.ts";
 
 export interface Question<Asked extends NodeAsked> {
@@ -15,6 +22,8 @@ export interface Question<Asked extends NodeAsked> {
   readonly pixels?: Uint8Array | undefined;
   /** The stored pixels, when the node turns out to lack them. */
   readonly loadPixels?: () => Promise<Uint8Array | undefined>;
+  /** Hears the texts of a request with `stream: true`, if the node can stream. */
+  readonly onText?: OnText | undefined;
 }
 
 export interface Reply<Told> {
@@ -42,6 +51,9 @@ export interface AskOptions {
 
 const realSleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** What makes the edge ask a second time. */
+const asksAgain: ReadonlySet<ProblemCode> = new Set(["pixels_required", "revision_mismatch"]);
+
 const misunderstood = (internal: string): AppError =>
   new AppError("node_protocol", "The node's answer was not understood.", { internal });
 
@@ -54,12 +66,21 @@ export function nodeAsker(options: AskOptions): AskNode {
     let attempts = 0;
     let broke = false;
     let pixels = heldKey === undefined || held.has(heldKey) ? undefined : question.pixels;
+    let heard = false;
+    const { onText } = question;
+    const hear: OnText | undefined =
+      onText === undefined
+        ? undefined
+        : (index, text) => {
+            heard = true;
+            onText(index, text);
+          };
 
     for (;;) {
       attempts += 1;
       const request = ask();
       try {
-        const body = await exchange(nodeRequest(call.path, request, pixels), signal);
+        const body = await exchange(nodeRequest(call.path, request, pixels), signal, hear);
         const told = call.answer.safeParse(body);
         if (!told.success) throw misunderstood(told.error.message);
         const fault = call.fault(request, told.data);
@@ -67,6 +88,9 @@ export function nodeAsker(options: AskOptions): AskNode {
         if (heldKey !== undefined) held.add(heldKey);
         return { answer: told.data, attempts, sentPixels: pixels !== undefined };
       } catch (error) {
+        if (heard && error instanceof AppError && asksAgain.has(error.code)) {
+          throw misunderstood(`${error.code} after a text`);
+        }
         if (error instanceof AppError && error.code === "pixels_required") {
           if (pixels !== undefined) throw misunderstood("it asks for pixels that it was sent");
           if (heldKey === undefined) throw misunderstood("it asks for pixels where there are none");

@@ -13,7 +13,9 @@ import type { CacheOutcome } from "../cache/answer-headers.ts";
 import { generationKey, type StoredGeneration } from "../cache/keys.ts";
 import type { AuthenticatedContext } from "../context.ts";
 import { inferCall } from "../nodes/calls.ts";
+import type { OnText } from "../nodes/exchange.ts";
 import { askNodeAbout } from "./ask-node.ts";
+import type { Listener } from "./listener.ts";
 import type { PictureSource } from "./open-picture.ts";
 import type { Rooms } from "./rooms.ts";
 import { throughCache } from "./through-cache.ts";
@@ -41,43 +43,82 @@ export function generate(
   rooms: Rooms,
   task: GenerateTask,
   context: AuthenticatedContext,
+  listener?: Listener,
 ): Promise<Generated> {
   const generation = resolveGeneration(task.generation);
   const notes = generationNotes(task.generation);
   return withPicture(rooms, task, context, async (model, picture) => {
     const { imageId, exact, partitions } = picture;
     const texts = task.textsFor(model);
-    const infer = async (wanted: readonly (string | null)[]): Promise<StoredGeneration[]> => {
+    const items = [...new Set(texts)];
+    const saying = listener === undefined ? undefined : sayEach(texts, listener);
+    const infer = async (
+      wanted: readonly (string | null)[],
+      outcome: CacheOutcome,
+    ): Promise<StoredGeneration[]> => {
       const { results } = await askNodeAbout(
         rooms,
         inferCall,
         model,
         picture,
-        (about) => ({ ...about, texts: [...wanted], generation: requestOf(generation) }),
+        (about) => ({
+          ...about,
+          texts: [...wanted],
+          generation: requestOf(generation),
+          ...(saying === undefined ? {} : { stream: true }),
+        }),
         context,
+        saying?.hears(wanted, outcome),
       );
       return results.map(stored);
     };
     if (!isReproducible(generation)) {
       context.event["cache"] = "bypass";
-      const drawn = await infer(texts);
+      const drawn = await infer(texts, "bypass");
+      saying?.rest(drawn, "bypass");
       return { model, imageId, exact, outcome: "bypass", results: drawn.map(withNotes(notes)) };
     }
     const modelRevision = model.model_revision;
     const cached = await throughCache(
       rooms.results,
       {
-        items: [...new Set(texts)],
+        items,
         partitions,
         keyOf: (text) =>
           generationKey({ imageId, modelRevision, text, generation: { ...generation } }),
-        compute: infer,
+        compute: (missing) => infer(missing, missing.length < items.length ? "partial" : "miss"),
       },
       context,
     );
-    const results = texts.map(cached.of).map(withNotes(notes));
+    const found = texts.map(cached.of);
+    saying?.rest(found, cached.outcome);
+    const results = found.map(withNotes(notes));
     return { model, imageId, exact, outcome: cached.outcome, results };
   });
+}
+
+/**
+ * Says what a node writes as it comes, at every place where its text was asked for, and in one piece what
+ * came otherwise: from a cache, from a node that does not stream, by a search that decides at its end.
+ */
+function sayEach(texts: readonly (string | null)[], { says }: Listener) {
+  const said = new Set<number>();
+  return {
+    hears:
+      (wanted: readonly (string | null)[], outcome: CacheOutcome): OnText =>
+      (at, piece) => {
+        texts.forEach((text, index) => {
+          if (at >= wanted.length || text !== wanted[at]) return;
+          said.add(index);
+          says(index, piece, outcome);
+        });
+      },
+    rest(results: readonly StoredGeneration[], outcome: CacheOutcome): void {
+      results.forEach(({ text }, index) => {
+        if (!said.has(index)) says(index, text, outcome);
+      });
+    },
+  };
 }
 
 /** The fields of an answer that only some have. */
