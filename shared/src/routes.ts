@@ -7,12 +7,14 @@ import {
   captionRequestSchema,
   captionResponseSchema,
 } from "./contracts/caption.ts";
+import { chatRequestSchema, chatResponseSchema } from "./contracts/chat.ts";
 import {
   classifyOptionsSchema,
   classifyRequestSchema,
   classifyResponseSchema,
 } from "./contracts/classify.ts";
 import { embedOptionsSchema, embedRequestSchema, embedResponseSchema } from "./contracts/embed.ts";
+import { embeddingsRequestSchema, embeddingsResponseSchema } from "./contracts/embeddings.ts";
 import {
   createKeyRequestSchema,
   keyListSchema,
@@ -25,7 +27,13 @@ import {
   type Scope,
 } from "./contracts/keys.ts";
 import { matchOptionsSchema, matchRequestSchema, matchResponseSchema } from "./contracts/match.ts";
-import { healthSchema, modelListSchema } from "./contracts/models.ts";
+import {
+  healthSchema,
+  modelListSchema,
+  modelSchema,
+  oneModelRequestSchema,
+} from "./contracts/models.ts";
+import { openApiSchema, pageSchema } from "./contracts/pages.ts";
 import { usageListSchema, usageQuerySchema } from "./contracts/usage.ts";
 import { vqaOptionsSchema, vqaRequestSchema, vqaResponseSchema } from "./contracts/vqa.ts";
 import type { ProblemCode } from "./problem.ts";
@@ -56,8 +64,19 @@ export interface Route {
   readonly summary: string;
   readonly input: RouteInput;
   readonly response: z.ZodType;
-  /** With `stream: true` the answer may come as server-sent events (contracts/stream.ts). */
-  readonly streams?: true;
+  /**
+   * With `stream: true` the answer comes as server-sent events: `events` as contracts/stream.ts has them,
+   * `chunks` as OpenAI does.
+   */
+  readonly streams?: "events" | "chunks";
+  /** Answers carry an ETag and tell of the cache; a GET may be answered 304. */
+  readonly cached?: true;
+  /** Of a success; 200 when left out. */
+  readonly status?: 200 | 201;
+  /** Of a success; JSON when left out. What is a page is for people: clients have no method for it. */
+  readonly media?: "text/html";
+  /** A problem document has the member `error` as well, which OpenAI's clients read. */
+  readonly dialect?: "openai";
   /** Every problem that the route may answer with, besides `internal`. */
   readonly problems: readonly ProblemCode[];
 }
@@ -118,7 +137,8 @@ export const routes = {
     summary: "Says what is in a picture.",
     input: { kind: "image", schema: captionRequestSchema, options: captionOptionsSchema },
     response: captionResponseSchema,
-    streams: true,
+    cached: true,
+    streams: "events",
     problems: inferenceProblems,
   },
   captionByUrl: {
@@ -129,6 +149,7 @@ export const routes = {
     summary: "Says what is in the picture behind a URL, as a request that caches understand.",
     input: { kind: "query", schema: captionQuerySchema },
     response: captionResponseSchema,
+    cached: true,
     problems: distinct(
       keyProblems,
       quotaProblems,
@@ -148,7 +169,8 @@ export const routes = {
     summary: "Answers one question or several about a picture.",
     input: { kind: "image", schema: vqaRequestSchema, options: vqaOptionsSchema },
     response: vqaResponseSchema,
-    streams: true,
+    cached: true,
+    streams: "events",
     problems: inferenceProblems,
   },
   match: {
@@ -159,6 +181,7 @@ export const routes = {
     summary: "Says how well each of several texts fits a picture.",
     input: { kind: "image", schema: matchRequestSchema, options: matchOptionsSchema },
     response: matchResponseSchema,
+    cached: true,
     problems: inferenceProblems,
   },
   classify: {
@@ -169,6 +192,7 @@ export const routes = {
     summary: "Sorts labels by how well they fit a picture.",
     input: { kind: "image", schema: classifyRequestSchema, options: classifyOptionsSchema },
     response: classifyResponseSchema,
+    cached: true,
     problems: inferenceProblems,
   },
   embed: {
@@ -179,6 +203,7 @@ export const routes = {
     summary: "Gives the vectors of a picture or of a text.",
     input: { kind: "image", schema: embedRequestSchema, options: embedOptionsSchema },
     response: embedResponseSchema,
+    cached: true,
     problems: inferenceProblems,
   },
   models: {
@@ -189,7 +214,44 @@ export const routes = {
     summary: "Lists the models that can be asked, in OpenAI's shape.",
     input: { kind: "none" },
     response: modelListSchema,
+    dialect: "openai",
     problems: distinct(keyProblems, nodeProblems),
+  },
+  modelRead: {
+    id: "modelRead",
+    method: "GET",
+    path: "/v1/models/{model}",
+    scope: "infer",
+    summary: "Says what one model can be asked for.",
+    input: { kind: "query", schema: oneModelRequestSchema },
+    response: modelSchema,
+    dialect: "openai",
+    problems: distinct(keyProblems, ["invalid_request", "model_not_found"], nodeProblems),
+  },
+  chatCompletions: {
+    id: "chatCompletions",
+    method: "POST",
+    path: "/v1/chat/completions",
+    scope: "infer",
+    summary: "Answers in a conversation about one picture, in OpenAI's shape.",
+    input: { kind: "json", schema: chatRequestSchema },
+    response: chatResponseSchema,
+    streams: "chunks",
+    dialect: "openai",
+    problems: inferenceProblems,
+  },
+  embeddings: {
+    id: "embeddings",
+    method: "POST",
+    path: "/v1/embeddings",
+    scope: "infer",
+    summary: "Gives the vectors of texts, in OpenAI's shape.",
+    input: { kind: "json", schema: embeddingsRequestSchema },
+    response: embeddingsResponseSchema,
+    dialect: "openai",
+    problems: distinct(keyProblems, quotaProblems, bodyProblems, modelProblems, nodeProblems, [
+      "canceled",
+    ]),
   },
   keyCreate: {
     id: "keyCreate",
@@ -199,6 +261,7 @@ export const routes = {
     summary: "Makes a key. Its secret is in this answer and nowhere else.",
     input: { kind: "json", schema: createKeyRequestSchema },
     response: keyWithSecretSchema,
+    status: 201,
     problems: distinct(keyProblems, bodyProblems, ["canceled"]),
   },
   keyList: {
@@ -271,17 +334,48 @@ export const routes = {
     response: healthSchema,
     problems: [],
   },
+  openapi: {
+    id: "openapi",
+    method: "GET",
+    path: "/openapi.json",
+    scope: null,
+    summary: "This API as an OpenAPI 3.1 document.",
+    input: { kind: "none" },
+    response: openApiSchema,
+    cached: true,
+    problems: [],
+  },
+  reference: {
+    id: "reference",
+    method: "GET",
+    path: "/docs",
+    scope: null,
+    summary: "The same as a page to read.",
+    input: { kind: "none" },
+    response: pageSchema,
+    cached: true,
+    media: "text/html",
+    problems: [],
+  },
 } as const satisfies Record<string, Route>;
 
 export type RouteId = keyof typeof routes;
+/** The rows that a program asks: all but the pages. */
+export type CallId = {
+  [Id in RouteId]: (typeof routes)[Id] extends { readonly media: "text/html" } ? never : Id;
+}[RouteId];
 /** The rows that stream. */
 export type StreamId = {
-  [Id in RouteId]: (typeof routes)[Id] extends { readonly streams: true } ? Id : never;
+  [Id in RouteId]: (typeof routes)[Id] extends { readonly streams: "events" } ? Id : never;
 }[RouteId];
 export type RouteResponse<Id extends RouteId> = z.output<(typeof routes)[Id]["response"]>;
 
 /** The table as a list, for readers that treat every route alike. */
 export const routeList: readonly Route[] = Object.values(routes);
+
+/** Whether asking twice is no worse than asking once: a POST that infers makes nothing. */
+export const isRepeatable = ({ method, scope }: Route): boolean =>
+  method !== "POST" || scope === "infer";
 
 /** The fields that travel in a route's path. */
 export const pathFields = (path: string): string[] =>

@@ -40,14 +40,15 @@ export async function* readServerSentEvents(
       yield* parser.push(value);
     }
   } finally {
-    if (!whole) await reader.cancel().catch(() => {});
+    // Whoever leaves does not wait for the other side to hear of it.
+    if (!whole) void reader.cancel().catch(() => {});
     reader.releaseLock();
   }
 }
 
 /** Chunks may end anywhere, in the middle of a character or of a line's end too. */
 function createParser() {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
   let line = "";
   let name = "";
   let data: string[] = [];

@@ -138,9 +138,11 @@ describe("what fails", () => {
       const mine = createClient({ url: edge.url, key });
       const image = { bytes: await jpeg(45) };
       const before = edge.node.asked.length;
-      edge.node.failNext({ kind: "after_first_text", end });
+      const pause = Promise.withResolvers<void>();
+      edge.node.failNext({ kind: "after_first_text", wait: pause.promise, end });
       const stream = mine.streams.caption({ image });
       expect((await stream.next()).value).toMatchObject({ event: "text" });
+      pause.resolve();
       await expect(stream.next()).rejects.toMatchObject({ code });
       expect(edge.node.asked.length).toBe(before + 1);
       await expect.poll(() => edge.lastEvent()).toMatchObject({ status: 200, problem: code });

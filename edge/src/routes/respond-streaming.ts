@@ -6,11 +6,11 @@ import { eventStreamType, writeServerSentEvent } from "@blip2-edge/shared/sse";
 import { cacheStatus, type CacheOutcome } from "../cache/answer-headers.ts";
 import type { RequestContext } from "../context.ts";
 import type { Answered } from "../tasks/answered.ts";
-import type { Listener } from "../tasks/listener.ts";
+import type { Listener, Spoken } from "../tasks/listener.ts";
 
-/** How a stream is written down, in the words of one API; each gives whole events, or nothing. */
+/** How a stream is written down, in the words of one API; each gives whole events. */
 export interface StreamWriter<Body> {
-  text(index: number, text: string): string;
+  text(index: number, text: string, by: Spoken): string;
   result(answered: Answered<Body>): string;
   problem(error: unknown): string;
 }
@@ -21,6 +21,10 @@ export const eventsOfAnswer: StreamWriter<unknown> = {
   result: ({ body }) => writeServerSentEvent("result", body),
   problem: (error) => writeServerSentEvent("problem", toProblem(error)),
 };
+
+/** A comment. The platform sees that a client has left when it is written to, and tells the request's signal. */
+const beat = ": \n\n";
+const beatMs = 1000;
 
 /** Throws what `work` throws before it said anything. */
 export async function respondStreaming<Body>(
@@ -40,29 +44,35 @@ export async function respondStreaming<Body>(
       client = undefined;
     },
   });
+  let quiet = true;
   const send = (events: string): void => {
-    if (events !== "") client?.enqueue(encoder.encode(events));
+    quiet = false;
+    client?.enqueue(encoder.encode(events));
   };
-  const done = work({
-    says(index, text, outcome) {
-      send(writer.text(index, text));
-      begun.resolve(outcome);
-    },
-  });
-  const ended = done.then(
-    (answered) => {
+  const finish = async (): Promise<CacheOutcome> => {
+    try {
+      const answered = await work({
+        says(index, text, by) {
+          send(writer.text(index, text, by));
+          begun.resolve(by.outcome);
+        },
+      });
       send(writer.result(answered));
-      client?.close();
-      begun.resolve(answered.outcome);
-    },
-    (error: unknown) => {
+      return answered.outcome;
+    } catch (error) {
       send(writer.problem(error));
-      client?.close();
       throw error;
-    },
-  );
-  const outcome = await Promise.race([begun.promise, ended.then(() => begun.promise)]);
-  lastsUntil(ended);
+    } finally {
+      client?.close();
+    }
+  };
+  const ended = finish();
+  const outcome = await Promise.race([begun.promise, ended]);
+  const heart = setInterval(() => {
+    if (quiet) send(beat);
+    quiet = true;
+  }, beatMs);
+  lastsUntil(ended.finally(() => clearInterval(heart)));
   return new Response(body, {
     headers: {
       "content-type": eventStreamType,

@@ -15,10 +15,11 @@ import type { Rooms } from "./rooms.ts";
 export async function answer(
   rooms: Rooms,
   picture: PictureSource,
-  { model, question, questions, template, stream: _, ...generation }: VqaOptions,
+  options: VqaOptions,
   context: AuthenticatedContext,
   listener?: Listener,
 ): Promise<Answered<VqaResponse>> {
+  const { model, question, questions, template, stream: _, ...generation } = options;
   const asked = questions ?? (question === undefined ? [] : [question]);
   const done = await generate(
     rooms,

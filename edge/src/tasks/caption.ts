@@ -10,10 +10,11 @@ import type { Rooms } from "./rooms.ts";
 export async function caption(
   rooms: Rooms,
   picture: PictureSource,
-  { model, prompt, stream: _, ...generation }: CaptionOptions,
+  options: CaptionOptions,
   context: AuthenticatedContext,
   listener?: Listener,
 ): Promise<Answered<CaptionResponse>> {
+  const { model, prompt, stream: _, ...generation } = options;
   const done = await generate(
     rooms,
     { picture, model, ability: "caption", generation, textsFor: () => [prompt ?? null] },

@@ -51,7 +51,7 @@ export function generate(
     const { imageId, exact, partitions } = picture;
     const texts = task.textsFor(model);
     const items = [...new Set(texts)];
-    const saying = listener === undefined ? undefined : sayEach(texts, listener);
+    const saying = listener === undefined ? undefined : sayEach(texts, model, listener);
     const infer = async (
       wanted: readonly (string | null)[],
       outcome: CacheOutcome,
@@ -101,7 +101,7 @@ export function generate(
  * Says what a node writes as it comes, at every place where its text was asked for, and in one piece what
  * came otherwise: from a cache, from a node that does not stream, by a search that decides at its end.
  */
-function sayEach(texts: readonly (string | null)[], { says }: Listener) {
+function sayEach(texts: readonly (string | null)[], model: CatalogModel, { says }: Listener) {
   const said = new Set<number>();
   return {
     hears:
@@ -110,12 +110,12 @@ function sayEach(texts: readonly (string | null)[], { says }: Listener) {
         texts.forEach((text, index) => {
           if (at >= wanted.length || text !== wanted[at]) return;
           said.add(index);
-          says(index, piece, outcome);
+          says(index, piece, { model, outcome });
         });
       },
     rest(results: readonly StoredGeneration[], outcome: CacheOutcome): void {
       results.forEach(({ text }, index) => {
-        if (!said.has(index)) says(index, text, outcome);
+        if (!said.has(index)) says(index, text, { model, outcome });
       });
     },
   };
