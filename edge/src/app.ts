@@ -3,7 +3,7 @@
 import { openAiError } from "@blip2-edge/shared/contracts/openai";
 import { AppError, problemResponse, retryAfterOf } from "@blip2-edge/shared/problem";
 import { routeList, routes, type RouteId } from "@blip2-edge/shared/routes";
-import { Hono, type Handler } from "hono";
+import { Hono, type Handler, type MiddlewareHandler } from "hono";
 import type { Env } from "./env.ts";
 import type { Isolate } from "./isolate.ts";
 import type { WriteLine } from "./log.ts";
@@ -12,6 +12,7 @@ import { requestContext } from "./middleware/request.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { embedRoute } from "./routes/embed.ts";
+import { jobRoutes } from "./routes/jobs.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { healthRoute, modelRoutes } from "./routes/models.ts";
 import { openAiRoutes } from "./routes/openai.ts";
@@ -32,23 +33,31 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     embed: embedRoute(isolate),
     ...modelRoutes(isolate),
     ...openAiRoutes(isolate),
+    ...jobRoutes(isolate),
     ...keyRoutes(isolate),
     usage: usageRoute(isolate),
     health: healthRoute,
     ...documentRoutes(),
   };
   const app = new Hono<Env>();
-  const { settings, memory } = isolate;
-  app.use(requestContext({ timeoutMs: settings.REQUEST_TIMEOUT_MS, write, memory }));
+  const { settings, memory, usagePoints, exportTrace } = isolate;
+  app.use(
+    requestContext({
+      timeoutMs: settings.REQUEST_TIMEOUT_MS,
+      traceRatio: settings.TRACE_SAMPLE_RATIO,
+      ...{ write, memory, usagePoints, exportTrace },
+    }),
+  );
   const needsKey = requireKey(isolate);
   for (const { id, method, path, scope } of Object.values(routes)) {
-    const handler: Handler<Env> = (c, next) => {
+    // First of all, so that the log names the route of what is refused too.
+    const named: MiddlewareHandler<Env> = async (c, next) => {
       c.get("context").event["route"] = id;
-      return handlers[id](c, next);
+      await next();
     };
     const at = path.replaceAll(/\{(\w+)\}/g, ":$1");
-    if (scope === null) app.on(method, at, handler);
-    else app.on(method, at, needsKey(scope), handler);
+    if (scope === null) app.on(method, at, named, handlers[id]);
+    else app.on(method, at, named, needsKey(scope), handlers[id]);
   }
 
   // Hono lets an error out of this handler pass the middleware by, so it answers itself.

@@ -1,11 +1,13 @@
 // Names and types of everything the platform hands to the Worker; read in app.ts and config.ts only.
 // The local stack (infra/start/worker.ts) binds the same names.
 import type { ImagesBinding } from "./images/shrink.ts";
+import type { JobQueue } from "./jobs/messages.ts";
 import type { D1Database, Fetcher, KVNamespace, R2Bucket } from "@cloudflare/workers-types";
+import type { UsagePoints } from "./usage/data-point.ts";
 import type { KeyMeters } from "./usage/meter.ts";
 
 export interface Bindings {
-  /** API keys (migrations/). */
+  /** API keys, jobs (migrations/). */
   readonly DB: D1Database;
   /** One object for each API key: quotas, concurrency, usage (class KeyMeter). */
   readonly KEY_METER: KeyMeters;
@@ -13,10 +15,18 @@ export interface Bindings {
   readonly RESULTS: KVNamespace;
   /** Canonical pixels, per partition. */
   readonly PIXELS: R2Bucket;
+  /** Requests and results of jobs. */
+  readonly JOBS: R2Bucket;
+  /** Hints that a job has something to do. */
+  readonly JOB_QUEUE: JobQueue;
   /** Cloudflare Images, for pictures that the exact path does not take; optional. */
   readonly IMAGES?: ImagesBinding;
+  /** Workers Analytics Engine: a data point for each request; optional. */
+  readonly USAGE_POINTS?: UsagePoints;
   /** The way to the nodes; without it they are reached by the global `fetch`. */
   readonly NODE_NET?: Fetcher;
+  /** The way to the collector of spans; without it the global `fetch`. */
+  readonly TRACE_NET?: Fetcher;
   /** The way to the origins that ALLOW_FETCH names, and to nothing else; local stacks only. */
   readonly PRIVATE_NET?: Fetcher;
 

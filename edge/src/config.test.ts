@@ -23,6 +23,20 @@ test("defaults", () => {
   expect(pairs.ALLOW_FETCH).toEqual(["a:1", "b:2"]);
 });
 
+test("a collector's headers, as OpenTelemetry writes them", () => {
+  const headersOf = (text: string) =>
+    parseSettings({ ...good, OTEL_EXPORTER_OTLP_HEADERS: text }).OTEL_EXPORTER_OTLP_HEADERS;
+  expect(headersOf("")).toEqual({});
+  expect(headersOf("X-Key=a%20b=c, authorization=Basic%20YQ==,")).toEqual({
+    "x-key": "a b=c",
+    authorization: "Basic YQ==",
+  });
+  for (const text of ["secret", "=secret", "a=", "a b=secret", "a=secret\n"]) {
+    expect(() => headersOf(text)).toThrow(/OTEL_EXPORTER_OTLP_HEADERS: must be name=value pairs/);
+    expect(() => headersOf(text)).not.toThrow(/secret/);
+  }
+});
+
 test("every fault in one message, no secret in it", () => {
   const faulty = { NODE_KEYS: "a:shorty", PARTITION_SECRET: "shorty", MAX_BODY_BYTES: "many" };
   let message = "";

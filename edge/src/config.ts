@@ -20,15 +20,46 @@ const flag = z
   .default("false")
   .transform((text) => text === "true");
 
+/** Origins, separated by commas or white space, each once. */
+const origins = z
+  .string()
+  .transform((text) => [...new Set(text.split(/[\s,]+/).filter((entry) => entry !== ""))])
+  .pipe(z.array(z.url({ protocol: /^https?$/ })).min(1))
+  .transform((urls) => urls.map((url) => new URL(url).origin));
+
+/** As OpenTelemetry writes them: values may be percent-encoded. */
+function headersOf(text: string, context: z.RefinementCtx): Readonly<Record<string, string>> {
+  const pairs = text.split(",").filter((pair) => pair.trim() !== "");
+  const headers: Record<string, string> = {};
+  for (const pair of pairs) {
+    const [, name, value] =
+      /^\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*([\x21-\x7e][\x20-\x7e]*)$/.exec(pair) ?? [];
+    if (name === undefined || value === undefined) {
+      context.addIssue("must be name=value pairs separated by commas");
+      return {};
+    }
+    headers[name.toLowerCase()] = value.replaceAll(/(?:%[0-9a-f]{2})+/gi, (part) => {
+      try {
+        return decodeURIComponent(part);
+      } catch {
+        return part;
+      }
+    });
+  }
+  return headers;
+}
+
 export const settingsSchema = z.object({
-  NODE_URL: z.url({ protocol: /^https?$/ }).describe("Where the node answers."),
+  NODE_URL: origins.describe("Where the node answers; several are separated by commas."),
   NODE_KEYS: signingKeysSchema.describe(
     "Secret. id:secret pairs separated by commas; requests are signed with the first.",
   ),
   PARTITION_SECRET: z
     .string()
     .min(32, "at least 32 characters")
-    .describe("Secret. Turns a partition into the tag that nodes see instead of a tenant's name."),
+    .describe(
+      "Secret. Turns a partition into the tag that nodes see instead of a tenant's name; encrypts the secrets that are stored.",
+    ),
   DEFAULT_MODEL: z
     .string()
     .optional()
@@ -51,10 +82,21 @@ export const settingsSchema = z.object({
     "For a whole request; the node is told what is left of it.",
   ),
   NODE_ATTEMPT_WAIT_MS: number(0, 5_000, 100).describe(
-    "Pause before the one retry after a connection broke before a byte of answer.",
+    "Pause before the same node is asked once more, where there is no other, after a connection broke before a byte of answer.",
   ),
-  CATALOG_TTL_MS: number(0, 600_000, 10_000).describe("How long the node's catalogue is believed."),
-  CATALOG_TIMEOUT_MS: number(50, 30_000, 2_000).describe("For asking the node for it."),
+  NODE_MAX_IN_FLIGHT: number(1, 10_000, 64).describe(
+    "Calls in flight that one isolate may have at one node; bulk may take half of them.",
+  ),
+  NODE_QUEUE_MS: number(0, 60_000, 2_000).describe(
+    "How long a call waits for a place when every node has as many as it may; bulk does not wait.",
+  ),
+  NODE_HEDGE_PERCENT: number(0, 20, 5).describe(
+    "Calls of a hundred that may be asked of a second node as well because the first takes longer than most; 0: none.",
+  ),
+  CATALOG_TTL_MS: number(0, 600_000, 10_000).describe(
+    "How long the catalogues of the nodes are believed.",
+  ),
+  CATALOG_TIMEOUT_MS: number(50, 30_000, 2_000).describe("For asking one node for its catalogue."),
   KEY_TTL_MS: number(0, 600_000, 30_000).describe(
     "How long a key's record is believed: a revoked key works at most this much longer.",
   ),
@@ -65,6 +107,30 @@ export const settingsSchema = z.object({
   IMAGES_TIMEOUT_MS: number(100, 60_000, 15_000).describe(
     "For the Images binding, where there is one, to shrink a picture.",
   ),
+  JOB_CONCURRENCY: number(1, 64, 8).describe("Items of one job at a time."),
+  JOB_CONCURRENCY_OVERALL: number(1, 10_000, 64).describe("Items of all jobs at a time."),
+  JOB_MAX_OPEN: number(1, 10_000, 100).describe("Jobs of a tenant that are not over."),
+  JOB_ITEM_ATTEMPTS: number(1, 20, 5).describe("How often an item is tried before it has failed."),
+  JOB_RETRY_WAIT_MS: number(10, 600_000, 2_000).describe(
+    "Before an item's second attempt, and a job's first pause; doubled each time, to 5 minutes.",
+  ),
+  JOB_LEASE_GRACE_MS: number(100, 600_000, 30_000).describe(
+    "How much longer than REQUEST_TIMEOUT_MS an item belongs to who works on it.",
+  ),
+  JOB_SLICE_MS: number(100, 600_000, 60_000).describe(
+    "How long an invocation takes new items of a job before it passes the job on.",
+  ),
+  JOB_KEEP_S: number(60, 31_536_000, 604_800).describe("How long a job that is over is kept."),
+  IDEMPOTENCY_TTL_S: number(60, 604_800, 86_400).describe(
+    "How long the answer to a request with an Idempotency-Key is remembered.",
+  ),
+  WEBHOOK_TIMEOUT_MS: number(100, 60_000, 15_000).describe("For one call of a job's webhook."),
+  WEBHOOK_WAITS_S: z
+    .string()
+    .default("5,300,1800,7200,18000,36000,50400")
+    .transform((text) => text.split(",").map(Number))
+    .pipe(z.array(z.int().min(0).max(604_800)).min(1).max(20))
+    .describe("Before the second call of a webhook, the third, and so on; then it has failed."),
   RESULT_TTL_S: number(60, 31_536_000, 2_592_000).describe("How long a result is kept."),
   GET_MAX_AGE_S: number(0, 86_400, 300).describe("max-age of GET answers, for the caller alone."),
   OPERATOR_KEYS: z
@@ -79,6 +145,21 @@ export const settingsSchema = z.object({
       ),
     )
     .describe("Secret. Keys that manage the keys of every tenant, separated by commas."),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe("Base address of an OpenTelemetry collector that spans are sent to (OTLP/HTTP)."),
+  OTEL_EXPORTER_OTLP_HEADERS: z
+    .string()
+    .default("")
+    .transform(headersOf)
+    .describe("Secret. What the collector wants to see: name=value pairs separated by commas."),
+  TRACE_SAMPLE_RATIO: z.coerce
+    .number()
+    .min(0)
+    .max(1)
+    .default(1)
+    .describe("Part of the requests that is traced, of those whose caller has not decided it."),
   ACCEPT_FOREIGN_KEYS: flag.describe("Also look up keys that are not of this project's form."),
 });
 

@@ -3,6 +3,8 @@ import { AppError } from "@blip2-edge/shared/problem";
 import type { Caller } from "./auth/caller.ts";
 import type { MemoryShare } from "./images/picture-memory.ts";
 import type { LogEvent } from "./log.ts";
+import type { Hops } from "./observe/hops.ts";
+import type { RequestTrace } from "./observe/trace.ts";
 import type { LimitReport } from "./usage/limit-headers.ts";
 
 export interface RequestContext {
@@ -12,17 +14,17 @@ export interface RequestContext {
   readonly remainingMs: () => number;
   /** What the log line will say; rooms and routes add to it. */
   readonly event: LogEvent;
+  /** Where the request stands in a trace, and how long its parts took. */
+  readonly trace: RequestTrace;
+  readonly hops: Hops;
   /** What the answer will tell of the key's limits. */
   readonly limits: LimitReport;
   /** What the request holds of a picture. */
   readonly memory: MemoryShare;
   /** Work that may outlast the answer. */
   readonly later: (work: Promise<unknown>) => void;
-  /**
-   * The request is over when this is, not when its handler returns: what is still written of a streamed
-   * answer. Its rejection is the request's failure.
-   */
-  readonly lastsUntil: (work: Promise<unknown>) => void;
+  /** Nobody waits for the answer; left out: somebody does. */
+  readonly priority?: "bulk";
 }
 
 export interface AuthenticatedContext extends RequestContext {

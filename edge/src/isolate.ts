@@ -4,8 +4,10 @@ import { createDecoder } from "@blip2-edge/shared/image/decode";
 import { defaultImageLimits } from "@blip2-edge/shared/image/limits";
 import { createSigner } from "@blip2-edge/shared/wire/signature";
 import { authenticator, type Authenticate } from "./auth/authenticate.ts";
+import { keyCaller } from "./auth/key-caller.ts";
 import { keyBook, type KeyBook } from "./auth/key-book.ts";
 import { keyMemory, keyStore, type KeyStore } from "./auth/key-store.ts";
+import { sealer } from "./auth/seal.ts";
 import type { Bindings } from "./bindings.ts";
 import { resultCache } from "./cache/results.ts";
 import { parseSettings, type Settings } from "./config.ts";
@@ -16,13 +18,19 @@ import { pictureFetcher, type Fetch } from "./images/fetch.ts";
 import { pictureMemory, type PictureMemory } from "./images/picture-memory.ts";
 import { pixelStore } from "./images/pixel-store.ts";
 import { shrinker } from "./images/shrink.ts";
-import { describeError } from "./log.ts";
+import { jobRooms, type JobRooms } from "./jobs/job-rooms.ts";
+import type { Swept } from "./jobs/sweep.ts";
+import { forgetOld, remember, type Remember } from "./idempotency/remember.ts";
+import { describeError, writeEvent, type WriteLine } from "./log.ts";
 import { nodeAsker } from "./nodes/ask.ts";
 import { catalogMemory, models } from "./nodes/catalog.ts";
 import { nodeExchange, type SignRequest } from "./nodes/exchange.ts";
+import { createFleet, staticNodes } from "./nodes/fleet.ts";
 import { heldImages } from "./nodes/held-images.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
+import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
 import type { Rooms } from "./tasks/rooms.ts";
+import type { UsagePoints } from "./usage/data-point.ts";
 import { keyMeter, type Meter } from "./usage/meter.ts";
 import { requestCounter, type CountRequest } from "./usage/rate.ts";
 
@@ -34,6 +42,13 @@ export interface Isolate {
   readonly keyBook: KeyBook;
   readonly meter: Meter;
   readonly memory: PictureMemory;
+  readonly jobs: JobRooms;
+  readonly remember: Remember;
+  /** What the clock is for: a bounded part each time it strikes. */
+  sweep(): Promise<Swept>;
+  readonly usagePoints: UsagePoints | undefined;
+  /** Undefined where no collector is. */
+  readonly exportTrace: ExportTrace | undefined;
   roomsFor(context: RequestContext): Rooms;
 }
 
@@ -42,6 +57,10 @@ export interface Isolate {
  * garbage until the engine collects it, and twenty in a row would be many times what one isolate has.
  */
 const maxIdleHeapBytes = 64 * 1024 * 1024;
+/** How much longer than its request the lease of an idempotent one lives. */
+const requestGraceMs = 30_000;
+/** Old answers that one sweep forgets. */
+const forgottenPerSweep = 1000;
 const catalogKey = "catalog/v1";
 const cacheName = "blip2-edge";
 
@@ -51,7 +70,7 @@ const through = (binding: Bindings["NODE_NET"]): Fetch | undefined =>
 const globalFetch: Fetch = (url, init) => fetch(url, init);
 
 /** Throws when the settings are not usable. */
-export function isolate(env: Bindings): Isolate {
+export function isolate(env: Bindings, write: WriteLine): Isolate {
   const settings = parseSettings(env);
   const decoder = createDecoder(codecModules, { maxIdleHeapBytes });
   const memory = pictureMemory({
@@ -67,10 +86,13 @@ export function isolate(env: Bindings): Isolate {
         ? undefined
         : shrinker({ images: env.IMAGES, timeoutMs: settings.IMAGES_TIMEOUT_MS }),
   });
-  const fetchPicture = pictureFetcher({
+  const outside = {
     policy: { ports: settings.FETCH_PORTS, allowPrivate: settings.ALLOW_FETCH },
     internet: globalFetch,
     privateNet: through(env.PRIVATE_NET),
+  };
+  const fetchPicture = pictureFetcher({
+    ...outside,
     maxBytes: settings.MAX_IMAGE_BYTES,
     timeoutMs: settings.FETCH_TIMEOUT_MS,
     maxRedirects: settings.MAX_REDIRECTS,
@@ -83,25 +105,40 @@ export function isolate(env: Bindings): Isolate {
       ...(contentType === undefined ? {} : { contentType }),
       ...(body === undefined ? {} : { body }),
     });
-  const exchange = nodeExchange({
-    nodeUrl: settings.NODE_URL,
-    fetch: through(env.NODE_NET) ?? globalFetch,
-    sign,
+  const exchangeWith = ({ url }: { readonly url: string }) =>
+    nodeExchange({ nodeUrl: url, fetch: through(env.NODE_NET) ?? globalFetch, sign });
+  const fleet = createFleet({
+    maxInFlight: settings.NODE_MAX_IN_FLIGHT,
+    hedgeShare: settings.NODE_HEDGE_PERCENT / 100,
   });
+  fleet.setNodes(staticNodes(settings.NODE_URL), Date.now());
   const askNode = nodeAsker({
-    exchange,
+    fleet,
+    exchangeWith,
     held: heldImages(),
     retryWaitMs: settings.NODE_ATTEMPT_WAIT_MS,
+    queueMs: settings.NODE_QUEUE_MS,
   });
   const pixels = pixelStore(env.PIXELS);
   const tag = partitionTag(settings.PARTITION_SECRET);
   const keys = keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS });
   const meter = keyMeter({ meters: env.KEY_METER });
   const catalog = catalogMemory();
+  const seals = sealer(settings.PARTITION_SECRET);
 
-  return {
+  const made: Isolate = {
     settings,
     memory,
+    usagePoints: env.USAGE_POINTS,
+    exportTrace:
+      settings.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
+        ? undefined
+        : traceExport({
+            endpoint: settings.OTEL_EXPORTER_OTLP_ENDPOINT,
+            headers: settings.OTEL_EXPORTER_OTLP_HEADERS,
+            fetch: through(env.TRACE_NET) ?? globalFetch,
+            tell: (event) => writeEvent(event, write),
+          }),
     authenticate: authenticator({
       keys,
       operators: settings.OPERATOR_KEYS,
@@ -111,7 +148,27 @@ export function isolate(env: Bindings): Isolate {
     countRequest: requestCounter(),
     keyBook: keyBook({ table: env.DB, changed: keys.forget }),
     meter,
-    roomsFor: ({ event, later }) => ({
+    jobs: jobRooms({
+      table: env.DB,
+      store: env.JOBS,
+      queue: env.JOB_QUEUE,
+      ...{ settings, memory, usagePoints: env.USAGE_POINTS, ...outside },
+      callerOfKey: keyCaller(keys),
+      sealer: seals,
+      roomsFor: (context) => made.roomsFor(context),
+    }),
+    remember: remember({
+      table: env.DB,
+      sealer: seals,
+      keepMs: settings.IDEMPOTENCY_TTL_S * 1000,
+      leaseMs: settings.REQUEST_TIMEOUT_MS + requestGraceMs,
+    }),
+    async sweep() {
+      const swept = await made.jobs.sweep();
+      await forgetOld(env.DB, Date.now(), forgottenPerSweep);
+      return swept;
+    },
+    roomsFor: ({ event, hops, later }) => ({
       fetchPicture,
       canonicalise,
       pixels,
@@ -120,7 +177,9 @@ export function isolate(env: Bindings): Isolate {
       meter,
       partitionTag: tag,
       models: models({
-        exchange,
+        fleet,
+        exchangeWith: (node) => (request, signal) =>
+          hops.time("catalog", (traced) => exchangeWith(node)({ ...request, traced }, signal)),
         memory: catalog,
         backup: {
           read: () => env.RESULTS.get(catalogKey),
@@ -148,4 +207,5 @@ export function isolate(env: Bindings): Isolate {
       }),
     }),
   };
+  return made;
 }

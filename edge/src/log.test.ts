@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createApiKey } from "./auth/api-key.ts";
-import { redact, writeEvent } from "./log.ts";
+import { describeError, redact, writeEvent } from "./log.ts";
 
 test("keys, tokens, credentials and queries are taken out of every field", async () => {
   const { key, id } = await createApiKey();
@@ -25,4 +25,16 @@ test("keys, tokens, credentials and queries are taken out of every field", async
   );
   expect(redact("Basic YTpi")).toBe("Basic [secret]");
   expect(redact("x".repeat(5000))).toHaveLength(2000);
+  expect(redact("at ftp://u:p@h.example/ and HTTP:\\\\u@h.example")).toBe(
+    "at ftp://[secret]@h.example/ and HTTP:\\\\[secret]@h.example",
+  );
+  expect(redact('"data:image/png;base64,AAAA"')).toBe('"data:[data]"');
+});
+
+test("lists are looked through too, and a parser's words are left out", () => {
+  const lines: string[] = [];
+  writeEvent({ list: ["a", "Bearer abc"] }, (line) => lines.push(line));
+  expect(lines).toEqual(['{"list":["a","Bearer [secret]"]}']);
+  const cause = new SyntaxError('Unexpected token, "my question" is not valid JSON');
+  expect(describeError(new Error("outer", { cause }))).toBe("Error: outer <- SyntaxError");
 });

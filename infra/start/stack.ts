@@ -11,6 +11,8 @@ import { devSecrets, lockState } from "./state.ts";
 import { startWorker, type RunningWorker } from "./worker.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
+/** Production's clock strikes once a minute; here nobody should have to wait so long. */
+const tickEveryMs = 10_000;
 /** The embedded models: one that writes and one that compares, over the same vision tower. */
 const embedded = { nano: "checkpoint", "nano-itm": "retrieval" } as const;
 
@@ -97,6 +99,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       nodeKeys: secrets.node_keys,
       allowFetch: options.allowFetch ?? [],
       vars: options.vars ?? {},
+      tickEveryMs,
       log,
     });
     undo.push(() => worker.stop());

@@ -24,6 +24,15 @@ const workerConfigSchema = z.object({
   durable_objects: z
     .object({ bindings: z.array(z.object({ name: z.string(), class_name: z.string() })) })
     .default({ bindings: [] }),
+  queues: z
+    .object({
+      producers: z.array(z.object({ binding: z.string(), queue: z.string() })),
+      consumers: z.array(
+        z.object({ queue: z.string(), max_batch_size: z.int(), max_retries: z.int() }),
+      ),
+    })
+    .default({ producers: [], consumers: [] }),
+  triggers: z.object({ crons: z.array(z.string()) }).default({ crons: [] }),
 });
 export type WorkerConfig = z.infer<typeof workerConfigSchema>;
 

@@ -23,6 +23,7 @@ export interface WorkerOptions {
   readonly port: number;
   /** Folder in which keys, results and pixels persist; without it they live in memory. */
   readonly stateDir?: string;
+  /** Of the node; of several, separated by commas. */
   readonly nodeUrl: string;
   readonly nodeKeys: readonly { readonly id: string; readonly secret: string }[];
   /** Private origins, `host:port`, that the Worker may fetch pictures from. */
@@ -34,6 +35,8 @@ export interface WorkerOptions {
   readonly images?: boolean;
   /** Isolates of the Worker that share every binding, as in production; default 1. */
   readonly instances?: number;
+  /** How often the Worker's clock strikes (`scheduled`); default: only when `tick` is called. */
+  readonly tickEveryMs?: number;
   /** Gets each log line of the Worker; default: nothing is shown. */
   readonly log?: (line: string) => void;
 }
@@ -53,8 +56,14 @@ export interface RunningWorker {
   readonly urls: readonly string[];
   /** The tables of the Worker, for tests and for `putKey`. */
   readonly db: Awaited<ReturnType<Miniflare["getD1Database"]>>;
+  /** Names of the objects in an R2 bucket, by the name of its binding. */
+  files(bucket: string, prefix: string): Promise<string[]>;
+  /** Sends a message to a queue, by the name of its binding. */
+  enqueue(queue: string, message: unknown): Promise<void>;
   /** Makes this key valid for this tenant; a second call with the same key changes its scopes alone. */
   putKey(newKey: NewKey): Promise<void>;
+  /** Lets the Worker's clock strike, as the crons of its configuration would; resolves when it is done. */
+  tick(): Promise<void>;
   pids(): { pid: number; name: string }[];
   stop(): Promise<void>;
 }
@@ -128,13 +137,20 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
   const env: Record<string, unknown> = {
     NODE_NET: {
       type: "network",
-      allow: await blocksOf([new URL(options.nodeUrl).hostname]),
+      allow: await blocksOf(options.nodeUrl.split(",").map((url) => new URL(url).hostname)),
       tlsOptions,
     },
   };
   if (allowFetch.length > 0) {
     const hosts = allowFetch.map((origin) => origin.slice(0, origin.lastIndexOf(":")));
     env["PRIVATE_NET"] = { type: "network", allow: await blocksOf(hosts), tlsOptions };
+  }
+  const collector = vars["OTEL_EXPORTER_OTLP_ENDPOINT"];
+  if (collector !== undefined) {
+    env["TRACE_NET"] = {
+      ...{ type: "network", tlsOptions },
+      allow: await blocksOf([new URL(collector).hostname]),
+    };
   }
   for (const [name, value] of Object.entries(vars)) env[name] = { type: "text", value };
   for (const { binding } of config.d1_databases) env[binding] = { type: "d1", id: binding };
@@ -145,6 +161,16 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
   for (const { name, class_name: exportName } of classes) {
     env[name] = { type: "durable-object", worker: config.name, exportName };
   }
+  for (const { binding, queue } of config.queues.producers) {
+    env[binding] = { type: "queue", name: queue };
+  }
+  const consumers = config.queues.consumers.map((consumer) => ({
+    type: "queue",
+    name: consumer.queue,
+    maxBatchSize: consumer.max_batch_size,
+    maxBatchTimeout: 0,
+    maxRetries: consumer.max_retries,
+  }));
   const workerNamed = (name: string, port: number): unknown => ({
     config: {
       name,
@@ -152,6 +178,8 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
       compatibilityFlags: config.compatibility_flags,
       manifest: bundle,
       env,
+      // A queue has one consumer here.
+      triggers: name === config.name ? consumers : [],
       // The objects live in the first instance; the others reach them there.
       exports:
         name === config.name
@@ -272,6 +300,18 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     const [url = ""] = urls;
     const db = await miniflare.getD1Database("DB");
     await migrate(db);
+    const { triggers } = await readWorkerConfig();
+    const tick = async (): Promise<void> => {
+      const worker = await miniflare.getWorker(workerName);
+      for (const cron of triggers.crons) await worker.scheduled({ cron });
+    };
+    const { log, tickEveryMs } = options;
+    const clock =
+      tickEveryMs === undefined
+        ? undefined
+        : setInterval(() => {
+            tick().catch((error: unknown) => log?.(`the Worker's clock: ${String(error)}`));
+          }, tickEveryMs);
     return {
       url,
       urls,
@@ -292,8 +332,19 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
           )
           .run();
       },
+      tick,
+      async enqueue(queue, message) {
+        await (await miniflare.getQueueProducer(queue)).send(message, { contentType: "json" });
+      },
+      async files(bucket, prefix) {
+        const { objects } = await (await miniflare.getR2Bucket(bucket)).list({ prefix });
+        return objects.map(({ key }) => key);
+      },
       pids: () => workerdChildren().filter(({ pid }) => !before.has(pid)),
-      stop: () => miniflare.dispose(),
+      async stop() {
+        clearInterval(clock);
+        await miniflare.dispose();
+      },
     };
   } catch (error) {
     await miniflare.dispose();

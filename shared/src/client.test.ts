@@ -311,12 +311,22 @@ describe("a failure that may pass", () => {
 
   test("is final where asking twice makes two, and where it cannot pass", async () => {
     const made = withServer(() => busy());
-    await failure(made.client.keyCreate({ name: "a" }));
+    await failure(made.client.keyRotate({ id: "a" }));
     const wrong = withServer(() => problemResponse(new AppError("invalid_request", "no")));
     await failure(wrong.client.caption({ image }));
     const foreign = withServer(() => new Response("hello"));
     await failure(foreign.client.caption({ image }));
     expect([made, wrong, foreign].map(({ requests }) => requests.length)).toEqual([1, 1, 1]);
+  });
+
+  test("where a thing is made, is tried again under one key", async () => {
+    const { client, requests } = withServer(() => busy());
+    await failure(client.keyCreate({ name: "a" }));
+    await failure(client.keyCreate({ name: "a" }, { idempotencyKey: "mine" }));
+    const keys = requests.map(({ headers }) => headers.get("idempotency-key"));
+    expect(keys.slice(0, 3)).toEqual([keys[0], keys[0], keys[0]]);
+    expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/);
+    expect(keys.slice(3)).toEqual(["mine", "mine", "mine"]);
   });
 
   test("of the network too; a stream is begun again before its first event only", async () => {

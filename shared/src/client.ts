@@ -26,6 +26,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** For the whole call, its retries too; instead of the client's. */
   readonly timeoutMs?: number;
+  /** Of a row that makes something: calls with the same key make it once. Default: a new one for each call. */
+  readonly idempotencyKey?: string;
   /** Makes the call a part of a trace (W3C Trace Context). */
   readonly traceparent?: string;
 }
@@ -93,7 +95,7 @@ export function createClient(options: ClientOptions): Client {
     route: Route,
     fields: Fields,
     accept: string,
-    { traceparent, signal }: Pick<CallOptions, "traceparent" | "signal">,
+    { traceparent, idempotencyKey, signal }: Omit<CallOptions, "timeoutMs">,
     read: (response: Response) => Promise<Result>,
   ): Promise<Result> {
     const { path, contentType, body } = requestOf(route, fields);
@@ -103,6 +105,9 @@ export function createClient(options: ClientOptions): Client {
       accept,
       ...(contentType === undefined ? {} : { "content-type": contentType }),
       ...(traceparent === undefined ? {} : { traceparent }),
+      ...(route.makesOnce === true
+        ? { "idempotency-key": idempotencyKey ?? crypto.randomUUID() }
+        : {}),
     };
     const attempt = async (): Promise<Result> => {
       try {

@@ -28,7 +28,7 @@ interface MediaType {
 
 export interface Parameter {
   readonly name: string;
-  readonly in: "path" | "query";
+  readonly in: "path" | "query" | "header";
   readonly required: boolean;
   readonly description?: string;
   readonly schema: JsonSchema;
@@ -218,24 +218,35 @@ function operationOf(route: Route, name: NameOf): Operation {
   };
 }
 
-function parametersOf({ path, input }: Route): Parameter[] {
+const idempotencyKey: Parameter = {
+  name: "Idempotency-Key",
+  in: "header",
+  required: false,
+  description:
+    "What is asked with the same key is done once (draft-ietf-httpapi-idempotency-key-header).",
+  schema: { type: "string" },
+};
+
+function parametersOf({ path, input, makesOnce }: Route): Parameter[] {
   const inPath = pathFields(path);
   if (input.kind === "none") return [];
+  const inHeader = makesOnce === true ? [idempotencyKey] : [];
   // A query is text, from which numbers are read: what they are is on the output side of its schema.
   const schema = z.toJSONSchema(input.schema, {
     io: input.kind === "query" ? "output" : "input",
     override: ({ jsonSchema }) => withoutSafeBounds(jsonSchema),
   }) as JsonSchema;
   const named = Object.entries(schema.properties ?? {});
-  return named
+  const fields = named
     .filter(([name]) => input.kind === "query" || inPath.includes(name))
-    .map(([name, { description, ...field }]) => ({
+    .map(([name, { description, ...field }]): Parameter => ({
       name,
       in: inPath.includes(name) ? "path" : "query",
       required: schema.required?.includes(name) ?? false,
       ...(description === undefined ? {} : { description }),
       schema: field,
     }));
+  return [...fields, ...inHeader];
 }
 
 function bodyOf({ input }: Route, name: NameOf): Operation["requestBody"] {

@@ -16,6 +16,16 @@ import {
 import { embedOptionsSchema, embedRequestSchema, embedResponseSchema } from "./contracts/embed.ts";
 import { embeddingsRequestSchema, embeddingsResponseSchema } from "./contracts/embeddings.ts";
 import {
+  createJobRequestSchema,
+  jobDeletedSchema,
+  jobListSchema,
+  jobResultsQuerySchema,
+  jobResultsSchema,
+  jobSchema,
+  listJobsQuerySchema,
+  oneJobRequestSchema,
+} from "./contracts/jobs.ts";
+import {
   createKeyRequestSchema,
   keyListSchema,
   keySchema,
@@ -77,11 +87,15 @@ export interface Route {
   readonly media?: "text/html";
   /** A problem document has the member `error` as well, which OpenAI's clients read. */
   readonly dialect?: "openai";
+  /** It makes something, and takes the header Idempotency-Key so that it is made once. */
+  readonly makesOnce?: true;
   /** Every problem that the route may answer with, besides `internal`. */
   readonly problems: readonly ProblemCode[];
 }
 
 const keyProblems = ["unauthorized", "forbidden", "rate_limited"] as const;
+/** Of the header Idempotency-Key. */
+const onceProblems = ["idempotency_key_reused", "idempotency_in_progress"] as const;
 /** Of what is counted where a node is asked. */
 const quotaProblems = ["quota_exceeded", "concurrency_exceeded", "meter_unavailable"] as const;
 const bodyProblems = [
@@ -253,6 +267,73 @@ export const routes = {
       "canceled",
     ]),
   },
+  jobCreate: {
+    id: "jobCreate",
+    method: "POST",
+    path: "/v1/jobs",
+    scope: "jobs",
+    summary: "Starts a job: many pictures, worked off in the background.",
+    input: { kind: "json", schema: createJobRequestSchema },
+    response: jobSchema,
+    status: 201,
+    makesOnce: true,
+    problems: distinct(keyProblems, bodyProblems, onceProblems, [
+      "url_refused",
+      "too_many_jobs",
+      "overloaded",
+      "canceled",
+    ]),
+  },
+  jobList: {
+    id: "jobList",
+    method: "GET",
+    path: "/v1/jobs",
+    scope: "jobs",
+    summary: "Lists the tenant's jobs, the newest first.",
+    input: { kind: "query", schema: listJobsQuerySchema },
+    response: jobListSchema,
+    problems: distinct(keyProblems, ["invalid_request"]),
+  },
+  jobRead: {
+    id: "jobRead",
+    method: "GET",
+    path: "/v1/jobs/{id}",
+    scope: "jobs",
+    summary: "Says how far a job is.",
+    input: { kind: "query", schema: oneJobRequestSchema },
+    response: jobSchema,
+    problems: distinct(keyProblems, ["invalid_request", "not_found"]),
+  },
+  jobResults: {
+    id: "jobResults",
+    method: "GET",
+    path: "/v1/jobs/{id}/results",
+    scope: "jobs",
+    summary: "Gives the results that are there, also while the job runs.",
+    input: { kind: "query", schema: jobResultsQuerySchema },
+    response: jobResultsSchema,
+    problems: distinct(keyProblems, ["invalid_request", "not_found"]),
+  },
+  jobCancel: {
+    id: "jobCancel",
+    method: "POST",
+    path: "/v1/jobs/{id}/cancel",
+    scope: "jobs",
+    summary: "Ends a job; what is done stays.",
+    input: { kind: "json", schema: oneJobRequestSchema },
+    response: jobSchema,
+    problems: distinct(keyProblems, bodyProblems, ["not_found", "canceled"]),
+  },
+  jobDelete: {
+    id: "jobDelete",
+    method: "DELETE",
+    path: "/v1/jobs/{id}",
+    scope: "jobs",
+    summary: "Deletes a job with everything that was kept of it.",
+    input: { kind: "query", schema: oneJobRequestSchema },
+    response: jobDeletedSchema,
+    problems: distinct(keyProblems, ["invalid_request", "not_found"]),
+  },
   keyCreate: {
     id: "keyCreate",
     method: "POST",
@@ -262,7 +343,8 @@ export const routes = {
     input: { kind: "json", schema: createKeyRequestSchema },
     response: keyWithSecretSchema,
     status: 201,
-    problems: distinct(keyProblems, bodyProblems, ["canceled"]),
+    makesOnce: true,
+    problems: distinct(keyProblems, bodyProblems, onceProblems, ["canceled"]),
   },
   keyList: {
     id: "keyList",
@@ -312,7 +394,8 @@ export const routes = {
     summary: "Gives a key a new secret; the one before works on for a while.",
     input: { kind: "json", schema: rotateKeyRequestSchema },
     response: keyWithSecretSchema,
-    problems: distinct(keyProblems, bodyProblems, ["not_found", "canceled"]),
+    makesOnce: true,
+    problems: distinct(keyProblems, bodyProblems, onceProblems, ["not_found", "canceled"]),
   },
   usage: {
     id: "usage",
@@ -373,9 +456,12 @@ export type RouteResponse<Id extends RouteId> = z.output<(typeof routes)[Id]["re
 /** The table as a list, for readers that treat every route alike. */
 export const routeList: readonly Route[] = Object.values(routes);
 
-/** Whether asking twice is no worse than asking once: a POST that infers makes nothing. */
-export const isRepeatable = ({ method, scope }: Route): boolean =>
-  method !== "POST" || scope === "infer";
+/**
+ * Whether asking twice is no worse than asking once: a POST that infers makes nothing, and what makes a
+ * thing once is told by its key that it was asked before.
+ */
+export const isRepeatable = ({ method, scope, makesOnce }: Route): boolean =>
+  method !== "POST" || scope === "infer" || makesOnce === true;
 
 /** The fields that travel in a route's path. */
 export const pathFields = (path: string): string[] =>

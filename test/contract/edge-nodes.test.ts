@@ -78,6 +78,7 @@ describe("a node that fails", () => {
     expect(response.headers.get("retry-after")).toBe("2");
     await expectProblem(response, "node_unavailable", "caption");
     expect(edge.node.asked.length - before).toBe(4);
+    expect((await caption({ prompt: "e" })).status).toBe(200);
   });
 
   test("a node that dies in its answer: a clean problem, then service", async () => {

@@ -59,6 +59,8 @@ export interface FakeNode {
   lastPicture(): string;
   catalogReads(): number;
   refusedSignatures(): number;
+  /** The `traceparent` of every request that was understood. */
+  readonly traceparents: readonly string[];
   /** Requests whose caller went away before the answer. */
   abandoned(): number;
   catalog: Catalog;
@@ -91,6 +93,9 @@ export const fakeRetrieval = {
   abilities: ["match", "embed"],
 } as const satisfies Catalog["models"][number];
 
+/** What it says of its stages, whatever they took. */
+const fakeTimings = "queue;dur=1.5, vision;dur=2, total;dur=4.5";
+
 export async function startFakeNode(): Promise<FakeNode> {
   const keys = [{ id: "test-1", secret: "a-secret-of-the-tests-that-is-long-enough" }];
   const verifier = createVerifier({
@@ -100,6 +105,7 @@ export async function startFakeNode(): Promise<FakeNode> {
   const askedToMatch: Asked<MatchRequest>[] = [];
   const askedToEmbed: Asked<EmbedRequest>[] = [];
   const faults: Fault[] = [];
+  const traceparents: string[] = [];
   let lastPicture = "";
   const pixelsHeld = new Map<string, string>();
   const sockets = new Set<Socket>();
@@ -123,7 +129,10 @@ export async function startFakeNode(): Promise<FakeNode> {
     body: unknown,
     type = "application/json",
   ): void {
-    response.writeHead(status, { "content-type": type, [protocolHeader]: protocolVersion });
+    response.writeHead(status, {
+      ...{ "content-type": type, [protocolHeader]: protocolVersion },
+      ...(status === 200 ? { "server-timing": fakeTimings } : {}),
+    });
     response.end(JSON.stringify(body));
   }
 
@@ -145,6 +154,7 @@ export async function startFakeNode(): Promise<FakeNode> {
         return new Uint8Array(Buffer.concat(chunks));
       },
     );
+    traceparents.push(headers.get("traceparent") ?? "");
     if (method === "GET" && path === "/v1/catalog") {
       counts.catalogReads += 1;
       return send(response, 200, node.catalog);
@@ -295,6 +305,7 @@ export async function startFakeNode(): Promise<FakeNode> {
     lastPicture: () => lastPicture,
     catalogReads: () => counts.catalogReads,
     refusedSignatures: () => counts.refused,
+    traceparents,
     abandoned: () => counts.abandoned,
     catalog: { models: [fakeModel, fakeRetrieval] },
     failNext: (...next) => void faults.push(...next),

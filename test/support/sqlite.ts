@@ -3,13 +3,14 @@
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { KeyTable, SqlValue } from "../../edge/src/auth/tables.ts";
+import type { BoundStatement, SqlValue } from "../../edge/src/auth/tables.ts";
+import type { JobTables } from "../../edge/src/jobs/tables.ts";
 import type { Sql } from "../../edge/src/usage/ledger.ts";
 
 const migrations = path.resolve(import.meta.dirname, "../../edge/migrations");
 const migrationFiles = () => readdirSync(migrations).filter((file) => file.endsWith(".sql"));
 
-export interface MemoryTables extends KeyTable {
+export interface MemoryTables extends JobTables {
   readonly db: DatabaseSync;
   /** Statements run so far. */
   statements(): number;
@@ -28,6 +29,18 @@ export function memoryTables(upTo?: number): MemoryTables & { migrate(): void } 
     db,
     migrate: () => run(upTo === undefined ? [] : files.slice(upTo)),
     statements: () => statements,
+    async batch(bound: BoundStatement[]) {
+      db.exec("BEGIN");
+      try {
+        const results = [];
+        for (const statement of bound) results.push(await statement.all());
+        db.exec("COMMIT");
+        return results;
+      } catch (error) {
+        db.exec("ROLLBACK");
+        throw error;
+      }
+    },
     prepare(sql) {
       const statement = db.prepare(sql);
       const counted = <Result>(result: Result): Promise<Result> => {

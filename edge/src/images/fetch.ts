@@ -7,6 +7,7 @@ import { isFetchAllowed } from "./fetch-allow.ts";
 import type { MemoryShare } from "./picture-memory.ts";
 import { announcedBytes, roomFor } from "./room-for-file.ts";
 import { checkUrl, type UrlPolicy } from "./url-guard.ts";
+import { urlInLog } from "./url-in-log.ts";
 
 /** `fetch`, or the `fetch` of a service binding. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -67,10 +68,6 @@ export interface FetchFor {
 
 export type PictureFetcher = (url: string, on: FetchFor) => Promise<FetchedPicture>;
 
-/** For the log: which URL it was, as it was written, so that every trick can be told from the next. */
-const asWritten = (text: string): string => JSON.stringify(text.slice(0, maxLoggedCharacters));
-const maxLoggedCharacters = 200;
-
 /** Throws url_refused, fetch_failed, fetch_timeout, fetch_too_large, overloaded. */
 export function pictureFetcher(options: PictureFetcherOptions): PictureFetcher {
   const { policy, maxBytes, timeoutMs, maxRedirects } = options;
@@ -83,9 +80,9 @@ export function pictureFetcher(options: PictureFetcherOptions): PictureFetcher {
     for (;;) {
       const verdict = checkUrl(next, policy, hops.at(-1));
       const hop = `hop ${hops.length}`;
-      if (!verdict.ok) throw refuse(`${hop}: ${verdict.reason}: ${asWritten(next)}`);
+      if (!verdict.ok) throw refuse(`${hop}: ${verdict.reason}: ${urlInLog(next)}`);
       if (!isFetchAllowed(verdict.url, on.allow)) {
-        throw refuse(`${hop}: not_in_key_allow_list: ${asWritten(next)}`);
+        throw refuse(`${hop}: not_in_key_allow_list: ${urlInLog(next)}`);
       }
       // A private origin, once on the way, keeps the picture private to the tenant.
       if (verdict.via === "private") via = "private";

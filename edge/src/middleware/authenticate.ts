@@ -15,9 +15,11 @@ export type KeyRooms = Pick<Isolate, "authenticate" | "countRequest" | "noteUse"
 /** Throws unauthorized, rate_limited, forbidden. `any`: whatever the key may do. */
 export function requireKey(rooms: KeyRooms): (scope: Scope | "any") => MiddlewareHandler<Env> {
   return (scope) => async (c, next) => {
-    const caller = await rooms.authenticate(c.req.header("authorization"));
-    c.set("caller", caller);
     const context = c.get("context");
+    const caller = await context.hops.time("auth", () =>
+      rooms.authenticate(c.req.header("authorization")),
+    );
+    c.set("caller", caller);
     context.event["key_id"] = caller.keyId;
     context.event["tenant"] = caller.tenant;
     context.limits.limits = caller.limits;

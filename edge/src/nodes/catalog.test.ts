@@ -1,6 +1,7 @@
 import type { Ability, Catalog } from "@blip2-edge/shared/wire/protocol";
-import { expect, test } from "vitest";
-import { catalogMemory, models } from "./catalog.ts";
+import { describe, expect, test } from "vitest";
+import { catalogMemory, models, type Models } from "./catalog.ts";
+import { createFleet, staticNodes } from "./fleet.ts";
 
 const entry = {
   model: "nano",
@@ -13,13 +14,27 @@ const entry = {
 const catalog: Catalog = { models: [entry, { ...entry, model: "second", abilities: ["vqa"] }] };
 const signal = new AbortController().signal;
 
-function setUp(stored: string | null = null, defaultModel?: string) {
-  const state = { time: 0, stored, up: true, asked: 0, faults: 0, catalog };
+function setUp(stored: string | null = null, defaultModel?: string, urls = ["http://a"]) {
+  const state = {
+    ...{ time: 0, stored, asked: 0, faults: 0, catalog },
+    down: new Set<string>(),
+    /** What single nodes hold instead. */
+    own: new Map<string, Catalog>(),
+    up: true,
+  };
+  const fleet = createFleet();
+  fleet.setNodes(staticNodes(urls), 0);
   const room = models({
-    exchange: () => {
-      state.asked += 1;
-      return state.up ? Promise.resolve(state.catalog) : Promise.reject(new Error("down"));
-    },
+    fleet,
+    exchangeWith:
+      ({ url }) =>
+      () => {
+        state.asked += 1;
+        const lives = state.up && !state.down.has(url);
+        return lives
+          ? Promise.resolve(state.own.get(url) ?? state.catalog)
+          : Promise.reject(new Error("down"));
+      },
     memory: catalogMemory(),
     backup: {
       read: () => Promise.resolve(state.stored),
@@ -37,7 +52,7 @@ function setUp(stored: string | null = null, defaultModel?: string) {
     },
     now: () => state.time,
   });
-  return { room, state };
+  return { room, state, fleet };
 }
 
 test("is asked once in its lifetime, kept, and asked again after it", async () => {
@@ -130,4 +145,66 @@ test("a fresh answer is asked for even when the old one is believed", async () =
   state.catalog = { models: [{ ...entry, model_revision: "f".repeat(16) }] };
   const fresh = await room.resolveFresh("nano", "caption", signal);
   expect(fresh.model_revision).toBe("f".repeat(16));
+});
+
+describe("several nodes", () => {
+  const urls = ["http://a", "http://b", "http://c"];
+  const next = "f".repeat(16);
+  const rolled: Catalog = { models: [{ ...entry, model_revision: next }] };
+  const revision = async (room: Models) => {
+    const { model_revision } = await room.resolve("nano", "caption", signal);
+    return model_revision;
+  };
+
+  test("all that any of them has, one revision of each: the one that most of them hold", async () => {
+    const { room, state } = setUp(null, undefined, urls);
+    state.own.set("http://b", { models: [{ ...entry, model: "only-b" }] });
+    const all = await room.all(signal);
+    expect(all.models.map(({ model }) => model)).toEqual(["nano", "second", "only-b"]);
+
+    state.own.clear();
+    for (const [at, expected] of [entry.model_revision, next, next].entries()) {
+      state.own.set(urls[at] ?? "", rolled);
+      state.time += 1000;
+      expect(await revision(room)).toBe(expected);
+    }
+  });
+
+  test("at a tie the revision stays that it was", async () => {
+    const two = setUp(null, undefined, urls.slice(0, 2));
+    await two.room.all(signal);
+    two.state.own.set("http://a", rolled);
+    two.state.time = 1000;
+    expect(await revision(two.room)).toBe(entry.model_revision);
+    two.state.own.clear();
+    two.state.catalog = rolled;
+    two.state.time = 2000;
+    expect(await revision(two.room)).toBe(next);
+    two.state.own.set("http://a", catalog);
+    two.state.time = 3000;
+    expect(await revision(two.room)).toBe(next);
+  });
+
+  test("one that is down keeps nobody waiting, and is told in the log", async () => {
+    const { room, state } = setUp(null, undefined, urls);
+    state.down.add("http://b");
+    expect(await room.all(signal)).toEqual(catalog);
+    expect(state).toMatchObject({ asked: 3, faults: 1 });
+  });
+
+  test("one that is out is checked when it is due, and is back when it answers", async () => {
+    const { room, state, fleet } = setUp(null, undefined, urls);
+    await room.all(signal);
+    for (let at = 0; at < 3; at++) {
+      fleet.end(fleet.begin("http://b", "kind", 1000, 0), { kind: "broken" }, 0);
+    }
+    const out = () => fleet.state(state.time).filter((node) => node.out !== undefined).length;
+    expect(out()).toBe(1);
+    state.time = 999;
+    await room.all(signal);
+    expect(state.asked).toBe(3);
+    state.time = 1000;
+    await room.all(signal);
+    await expect.poll(out).toBe(0);
+  });
 });

@@ -1,5 +1,6 @@
-// Which models there are, at which revision and size: asked of the node, believed for a short while, and
-// kept as a stale copy, so that cached answers are served while the node is down.
+// Which models there are, at which revision and size: asked of the nodes, believed for a short while, and
+// kept as a stale copy, so that cached answers are served while no node answers. To ask a node for it is
+// also how a node is checked that was taken out of the rotation.
 import { invalidRequest } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
 import {
@@ -10,22 +11,28 @@ import {
 } from "@blip2-edge/shared/wire/protocol";
 import { describeError } from "../log.ts";
 import { unavailable, type Exchange } from "./exchange.ts";
+import type { Fleet, NodeFacts } from "./fleet.ts";
+import { mergeCatalogs } from "./merge-catalogs.ts";
 
 /** Plain data of one isolate. */
 export interface CatalogMemory {
   known: Catalog | undefined;
-  /** Do not ask the node before this time. */
+  /** Do not ask the nodes before this time. */
   askAgainAt: number;
 }
 export const catalogMemory = (): CatalogMemory => ({ known: undefined, askAgainAt: 0 });
 
 export interface CatalogOptions {
-  readonly exchange: Exchange;
+  readonly fleet: Fleet;
+  readonly exchangeWith: (node: Pick<NodeFacts, "url" | "keyId">) => Exchange;
   readonly memory: CatalogMemory;
   /** Where the last known catalogue survives an isolate. */
   readonly backup: { read(): Promise<string | null>; write(text: string): Promise<void> };
   readonly ttlMs: number;
+  /** For asking one node. */
   readonly timeoutMs: number;
+  /** How long a request waits for the slower nodes when something is known already. */
+  readonly patienceMs?: number;
   readonly defaultModel: string | undefined;
   readonly later: (work: Promise<unknown>) => void;
   readonly onFault: (why: string) => void;
@@ -42,17 +49,26 @@ export interface Models {
   all(signal: AbortSignal): Promise<Catalog>;
   /** Throws model_not_found, invalid_request (the one named lacks the ability), node_unavailable. */
   readonly resolve: Resolve;
-  /** The same, but asks the node now, whatever is believed. */
+  /** The same, but asks the nodes now, whatever is believed. */
   readonly resolveFresh: Resolve;
 }
 
 const can = (model: CatalogModel, ability: Ability): boolean => model.abilities.includes(ability);
 
-/** After a failure the node is left alone this long, so that a dead one costs hits nothing. */
+/** After a failure of all of them they are left alone this long, so that dead ones cost hits nothing. */
 const pauseAfterFaultMs = 2000;
+/** A Worker's request has six connections at a time. */
+const askedAtATime = 5;
+const catalogRequest = {
+  method: "GET",
+  path: "/v1/catalog",
+  contentType: undefined,
+  body: undefined,
+} as const;
 
 export function models(options: CatalogOptions): Models {
-  const { exchange, memory, backup, ttlMs, timeoutMs, later, onFault, now = Date.now } = options;
+  const { fleet, exchangeWith, memory, backup, ttlMs, timeoutMs, later, onFault } = options;
+  const { patienceMs = 300, now = Date.now } = options;
 
   async function fromBackup(): Promise<Catalog | undefined> {
     try {
@@ -63,42 +79,73 @@ export function models(options: CatalogOptions): Models {
     }
   }
 
-  async function refresh(signal: AbortSignal): Promise<Catalog> {
+  /** Asks one node what it holds; the fleet hears that it lives. Tells whether it answered. */
+  async function check(node: NodeFacts, signal: AbortSignal): Promise<boolean> {
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-    const request = {
-      method: "GET",
-      path: "/v1/catalog",
-      contentType: undefined,
-      body: undefined,
-    } as const;
-    const fresh = catalogSchema.parse(await exchange(request, bounded));
-    if (JSON.stringify(fresh) !== JSON.stringify(memory.known)) {
-      later(
-        backup
-          .write(JSON.stringify(fresh))
-          .catch((error: unknown) => onFault(describeError(error))),
-      );
+    try {
+      const told = catalogSchema.parse(await exchangeWith(node)(catalogRequest, bounded));
+      fleet.checked(node.url, told.models, now());
+      return true;
+    } catch (error) {
+      if (!signal.aborted) onFault(`${node.url}: ${describeError(error)}`);
+      return false;
     }
-    memory.known = fresh;
-    memory.askAgainAt = now() + ttlMs;
-    return fresh;
   }
 
-  async function all(signal: AbortSignal): Promise<Catalog> {
-    if (memory.known !== undefined && now() < memory.askAgainAt) return memory.known;
-    if (now() >= memory.askAgainAt) {
-      try {
-        return await refresh(signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        memory.askAgainAt = now() + pauseAfterFaultMs;
-        onFault(describeError(error));
+  /** Puts what the nodes hold together, and keeps it when it is something else than before. */
+  function merge(): void {
+    const nodes = fleet.nodes().flatMap(({ weight, models: held, url }) => {
+      return held === undefined ? [] : [{ url, weight, models: held }];
+    });
+    if (nodes.length === 0) return;
+    const outUrls = new Set(
+      fleet.state(now()).flatMap(({ url, out }) => (out === undefined ? [] : [url])),
+    );
+    const inside = nodes.filter(({ url }) => !outUrls.has(url));
+    const fresh = mergeCatalogs(inside.length === 0 ? nodes : inside, memory.known);
+    if (JSON.stringify(fresh) === JSON.stringify(memory.known)) return;
+    memory.known = fresh;
+    later(
+      backup.write(JSON.stringify(fresh)).catch((error: unknown) => onFault(describeError(error))),
+    );
+  }
+
+  async function refresh(signal: AbortSignal): Promise<void> {
+    // Others need not ask meanwhile.
+    memory.askAgainAt = now() + timeoutMs;
+    const left = [...fleet.nodes()];
+    let answered = 0;
+    const askSome = async (): Promise<void> => {
+      for (let node = left.shift(); node !== undefined; node = left.shift()) {
+        if (await check(node, signal)) answered += 1;
       }
+    };
+    await Promise.all(Array.from({ length: askedAtATime }, askSome));
+    merge();
+    // A request that ended in the middle says nothing of the nodes.
+    const pauseMs = answered > 0 ? ttlMs : signal.aborted ? 0 : pauseAfterFaultMs;
+    memory.askAgainAt = now() + pauseMs;
+  }
+
+  async function all(signal: AbortSignal, fresh = false): Promise<Catalog> {
+    if (fresh || now() >= memory.askAgainAt) {
+      const refreshing = refresh(signal);
+      if (memory.known === undefined || fresh) {
+        await refreshing;
+      } else {
+        // The slowest of many nodes must not hold up who can be answered with what is known.
+        later(refreshing);
+        await Promise.race([refreshing, patience()]);
+      }
+      signal.throwIfAborted();
+    } else {
+      for (const node of fleet.checksDue(now())) later(check(node, signal).then(merge));
     }
     memory.known ??= await fromBackup();
     if (memory.known === undefined) throw unavailable("no catalogue, not even an old one");
     return memory.known;
   }
+  const patience = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, patienceMs));
 
   /** None is named: the configured model or else the first, if it can do it; else the first that can. */
   function pickDefault({ models: entries }: Catalog, ability: Ability): CatalogModel {
@@ -134,11 +181,8 @@ export function models(options: CatalogOptions): Models {
   }
 
   return {
-    all,
+    all: (signal) => all(signal),
     resolve: async (name, ability, signal) => pick(await all(signal), name, ability),
-    async resolveFresh(name, ability, signal) {
-      memory.askAgainAt = 0;
-      return pick(await all(signal), name, ability);
-    },
+    resolveFresh: async (name, ability, signal) => pick(await all(signal, true), name, ability),
   };
 }

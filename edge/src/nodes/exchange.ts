@@ -5,6 +5,7 @@ import { eventStreamType } from "@blip2-edge/shared/sse";
 import { readEvents } from "@blip2-edge/shared/wire/events";
 import { protocolHeader, protocolVersion } from "@blip2-edge/shared/wire/protocol";
 import { readBounded } from "@blip2-edge/shared/read-bounded";
+import { traceparentHeader } from "@blip2-edge/shared/wire/traceparent";
 
 /** `fetch`, or the `fetch` of a service binding. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -14,6 +15,13 @@ export interface NodeRequest {
   readonly path: string;
   readonly contentType: string | undefined;
   readonly body: Uint8Array | undefined;
+  readonly traced?: TracedExchange | undefined;
+}
+
+/** What a trace tells the node of itself, and what it hears of the answer. */
+export interface TracedExchange {
+  readonly traceparent: string;
+  answered(status: number, serverTiming: string | null): void;
 }
 
 /** The headers that prove who asks (RFC 9421); made anew for each attempt. */
@@ -75,7 +83,7 @@ function publicError(status: number, body: unknown): AppError {
   if (problem === undefined) {
     // A tunnel or proxy in between answers for a node that is down.
     return status >= 500
-      ? unavailable(internal)
+      ? new NodeGone(internal)
       : new AppError("node_protocol", "The node's answer was not understood.", { internal });
   }
   if (shownCodes.has(problem.code)) {
@@ -90,24 +98,32 @@ function publicError(status: number, body: unknown): AppError {
       ...(retryAfterS === undefined ? {} : { retryAfterS }),
     });
   }
-  if (problem.code === "not_ready") return unavailable(internal, problem.retryAfterS);
+  if (problem.code === "not_ready") return new NodeNotReady(internal, problem.retryAfterS);
   return new AppError("node_protocol", "The node did not accept the edge's request.", { internal });
 }
+
+const unavailableWords = "No node can answer now. Try again after the time in Retry-After.";
 
 export function unavailable(
   internal: string,
   retryAfterS = defaultRetryAfterS,
   cause?: unknown,
 ): AppError {
-  return new AppError(
-    "node_unavailable",
-    "No node can answer now. Try again after the time in Retry-After.",
-    {
-      internal,
-      retryAfterS,
-      cause,
-    },
-  );
+  return new AppError("node_unavailable", unavailableWords, { internal, retryAfterS, cause });
+}
+
+/** Something in the node's place says that it is not there. */
+export class NodeGone extends AppError {
+  constructor(internal: string) {
+    super("node_unavailable", unavailableWords, { internal, retryAfterS: defaultRetryAfterS });
+  }
+}
+
+/** It is there and loads, or is about to end. */
+export class NodeNotReady extends AppError {
+  constructor(internal: string, retryAfterS = defaultRetryAfterS) {
+    super("node_unavailable", unavailableWords, { internal, retryAfterS });
+  }
 }
 
 /** Resolves with the parsed JSON of a 2xx answer. Throws AppError or ConnectionBroke. */
@@ -120,6 +136,7 @@ export function nodeExchange(options: ExchangeOptions): Exchange {
       accept: onText === undefined ? "application/json" : `application/json, ${eventStreamType}`,
       [protocolHeader]: protocolVersion,
       ...(request.contentType === undefined ? {} : { "content-type": request.contentType }),
+      ...(request.traced === undefined ? {} : { [traceparentHeader]: request.traced.traceparent }),
     };
     const headers = { ...plain, ...(await sign(url, request, plain)) };
     let response: Response;
@@ -135,6 +152,7 @@ export function nodeExchange(options: ExchangeOptions): Exchange {
       signal.throwIfAborted();
       throw new ConnectionBroke(false, error);
     }
+    request.traced?.answered(response.status, response.headers.get("server-timing"));
     if (response.ok && response.headers.get(protocolHeader) !== protocolVersion) {
       await response.body?.cancel();
       throw new AppError("node_protocol", "The node's answer was not understood.", {

@@ -5,8 +5,8 @@ export interface HeldImages {
   has(key: string): boolean;
   add(key: string): void;
   forget(key: string): void;
-  /** After a broken connection: the node may have lost everything. */
-  clear(): void;
+  /** Everything under keys that begin so: after a broken connection a node may have lost all it held. */
+  forgetAll(prefix: string): void;
 }
 
 export function heldImages(
@@ -16,7 +16,7 @@ export function heldImages(
     readonly now?: () => number;
   } = {},
 ): HeldImages {
-  const { maxEntries = 2000, ttlMs = 300_000, now = Date.now } = options;
+  const { maxEntries = 4000, ttlMs = 300_000, now = Date.now } = options;
   const until = new Map<string, number>();
   return {
     has: (key) => (until.get(key) ?? 0) > now(),
@@ -28,6 +28,8 @@ export function heldImages(
       if (!oldest.done) until.delete(oldest.value);
     },
     forget: (key) => void until.delete(key),
-    clear: () => until.clear(),
+    forgetAll(prefix) {
+      for (const key of until.keys()) if (key.startsWith(prefix)) until.delete(key);
+    },
   };
 }

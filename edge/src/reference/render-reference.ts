@@ -104,7 +104,9 @@ const rowOfParameter = ({ name, in: where, required, schema, description }: Para
   name,
   required,
   schema,
-  [where === "path" ? "In the path." : "", description ?? ""].join(" ").trim(),
+  [{ path: "In the path.", header: "A header.", query: "" }[where], description ?? ""]
+    .join(" ")
+    .trim(),
 ];
 
 function fieldTable(title: string, rows: readonly Row[]): string {

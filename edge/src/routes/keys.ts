@@ -9,6 +9,7 @@ import type { Within } from "../auth/key-book.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { Env } from "../env.ts";
 import type { Isolate } from "../isolate.ts";
+import { once } from "./once.ts";
 import { readJson } from "./read-body.ts";
 import { bodyLimits } from "./request.ts";
 
@@ -25,12 +26,10 @@ type KeyRouteId = "keyCreate" | "keyList" | "keyRead" | "keyUpdate" | "keyRevoke
 
 export function keyRoutes({
   keyBook,
+  remember,
   settings,
-}: Pick<Isolate, "keyBook" | "settings">): Record<KeyRouteId, Handler<Env>> {
-  const bodyOf = async <Schema extends z.ZodType>(c: Context<Env>, schema: Schema) => {
-    const json = await readJson(c.req.raw, bodyLimits(settings), c.get("context"));
-    return parseOrRefuse(schema, fieldsWithPath(c, json));
-  };
+}: Pick<Isolate, "keyBook" | "remember" | "settings">): Record<KeyRouteId, Handler<Env>> {
+  const read = (c: Context<Env>) => readJson(c.req.raw, bodyLimits(settings), c.get("context"));
   const answer = (c: Context<Env>, body: { readonly id?: string }, status: 200 | 201 = 200) => {
     if (body.id !== undefined) c.get("context").event["subject_key_id"] = body.id;
     return c.json(body, status, { "cache-control": "no-store" });
@@ -38,12 +37,15 @@ export function keyRoutes({
 
   return {
     async keyCreate(c) {
-      const { tenant, ...request } = await bodyOf(c, routes.keyCreate.input.schema);
+      const json = await read(c);
+      const { tenant, ...request } = parseOrRefuse(routes.keyCreate.input.schema, json);
       const within = withinOf(c.get("caller"), tenant);
       if (within === "*") {
         throw invalidRequest([{ field: "tenant", message: "is missing: whose key is it?" }]);
       }
-      return answer(c, await keyBook.create(request, within), 201);
+      return once(c, remember, json, async () =>
+        answer(c, await keyBook.create(request, within), 201),
+      );
     },
     async keyList(c) {
       const { tenant, cursor } = queryOf(c, routes.keyList.input.schema);
@@ -55,7 +57,8 @@ export function keyRoutes({
       return answer(c, await keyBook.read(withinOf(c.get("caller"), undefined), id));
     },
     async keyUpdate(c) {
-      const request = await bodyOf(c, routes.keyUpdate.input.schema);
+      const fields = fieldsWithPath(c, await read(c));
+      const request = parseOrRefuse(routes.keyUpdate.input.schema, fields);
       return answer(c, await keyBook.update(withinOf(c.get("caller"), undefined), request));
     },
     async keyRevoke(c) {
@@ -63,15 +66,21 @@ export function keyRoutes({
       return answer(c, await keyBook.revoke(withinOf(c.get("caller"), undefined), id));
     },
     async keyRotate(c) {
-      const { id, overlap_s: overlapS } = await bodyOf(c, routes.keyRotate.input.schema);
+      const json = await read(c);
+      const { id, overlap_s: overlapS } = parseOrRefuse(
+        routes.keyRotate.input.schema,
+        fieldsWithPath(c, json),
+      );
       const within = withinOf(c.get("caller"), undefined);
-      return answer(c, await keyBook.rotate(within, id, overlapS));
+      return once(c, remember, json, async () =>
+        answer(c, await keyBook.rotate(within, id, overlapS)),
+      );
     },
   };
 }
 
 /** What stands in the path is a field like any other, and not one that the rest may give too. */
-function fieldsWithPath(
+export function fieldsWithPath(
   c: Context<Env>,
   fields: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {

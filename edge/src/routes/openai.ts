@@ -56,7 +56,7 @@ export function openAiRoutes(
       };
       if (request.stream === true) {
         const includeUsage = request.stream_options?.include_usage === true;
-        return respondStreaming(context, chunksOf(head, includeUsage), (listener) =>
+        return respondStreaming(c, chunksOf(head, includeUsage), (listener) =>
           chat(rooms, asked, context, listener),
         );
       }

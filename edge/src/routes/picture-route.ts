@@ -38,7 +38,7 @@ export function pictureRoute<Schema extends z.ZodType>(
     const asked = parseOrRefuse(optionsSchema, options);
     const rooms = isolate.roomsFor(context);
     if (wantsStream(asked)) {
-      return respondStreaming(context, eventsOfAnswer, (listener) =>
+      return respondStreaming(c, eventsOfAnswer, (listener) =>
         task(rooms, picture, asked, context, listener),
       );
     }

@@ -21,7 +21,19 @@ export interface RequestFields {
   readonly files: readonly Uint8Array<ArrayBuffer>[];
 }
 
+type BodyContext = Pick<RequestContext, "memory" | "signal" | "event" | "hops">;
+
 async function readBytes(
+  request: Request,
+  limits: BodyLimits,
+  { memory, signal, event, hops }: BodyContext,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await hops.time("body", () => readWithin(request, limits, memory, signal));
+  event["body_bytes"] = bytes.length;
+  return bytes;
+}
+
+async function readWithin(
   request: Request,
   limits: BodyLimits,
   memory: MemoryShare,
@@ -124,28 +136,49 @@ function refuseEncoding(request: Request): void {
 export async function readJson(
   request: Request,
   { timeoutMs, maxBytes }: BodyLimits,
-  { memory, signal }: Pick<RequestContext, "memory" | "signal">,
+  context: BodyContext,
 ): Promise<Readonly<Record<string, unknown>>> {
   refuseEncoding(request);
   const limits = { timeoutMs, maxBytes: Math.min(maxBytes, maxJsonPartBytes) };
-  const bytes = await readBytes(request, limits, memory, signal);
+  const bytes = await readBytes(request, limits, context);
   if (bytes.length === 0) return {};
+  refuseOtherThanJson(request);
+  return parseJsonObject(bytes, "The request body");
+}
+
+function refuseOtherThanJson(request: Request): void {
   const type = request.headers.get("content-type") ?? "";
   if ((type.split(";")[0] ?? "").trim().toLowerCase() !== "application/json") {
     throw new AppError("unsupported_media_type", "Send application/json.");
   }
-  return parseJsonObject(bytes, "The request body");
 }
 
 /** A long JSON text takes its own length three times more: as text, as a value, and as the picture's bytes. */
 const jsonCopies = 4;
 
+/** A body that is JSON alone and may be long; its memory is held until `work` is done. Throws as `readFields`. */
+export async function readLongJson<Result>(
+  request: Request,
+  limits: BodyLimits,
+  context: BodyContext,
+  work: (json: Readonly<Record<string, unknown>>) => Promise<Result>,
+): Promise<Result> {
+  refuseEncoding(request);
+  refuseOtherThanJson(request);
+  const { memory, signal } = context;
+  const bytes = await readBytes(request, limits, context);
+  return memory.spend(jsonCopies * bytes.length, signal, () =>
+    work(parseJsonObject(bytes, "The request body")),
+  );
+}
+
 /** Throws body_too_large, request_timeout, overloaded, unsupported_media_type, invalid_request. */
 export async function readFields(
   request: Request,
   limits: BodyLimits,
-  { memory, signal }: Pick<RequestContext, "memory" | "signal">,
+  context: BodyContext,
 ): Promise<RequestFields> {
+  const { memory, signal } = context;
   const type = request.headers.get("content-type") ?? "";
   const essence = (type.split(";")[0] ?? "").trim().toLowerCase();
   if (essence !== "application/json" && essence !== "multipart/form-data") {
@@ -155,7 +188,7 @@ export async function readFields(
     );
   }
   refuseEncoding(request);
-  const bytes = await readBytes(request, limits, memory, signal);
+  const bytes = await readBytes(request, limits, context);
   if (essence === "multipart/form-data") return parseMultipart(bytes, type);
   return memory.spend(jsonCopies * bytes.length, signal, () =>
     Promise.resolve({ json: parseJsonObject(bytes, "The request body"), files: [] }),

@@ -3,8 +3,9 @@
 // the client has not read: a task says some hundred tokens at most, so that needs no bound of its own.
 import { toProblem } from "@blip2-edge/shared/problem";
 import { eventStreamType, writeServerSentEvent } from "@blip2-edge/shared/sse";
+import type { Context } from "hono";
 import { cacheStatus, type CacheOutcome } from "../cache/answer-headers.ts";
-import type { RequestContext } from "../context.ts";
+import type { Env } from "../env.ts";
 import type { Answered } from "../tasks/answered.ts";
 import type { Listener, Spoken } from "../tasks/listener.ts";
 
@@ -28,7 +29,7 @@ const beatMs = 1000;
 
 /** Throws what `work` throws before it said anything. */
 export async function respondStreaming<Body>(
-  { lastsUntil }: Pick<RequestContext, "lastsUntil">,
+  c: Context<Env>,
   writer: StreamWriter<Body>,
   work: (listener: Listener) => Promise<Answered<Body>>,
 ): Promise<Response> {
@@ -72,7 +73,7 @@ export async function respondStreaming<Body>(
     if (quiet) send(beat);
     quiet = true;
   }, beatMs);
-  lastsUntil(ended.finally(() => clearInterval(heart)));
+  c.get("lastsUntil")(ended.finally(() => clearInterval(heart)));
   return new Response(body, {
     headers: {
       "content-type": eventStreamType,

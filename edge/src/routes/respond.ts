@@ -11,6 +11,7 @@ export async function respond(
   maxAgeS: number,
 ): Promise<Response> {
   const text = `${JSON.stringify(body)}\n`;
+  c.get("context").event["answer_bytes"] = new TextEncoder().encode(text).length;
   const tag = await entityTag(text);
   const isGet = c.req.method === "GET" || c.req.method === "HEAD";
   const headers: Record<string, string> = {

@@ -5,7 +5,7 @@ import type { CatalogModel, imageReferenceSchema } from "@blip2-edge/shared/wire
 import type { z } from "zod";
 import type { AuthenticatedContext } from "../context.ts";
 import { describeError, type LogEvent } from "../log.ts";
-import type { Reply } from "../nodes/ask.ts";
+import type { Reply, Timed } from "../nodes/ask.ts";
 import type { NodeAsked, NodeCall, NodeTold } from "../nodes/calls.ts";
 import type { OnText } from "../nodes/exchange.ts";
 import type { OpenedPicture } from "./open-picture.ts";
@@ -16,6 +16,7 @@ export interface AboutModel {
   readonly model: string;
   readonly model_revision: string;
   readonly deadline_ms: number;
+  readonly priority?: "bulk";
 }
 
 export interface AboutPicture extends AboutModel {
@@ -31,12 +32,22 @@ export async function askNode<Asked extends NodeAsked, Told extends NodeTold>(
   context: AuthenticatedContext,
 ): Promise<Told> {
   const { event, signal, remainingMs } = context;
-  const requestIn = (deadline_ms: number) => request({ model, model_revision, deadline_ms });
+  const timed = timedBy(context);
+  const requestIn = (deadline_ms: number) =>
+    request({ model, model_revision, deadline_ms, ...priorityOf(context) });
   const reply = await rooms.meter.spend(context, unitsOf(requestIn(remainingMs())), () =>
-    rooms.askNode(call, { request: requestIn, remainingMs }, signal),
+    rooms.askNode(call, { request: requestIn, remainingMs, timed }, signal),
   );
   return told(event, reply);
 }
+
+const priorityOf = ({ priority }: AuthenticatedContext) =>
+  priority === undefined ? {} : { priority };
+
+const timedBy =
+  ({ hops }: AuthenticatedContext): Timed =>
+  (work) =>
+    hops.time("node", work);
 
 /** What a call spends: an inference for each text, or one for a picture by itself. */
 const unitsOf = ({ texts }: NodeAsked): number => texts?.length ?? 1;
@@ -61,7 +72,7 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
   const partition = await rooms.partitionTag(partitions.at(-1) ?? partitions[0]);
   const image = { image_id: imageId, size };
   const requestIn = (deadline_ms: number) =>
-    request({ model, model_revision, partition, image, deadline_ms });
+    request({ model, model_revision, partition, image, deadline_ms, ...priorityOf(context) });
   let heard = false;
   const hear: OnText | undefined =
     onText === undefined
@@ -79,6 +90,7 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
         {
           request: requestIn,
           remainingMs,
+          timed: timedBy(context),
           pixels,
           loadPixels: () => rooms.pixels.get(partitions, imageId, size),
           onText: hear,
@@ -95,12 +107,15 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
 /** Adds what the call cost to the log line, which may hold several calls. */
 function told<Told extends NodeTold>(
   event: LogEvent,
-  { answer, attempts, sentPixels }: Reply<Told>,
+  { answer, attempts, sentPixels, node, second }: Reply<Told>,
 ): Told {
   const add = (name: string, count: number): void => {
     event[name] = Number(event[name] ?? 0) + count;
   };
+  event["node"] = node;
   add("node_attempts", attempts);
+  if (second === "retry") add("node_retries", 1);
+  if (second === "hedge") add("node_hedges", 1);
   add("node_vision_passes", answer.vision_passes);
   event["node_sent_pixels"] = event["node_sent_pixels"] === true || sentPixels;
   return answer;

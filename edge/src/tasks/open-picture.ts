@@ -63,7 +63,7 @@ export async function loadPicture(
   source: PictureSource,
   context: AuthenticatedContext,
 ): Promise<LoadedPicture> {
-  const { caller, event, memory, signal } = context;
+  const { caller, event, hops, memory, signal } = context;
   const fileOf = async (
     bytes: Uint8Array<ArrayBuffer>,
     isPublic: boolean,
@@ -80,7 +80,9 @@ export async function loadPicture(
     case "url": {
       memory.keep(0);
       const allow = caller.fetchAllow;
-      const fetched = await rooms.fetchPicture(source.url, { allow, memory, signal });
+      const fetched = await hops.time("fetch", () =>
+        rooms.fetchPicture(source.url, { allow, memory, signal }),
+      );
       event["image_host"] = fetched.host;
       event["image_redirects"] = fetched.redirects;
       return fileOf(fetched.bytes, fetched.isPublic);
@@ -114,15 +116,18 @@ export async function openPicture(
   size: number,
   context: AuthenticatedContext,
 ): Promise<OpenedPicture> {
-  const { event, memory, signal } = context;
+  const { event, hops, memory, signal } = context;
   const { partitions } = loaded;
   if (loaded.kind === "known") {
-    event["image_id"] = loaded.imageId;
     const { imageId, exact } = loaded;
     return { imageId, exact, partitions, size, pixels: undefined };
   }
-  const picture = await rooms.canonicalise(loaded.bytes, size, memory, signal);
-  event["image_id"] = picture.imageId;
+  const picture = await hops.time("decode", async () => {
+    const canonical = await rooms.canonicalise(loaded.bytes, size, memory, signal);
+    // The platform's clock may stand still while a Worker computes; a timer moves it.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    return canonical;
+  });
   event["image_type"] = picture.type;
   event["image_size"] = `${picture.width}x${picture.height}`;
   event["image_memory_high"] = rooms.pictureMemory.highWaterBytes();

@@ -22,22 +22,24 @@ export interface CachedValues<Item, Value> {
 export async function throughCache<Item, Value>(
   results: ResultCache,
   { items, partitions, keyOf, compute }: CachedWork<Item, Value>,
-  { event, later }: AuthenticatedContext,
+  { event, hops, later }: AuthenticatedContext,
 ): Promise<CachedValues<Item, Value>> {
   const values = new Map<Item, Value>();
   const foundIn = new Set<Partition>();
-  await Promise.all(
-    items.map(async (item) => {
-      const hit = await results.find(partitions, keyOf(item));
-      if (hit === undefined) return;
-      values.set(item, hit.result);
-      foundIn.add(hit.partition);
-      // What was found in a shared partition becomes the tenant's own as well.
-      if (hit.partition !== partitions[0]) {
-        later(results.store([partitions[0]], keyOf(item), hit.result));
-      }
-    }),
-  );
+  const lookUp = async () =>
+    Promise.all(
+      items.map(async (item) => {
+        const hit = await results.find(partitions, keyOf(item));
+        if (hit === undefined) return;
+        values.set(item, hit.result);
+        foundIn.add(hit.partition);
+        // What was found in a shared partition becomes the tenant's own as well.
+        if (hit.partition !== partitions[0]) {
+          later(results.store([partitions[0]], keyOf(item), hit.result));
+        }
+      }),
+    );
+  await hops.time("lookup", lookUp);
   const missing = items.filter((item) => !values.has(item));
   const outcome: CacheOutcome =
     missing.length === 0 ? "hit" : values.size === 0 ? "miss" : "partial";
@@ -48,11 +50,13 @@ export async function throughCache<Item, Value>(
     const computed = await compute(missing);
     if (computed.length !== missing.length) throw new Error("a result is missing");
     const pairs = missing.map((item, index) => [item, computed[index] as Value] as const);
-    await Promise.all(
-      pairs.map(async ([item, value]) => {
-        values.set(item, value);
-        await results.store(partitions, keyOf(item), value);
-      }),
+    await hops.time("store", () =>
+      Promise.all(
+        pairs.map(async ([item, value]) => {
+          values.set(item, value);
+          await results.store(partitions, keyOf(item), value);
+        }),
+      ),
     );
   }
   return {

@@ -27,6 +27,7 @@ function world(replace: (ledger: Ledger, now: number) => Partial<KeyMeterCalls> 
   const spender: Spender = {
     ...{ caller, signal: controller.signal, remainingMs: () => 1000, event: {} },
     limits: limitReport(),
+    hops: { time: (_name, work) => work() },
     later: (work) => void late.push(work.catch(() => {})),
   };
   const counted = () => {

@@ -27,6 +27,8 @@ export interface Spender {
   readonly event: LogEvent;
   readonly limits: LimitReport;
   readonly later: (work: Promise<unknown>) => void;
+  /** Times what the meter itself takes. */
+  readonly hops: { time<Result>(name: "quota", work: () => Promise<Result>): Promise<Result> };
 }
 
 export interface Meter {
@@ -125,15 +127,16 @@ export function keyMeter(options: MeterOptions): Meter {
       isSpent: (error: unknown) => boolean = () => false,
     ) {
       const lease = newId();
-      await reserve(spender, lease, units);
+      await spender.hops.time("quota", () => reserve(spender, lease, units));
       let result: Result;
       try {
         result = await work();
       } catch (error) {
-        await close(spender, isSpent(error) ? "settle" : "refund", lease, units);
+        const how = isSpent(error) ? "settle" : "refund";
+        await spender.hops.time("quota", () => close(spender, how, lease, units));
         throw error;
       }
-      await close(spender, "settle", lease, units);
+      await spender.hops.time("quota", () => close(spender, "settle", lease, units));
       return result;
     },
     async days(keyId, from, to, signal) {

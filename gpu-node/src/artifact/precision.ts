@@ -46,6 +46,8 @@ const partStorageSchema = z.strictObject({
   matrices: matrixStorageSchema,
   tables: storageSchema,
   head: storageSchema,
+  /** The decoder's keys and values, where a recipe says it (`cacheTypeOf`). */
+  cache: z.enum(["fp32", "fp16"]).optional(),
 });
 export type PartStorage = Readonly<z.infer<typeof partStorageSchema>>;
 
@@ -60,8 +62,12 @@ export type Precision = z.infer<typeof precisionSchema>;
 export type CacheType = "float32" | "float16";
 
 /**
- * Of the decoder's keys and values: half as long as soon as its matrices are not float32, as the published
- * implementations keep them. They are rounded when they are made, so that who reads them when does not matter.
+ * Of the decoder's keys and values: as the recipe says, else half as long as soon as its matrices are not float32, as
+ * the published implementations keep them. They are rounded when they are made, so that who reads them when does not
+ * matter.
  */
-export const cacheTypeOf = (decoder: PartStorage | "fp32" | "fp16"): CacheType =>
-  (typeof decoder === "string" ? decoder : decoder.matrices) === "fp32" ? "float32" : "float16";
+export function cacheTypeOf(decoder: PartStorage | "fp32" | "fp16"): CacheType {
+  const { matrices, cache = matrices } =
+    typeof decoder === "string" ? { matrices: decoder } : decoder;
+  return cache === "fp32" ? "float32" : "float16";
+}

@@ -85,6 +85,8 @@ const healthEveryMs = 50;
 const togetherRequests = 16;
 const longRequests = 8;
 const trials = 3;
+/** At another moment of a decode run each time. */
+const betweenTrialsMs = 90;
 const secondQuestions = 5;
 
 /** Errors: those of a call that the node refuses, the signal's reason. */
@@ -226,12 +228,14 @@ async function measureShort(
   const seen = shown.map((picture) => freshCaption(picture, 1));
   await runTogether(client, seen, longRequests, signal);
   const long = shown.map((picture) => heldCaption(picture, longest));
-  const { seconds } = await runTogether(client, long, longRequests, signal);
   const among: Told[] = [];
   for (let trial = 1; trial <= trials; trial += 1) {
-    const running = runTogether(client, long, longRequests, signal);
+    const texts = long.map(() => Promise.withResolvers<void>());
+    const running = Promise.all(long.map((call, at) => client.infer(call, texts[at]?.resolve)));
     const late = async (): Promise<Told> => {
-      await sleep((seconds * 1000 * trial) / (trials + 2), undefined, { signal });
+      // Every long one decodes by then: who still reads a prompt came first and is no decode run.
+      await Promise.race([Promise.all(texts.map(({ promise }) => promise)), running]);
+      await sleep(trial * betweenTrialsMs, undefined, { signal });
       return client.infer(short());
     };
     const [told] = await Promise.all([late(), running]);

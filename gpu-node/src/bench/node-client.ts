@@ -1,8 +1,13 @@
 // Signed calls to a node as the edge makes them, and what a measurement wants to know of the answers.
 import type { GenerationRequest } from "@blip2-edge/shared/contracts/generation";
 import { AppError, fromProblem } from "@blip2-edge/shared/problem";
+import { readEvents } from "@blip2-edge/shared/wire/events";
 import { writeFrame } from "@blip2-edge/shared/wire/frame";
-import { catalogSchema, inferResponseSchema } from "@blip2-edge/shared/wire/protocol";
+import {
+  catalogSchema,
+  type InferResponse,
+  inferResponseSchema,
+} from "@blip2-edge/shared/wire/protocol";
 import { createSigner, type SigningKey } from "@blip2-edge/shared/wire/signature";
 import { setTimeout as sleep } from "node:timers/promises";
 import { benchImageId, benchPixels } from "./bench-pictures.ts";
@@ -28,8 +33,11 @@ export interface Told {
 }
 
 export interface NodeClient {
-  /** Errors: what the node refuses for another reason than that it is full. */
-  infer(asked: Asked): Promise<Told>;
+  /**
+   * `onFirstText` asks for a stream and hears when its first text comes.
+   * Errors: what the node refuses for another reason than that it is full.
+   */
+  infer(asked: Asked, onFirstText?: () => void): Promise<Told>;
   /** Milliseconds to a health answer. */
   health(): Promise<number>;
 }
@@ -50,6 +58,18 @@ export const parseServerTiming = (header: string): Readonly<Record<string, numbe
 /** Until the first token is known. */
 export const firstTokenMs = ({ stages }: Told): number =>
   ["queue", "wait", "vision", "prefill"].reduce((sum, stage) => sum + (stages[stage] ?? 0), 0);
+
+async function readStream(response: Response, onFirstText: () => void): Promise<InferResponse> {
+  if (response.body === null) throw new AppError("node_protocol", "A stream has no body.");
+  let heard = false;
+  for await (const event of readEvents(response.body)) {
+    if (event.event === "result") return event.data;
+    if (event.event === "problem") throw event.error;
+    if (!heard) onFirstText();
+    heard = true;
+  }
+  throw new AppError("node_protocol", "A stream ended without its result.");
+}
 
 /** Errors: those of the node when it does not say what it serves. */
 export async function connect(
@@ -74,7 +94,7 @@ export async function connect(
   const [model] = catalog.models;
   if (model === undefined) throw new AppError("node_protocol", "The node serves no model.");
 
-  const frame = ({ picture, withPixels, text, generation }: Asked) => {
+  const frame = ({ picture, withPixels, text, generation }: Asked, stream: boolean) => {
     const json = JSON.stringify({
       model: model.model,
       model_revision: model.model_revision,
@@ -83,6 +103,7 @@ export async function connect(
       texts: [text],
       generation,
       deadline_ms: deadlineMs,
+      stream,
     });
     return withPixels
       ? writeFrame({ json, pixels: benchPixels(model.image_size, picture) })
@@ -90,13 +111,16 @@ export async function connect(
   };
 
   return {
-    async infer(asked) {
-      const content = frame(asked);
+    async infer(asked, onFirstText) {
+      const content = frame(asked, onFirstText !== undefined);
       const startedAt = performance.now();
       for (let refusals = 0; ; refusals += 1) {
         try {
           const response = await send("POST", "/v1/infer", content);
-          const answer = inferResponseSchema.parse(await response.json());
+          const answer =
+            onFirstText === undefined
+              ? inferResponseSchema.parse(await response.json())
+              : await readStream(response, onFirstText);
           return {
             tookMs: performance.now() - startedAt,
             stages: parseServerTiming(response.headers.get("server-timing") ?? ""),

@@ -187,6 +187,9 @@ describe("the schedule", () => {
               budgets.maxPromptTokens,
             );
             expect(Math.max(...lengths) - Math.min(...lengths)).toBeLessThanOrEqual(16);
+            expect(Math.max(...lengths) * theirs.length * costs.perPromptToken).toBeLessThanOrEqual(
+              2 * budgets.runMs,
+            );
           }
           if (action.kind === "decode") {
             expect(action.steps * costs.perStep).toBeLessThanOrEqual(budgets.runMs);
@@ -210,16 +213,15 @@ describe("the schedule", () => {
     );
   });
 
-  test("who decodes waits for one thing at most", () => {
+  test("who decodes waits for one thing at most, or for a look and one prefill", () => {
     fc.assert(
       fc.property(arrivals(false), (traffic) => {
         const { turns } = simulate(traffic);
         turns.forEach(({ action, members }, index) => {
-          const before = turns[index - 1];
-          const decodes = members.some(({ need }) => need === "decode");
-          if (decodes && before !== undefined && before.action.kind !== "decode") {
-            expect(action.kind).toBe("decode");
-          }
+          const before = turns[index - 1]?.action.kind;
+          if (before === undefined || before === "decode") return;
+          if (!members.some(({ need }) => need === "decode")) return;
+          expect(["decode", ...(before === "look" ? ["prefill"] : [])]).toContain(action.kind);
         });
       }),
     );
@@ -270,7 +272,7 @@ describe("the schedule", () => {
     );
   });
 
-  test("a short one among long ones waits for one run before each of its turns", () => {
+  test("a short one among long ones waits for one run, then is looked at and reads its prompt at once", () => {
     const long: Arrival = {
       ...{ afterMs: 0, model: "a", bulk: false, single: false, held: true, image: 0 },
       ...{ promptTokens: 33, rows: 1, steps: 64, deadlineMs: undefined },
@@ -284,9 +286,9 @@ describe("the schedule", () => {
     const came = 1500;
     const itsTurns = turns.filter(({ action }) => idsOf(action).includes(short));
     expect(itsTurns.map(({ action }) => action.kind)).toEqual(["look", "prefill"]);
-    expect((itsTurns[0]?.at ?? Infinity) - came).toBeLessThanOrEqual(
-      budgets.runMs + 2 * costs.perPromptToken * 33,
-    );
+    const [look, prefill] = itsTurns;
+    expect((look?.at ?? Infinity) - came).toBeLessThanOrEqual(budgets.runMs);
+    expect(prefill?.at).toBe((look?.at ?? NaN) + (look?.tookMs ?? NaN));
     expect(ended.get(short)).toBeLessThan(Math.min(...[0, 1, 2].map((id) => ended.get(id) ?? 0)));
   });
 });

@@ -1,6 +1,6 @@
-// What the engine does next: a pure function of what is there and of the time. One thing at a time runs; after
-// anything else, whoever decodes goes on first, so that nobody who is being answered waits for more than one vision
-// batch or one prefill, and nobody who comes for more than one decode run before it is their turn.
+// What the engine does next: a pure function of what is there and of the time. One thing at a time runs. Between two
+// decode runs there is one piece of other work, or one vision batch with one prefill behind it: nobody who is being
+// answered waits for more, and nobody who comes waits for more than one decode run before it is their turn.
 import type { Priority } from "./messages.ts";
 
 /** What a member needs next: its image looked at, its prompt read, its tokens decoded, or one piece of other work. */
@@ -72,7 +72,7 @@ export type Action =
 const paddingTokens = 16;
 /** Of the batch's rows: so many may stand ready behind a full batch before images are looked at ahead. */
 const aheadShare = 1 / 4;
-/** In decode runs: how long a prefill may hold up those who decode. */
+/** In decode runs: how long prompts read together may hold up those who decode and those who come. */
 const prefillRuns = 2;
 
 export function schedule(state: ScheduleState, budgets: Budgets, now: number): Action {
@@ -81,7 +81,9 @@ export function schedule(state: ScheduleState, budgets: Budgets, now: number): A
   if (late.length > 0) return { kind: "drop", ids: late.map(({ id }) => id) };
 
   const decoding = members.filter(({ need }) => need === "decode");
-  if (decoding.length > 0 && last !== "decode") return decodeRun(state, budgets, decoding);
+  const goOn = (): Action => decodeRun(state, budgets, decoding);
+  // After a look the batch waits for a prompt too: it decodes with one row more, and who was looked at waits no second run.
+  if (decoding.length > 0 && last !== "decode" && last !== "look") return goOn();
 
   const waiting = inTurn(
     members.filter(({ need }) => need !== "decode"),
@@ -91,6 +93,7 @@ export function schedule(state: ScheduleState, budgets: Budgets, now: number): A
   /** Rows that are ready and do not fit: from the first of them on, nobody overtakes. */
   let blockedRows = 0;
   for (const member of waiting) {
+    if (decoding.length > 0 && last === "look" && member.need !== "prefill") return goOn();
     switch (member.need) {
       case "single":
         return { kind: "single", id: member.id };
@@ -112,7 +115,7 @@ export function schedule(state: ScheduleState, budgets: Budgets, now: number): A
         break;
     }
   }
-  return decoding.length > 0 ? decodeRun(state, budgets, decoding) : { kind: "idle" };
+  return decoding.length > 0 ? goOn() : { kind: "idle" };
 }
 
 /** Interactive and patient bulk by arrival, then the other bulk by arrival. */
@@ -158,7 +161,7 @@ function lookWith(
   return ids;
 }
 
-/** Who reads their prompts with the first one: in turn, of about its length, no longer than those who decode can wait. */
+/** Who reads their prompts with the first one: in turn, of about its length, no longer than others can wait. */
 function prefillWith(
   first: Member,
   waiting: readonly Member[],
@@ -175,7 +178,7 @@ function prefillWith(
     const longest = Math.max(...together.map(({ promptTokens }) => promptTokens));
     const shortest = Math.min(...together.map(({ promptTokens }) => promptTokens));
     const tokens = longest * together.length;
-    const tooLong = decoding.length > 0 && tokens * perPromptToken > prefillRuns * runMs;
+    const tooLong = tokens * perPromptToken > prefillRuns * runMs;
     const alike = member.model === first.model && longest - shortest <= paddingTokens;
     if (!alike || tokens > maxPromptTokens || tooLong || !fits(together, decoding, budgets)) break;
     joining.push(member);

@@ -19,7 +19,7 @@ import type { EngineState } from "../engine/supervisor.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import { noTracing, type Tracing } from "../observe/traced-request.ts";
-import { parseTraceparent, traceparentHeader } from "../observe/traceparent.ts";
+import { parseTraceparent, traceparentHeader } from "@blip2-edge/shared/wire/traceparent";
 import { embed } from "./embed-route.ts";
 import { createEventStream, type EventStream, eventStreamHeaders } from "./event-stream.ts";
 import { infer } from "./infer-route.ts";

@@ -4,7 +4,7 @@ import type { ProblemCode } from "@blip2-edge/shared/problem";
 import type { Job } from "../engine/messages.ts";
 import { stageTimes } from "../observe/stage-times.ts";
 import type { TracedJob, TracedRequest } from "../observe/traced-request.ts";
-import type { TraceParent } from "../observe/traceparent.ts";
+import type { TraceParent } from "@blip2-edge/shared/wire/traceparent";
 import type { Answered } from "./job-route.ts";
 
 /** What is known of a request when it is answered. Times are the door's clock. */

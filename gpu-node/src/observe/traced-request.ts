@@ -4,7 +4,7 @@ import type { ProblemCode } from "@blip2-edge/shared/problem";
 import type { JobDetail } from "../engine/engine-activity.ts";
 import type { Priority } from "../engine/messages.ts";
 import type { StageTime } from "./stage-times.ts";
-import type { TraceParent } from "./traceparent.ts";
+import type { TraceParent } from "@blip2-edge/shared/wire/traceparent";
 
 export interface TracedJob {
   readonly kind: "generate" | "match" | "embed";

@@ -106,6 +106,14 @@ describe("a recipe of one's own", () => {
     ],
     [{ name: "a", colour: 1 }, /colour/],
     [{ name: "a", others: { matrices: "int8", heads: "int8" } }, /: others: .*heads/],
+    [
+      { name: "a", parts: { vision: { matrices: "int8", cache: "fp32" } } },
+      /: parts\.vision\.cache: only the part decoder has a cache/,
+    ],
+    [
+      { name: "a", others: { matrices: "int8", cache: "fp32" } },
+      /: others\.cache: only the part decoder has a cache/,
+    ],
     ["int8", /faulty: .*expected object/],
   ])("%j is refused, and the field named", (json, message) => {
     expect(() => parseRecipe(json, "a.json")).toThrow(message);

@@ -103,20 +103,30 @@ const partInput = z
       matrices: matrixInput,
       tables: storageInput.optional(),
       head: storageInput.optional(),
+      cache: z.enum(["fp32", "fp16"]).optional(),
     }),
   )
-  .transform(({ matrices, tables, head = careful(matrices) }): PartStorage => ({
+  .transform(({ matrices, tables, head = careful(matrices), cache }): PartStorage => ({
     matrices,
     head,
     // One form for both where nothing else is asked: a tied head then shares the table's bytes.
     tables: tables ?? head,
+    ...(cache === undefined ? {} : { cache }),
   }));
 
-const recipeInput = z.strictObject({
-  name: precisionSchema.shape.name,
-  parts: z.partialRecord(z.enum(partNames), partInput).default({}),
-  others: partInput.default({ matrices: "fp32", tables: "fp32", head: "fp32" }),
-});
+const recipeInput = z
+  .strictObject({
+    name: precisionSchema.shape.name,
+    parts: z.partialRecord(z.enum(partNames), partInput).default({}),
+    others: partInput.default({ matrices: "fp32", tables: "fp32", head: "fp32" }),
+  })
+  .superRefine(({ parts, others }, context) => {
+    for (const [part, { cache }] of Object.entries({ ...parts, others })) {
+      if (cache === undefined || part === "decoder") continue;
+      const path = part === "others" ? [part, "cache"] : ["parts", part, "cache"];
+      context.addIssue({ code: "custom", path, message: "only the part decoder has a cache" });
+    }
+  });
 
 /**
  * The Q-Former is a thirtieth of a model and all that the language model sees of a picture: its norms stand
@@ -154,8 +164,12 @@ export const partStorage = (recipe: Recipe, part: string): PartStorage =>
 export function precisionOf(recipe: Recipe, parts: Iterable<string>): Precision {
   const spelled = [...parts].map((part) => {
     const storage = partStorage(recipe, part);
-    const { matrices, tables, head } = storage;
-    const alike = typeof matrices === "string" && matrices === tables && matrices === head;
+    const { matrices, tables, head, cache } = storage;
+    const alike =
+      typeof matrices === "string" &&
+      matrices === tables &&
+      matrices === head &&
+      cache === undefined;
     return [part, alike ? matrices : storage] as const;
   });
   return { name: recipe.name, parts: Object.fromEntries(spelled) };

@@ -34,6 +34,8 @@ test("a device without halves is told from other failures", () => {
   const missing = new Error(
     "Name:'/layer.2/crossattention/Cast_2' Status Message: Program Cast requires f16 but the device does not support it.",
   );
-  expect(runFault(missing)?.detail).toMatch(/shader-f16.*--precision fp32, int8 or int4/);
+  expect(runFault(missing)?.detail).toMatch(
+    /shader-f16.*--precision fp32, or with a recipe.*"cache": "fp32"/,
+  );
   expect(runFault(new Error("Got invalid dimensions"))).toBeUndefined();
 });

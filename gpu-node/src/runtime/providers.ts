@@ -62,7 +62,7 @@ export function runFault(cause: unknown): AppError | undefined {
   if (/requires f16 but the device does not support it/.test(message)) {
     return new AppError(
       "usage",
-      "This graphics adapter has no 16-bit floats (WebGPU's shader-f16), which an artifact in half precision needs. Build the model with --precision fp32, int8 or int4, or run this one with --provider cpu.",
+      'This graphics adapter has no 16-bit floats (WebGPU\'s shader-f16), which this artifact needs: below fp32 keys and values are kept in halves. Build the model with --precision fp32, or with a recipe whose decoder has "cache": "fp32", or run this one with --provider cpu.',
       { internal: message.trim(), cause },
     );
   }

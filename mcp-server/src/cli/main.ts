@@ -64,6 +64,13 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: keys, help: keysHelp };
     },
   },
+  usage: {
+    summary: "what keys have spent, by key and day; CSV and JSON",
+    load: async () => {
+      const { usage, usageHelp } = await import("./usage.ts");
+      return { run: usage, help: usageHelp };
+    },
+  },
 };
 
 const overview = `blip2-edge COMMAND ...

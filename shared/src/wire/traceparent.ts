@@ -27,3 +27,6 @@ export function parseTraceparent(header: string | null | undefined): TraceParent
   if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined;
   return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & sampledFlag) !== 0 };
 }
+
+export const formatTraceparent = ({ traceId, spanId, sampled }: TraceParent): string =>
+  `00-${traceId}-${spanId}-0${Number(sampled)}`;

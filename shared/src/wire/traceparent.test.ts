@@ -1,6 +1,6 @@
 import { assert, boolean, property, string, stringMatching } from "fast-check";
 import { expect, test } from "vitest";
-import { parseTraceparent } from "./traceparent.ts";
+import { formatTraceparent, parseTraceparent } from "./traceparent.ts";
 
 const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
 const spanId = "00f067aa0ba902b7";
@@ -46,6 +46,7 @@ test("reads back what is written, and never throws", () => {
     property(hex(32), hex(16), boolean(), (traceId, spanId, sampled) => {
       const header = `00-${traceId}-${spanId}-0${Number(sampled)}`;
       expect(parseTraceparent(header)).toEqual({ traceId, spanId, sampled });
+      expect(formatTraceparent({ traceId, spanId, sampled })).toBe(header);
     }),
   );
   assert(property(string({ unit: "binary" }), (text) => void parseTraceparent(text)));

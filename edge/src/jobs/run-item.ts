@@ -1,0 +1,75 @@
+// One item of a job through the same flow as a single request: cache, quotas, nodes.
+import {
+  askedOf,
+  jobParameters,
+  type JobDefaults,
+  type JobTask,
+} from "@blip2-edge/shared/contracts/jobs";
+import { imageInputSchema, type ImageInput } from "@blip2-edge/shared/contracts/image";
+import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
+import { AppError } from "@blip2-edge/shared/problem";
+import { z } from "zod";
+import type { AuthenticatedContext } from "../context.ts";
+import { decodeBase64 } from "../images/base64.ts";
+import { answer } from "../tasks/answer.ts";
+import type { Answered } from "../tasks/answered.ts";
+import { caption } from "../tasks/caption.ts";
+import { classify } from "../tasks/classify.ts";
+import { embedPicture } from "../tasks/embed.ts";
+import { match } from "../tasks/match.ts";
+import type { PictureSource } from "../tasks/open-picture.ts";
+import type { Rooms } from "../tasks/rooms.ts";
+
+type Perform = (
+  rooms: Rooms,
+  picture: PictureSource,
+  parameters: unknown,
+  context: AuthenticatedContext,
+) => Promise<Answered<object>>;
+
+/** Parameters are read again: what was stored yesterday may be refused by today's Worker, by name. */
+const perform: Readonly<Record<JobTask, Perform>> = {
+  caption: (rooms, picture, parameters, context) =>
+    caption(rooms, picture, parseOrRefuse(jobParameters.caption, parameters), context),
+  vqa: (rooms, picture, parameters, context) =>
+    answer(rooms, picture, parseOrRefuse(jobParameters.vqa, parameters), context),
+  match: (rooms, picture, parameters, context) =>
+    match(rooms, picture, parseOrRefuse(jobParameters.match, parameters), context),
+  classify: (rooms, picture, parameters, context) =>
+    classify(rooms, picture, parseOrRefuse(jobParameters.classify, parameters), context),
+  embed: (rooms, picture, parameters, context) =>
+    embedPicture(rooms, picture, parseOrRefuse(jobParameters.embed, parameters), context),
+};
+
+const storedSchema = z.object({
+  image: imageInputSchema,
+  task: z
+    .custom<JobTask>((value) => typeof value === "string" && Object.hasOwn(perform, value))
+    .optional(),
+  parameters: z.record(z.string(), z.unknown()).optional(),
+});
+
+function pictureOf(image: ImageInput, maxBytes: number): PictureSource {
+  if ("url" in image) return { kind: "url", url: image.url };
+  if ("image_id" in image) return { kind: "image_id", imageId: image.image_id };
+  const bytes = decodeBase64(image.base64, maxBytes);
+  if (bytes.length === 0) throw new AppError("image_required", "The picture is empty.");
+  return { kind: "bytes", bytes, from: "base64" };
+}
+
+/** Resolves to what the task's route would answer. Throws what its route would. */
+export async function runItem(
+  rooms: Rooms,
+  stored: unknown,
+  defaults: JobDefaults,
+  maxImageBytes: number,
+  context: AuthenticatedContext,
+): Promise<object> {
+  const item = parseOrRefuse(storedSchema, stored);
+  const { task, parameters } = askedOf(item, defaults);
+  if (task === undefined) throw new Error("an item without a task");
+  context.event["task"] = task;
+  const picture = pictureOf(item.image, maxImageBytes);
+  const { body } = await perform[task](rooms, picture, parameters, context);
+  return body;
+}
