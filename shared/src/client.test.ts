@@ -311,7 +311,7 @@ describe("a failure that may pass", () => {
 
   test("is final where asking twice makes two, and where it cannot pass", async () => {
     const made = withServer(() => busy());
-    await failure(made.client.keyRotate({ id: "a" }));
+    await failure(made.client.jobCancel({ id: `job_${"0".repeat(32)}` }));
     const wrong = withServer(() => problemResponse(new AppError("invalid_request", "no")));
     await failure(wrong.client.caption({ image }));
     const foreign = withServer(() => new Response("hello"));
