@@ -9,6 +9,7 @@ import type { Isolate } from "./isolate.ts";
 import type { WriteLine } from "./log.ts";
 import { requireKey } from "./middleware/authenticate.ts";
 import { requestContext } from "./middleware/request.ts";
+import { cachePurgeRoute } from "./routes/cache.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { embedRoute } from "./routes/embed.ts";
@@ -36,6 +37,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     ...jobRoutes(isolate),
     ...keyRoutes(isolate),
     usage: usageRoute(isolate),
+    cachePurge: cachePurgeRoute(isolate),
     health: healthRoute,
     ...documentRoutes(),
   };

@@ -107,6 +107,12 @@ export const settingsSchema = z.object({
   IMAGES_TIMEOUT_MS: number(100, 60_000, 15_000).describe(
     "For the Images binding, where there is one, to shrink a picture.",
   ),
+  CACHE_MEMORY_BYTES: number(0, 100_000_000, 2_097_152).describe(
+    "What an isolate keeps of the cache in its own memory, in front of the Cache API and KV; 0: nothing.",
+  ),
+  PURGE_TTL_MS: number(0, 600_000, 10_000).describe(
+    "How long an isolate believes what it read of purges: forgotten things may be answered at most this much longer.",
+  ),
   JOB_CONCURRENCY: number(1, 64, 8).describe("Items of one job at a time."),
   JOB_CONCURRENCY_OVERALL: number(1, 10_000, 64).describe("Items of all jobs at a time."),
   JOB_MAX_OPEN: number(1, 10_000, 100).describe("Jobs of a tenant that are not over."),

@@ -1,14 +1,26 @@
 // One request's own things, made by the middleware and read by the routes: plain data and a clock.
 import { AppError } from "@blip2-edge/shared/problem";
 import type { Caller } from "./auth/caller.ts";
+import type { ServedReport } from "./cache/served.ts";
 import type { MemoryShare } from "./images/picture-memory.ts";
 import type { LogEvent } from "./log.ts";
 import type { Hops } from "./observe/hops.ts";
 import type { RequestTrace } from "./observe/trace.ts";
 import type { LimitReport } from "./usage/limit-headers.ts";
 
+export interface CacheWishes {
+  /** Keep nothing of this. */
+  readonly noStore: boolean;
+  /** Ask whether a picture behind a URL has changed, however fresh it is. */
+  readonly noCache: boolean;
+}
+
+export const noWishes: CacheWishes = { noStore: false, noCache: false };
+
 export interface RequestContext {
   readonly requestId: string;
+  /** Unix milliseconds. */
+  readonly startedAt: number;
   /** Aborted when the caller goes away or the time is over; the reason is an AppError. */
   readonly signal: AbortSignal;
   readonly remainingMs: () => number;
@@ -19,6 +31,10 @@ export interface RequestContext {
   readonly hops: Hops;
   /** What the answer will tell of the key's limits. */
   readonly limits: LimitReport;
+  /** What the request asks of caches (Cache-Control, RFC 9111 5.2.1). */
+  readonly wishes: CacheWishes;
+  /** What the answer will tell of where it came from. */
+  readonly served: ServedReport;
   /** What the request holds of a picture. */
   readonly memory: MemoryShare;
   /** Work that may outlast the answer. */
@@ -30,6 +46,10 @@ export interface RequestContext {
 export interface AuthenticatedContext extends RequestContext {
   readonly caller: Caller;
 }
+
+/** Whether the request or its key wants nothing to be kept; then nothing that is kept is used, either. */
+export const keepsNothing = ({ wishes, caller }: Pick<AuthenticatedContext, "wishes" | "caller">) =>
+  wishes.noStore || caller.noStore;
 
 /** A signal with a deadline whose reasons are problems, and what stops its clock. */
 export function requestSignal(

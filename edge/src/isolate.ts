@@ -9,9 +9,16 @@ import { keyBook, type KeyBook } from "./auth/key-book.ts";
 import { keyMemory, keyStore, type KeyStore } from "./auth/key-store.ts";
 import { sealer } from "./auth/seal.ts";
 import type { Bindings } from "./bindings.ts";
+import { addressBook } from "./cache/addresses.ts";
+import { digestBook } from "./cache/digests.ts";
+import { memoryTier } from "./cache/memory-tier.ts";
+import { purges, type PurgeMemory, type Purges } from "./cache/purges.ts";
 import { resultCache } from "./cache/results.ts";
+import { tiers } from "./cache/tiers.ts";
+import { claims } from "./claims.ts";
 import { parseSettings, type Settings } from "./config.ts";
 import type { RequestContext } from "./context.ts";
+import { admission } from "./images/admit.ts";
 import { canonicaliser } from "./images/canonicalise.ts";
 import { codecModules } from "./images/codecs.ts";
 import { pictureFetcher, type Fetch } from "./images/fetch.ts";
@@ -49,7 +56,7 @@ export interface Isolate {
   readonly usagePoints: UsagePoints | undefined;
   /** Undefined where no collector is. */
   readonly exportTrace: ExportTrace | undefined;
-  roomsFor(context: RequestContext): Rooms;
+  roomsFor(context: RequestContext): Rooms & { readonly purges: Purges };
 }
 
 /**
@@ -119,11 +126,28 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
     retryWaitMs: settings.NODE_ATTEMPT_WAIT_MS,
     queueMs: settings.NODE_QUEUE_MS,
   });
-  const pixels = pixelStore(env.PIXELS);
   const tag = partitionTag(settings.PARTITION_SECRET);
   const keys = keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS });
   const meter = keyMeter({ meters: env.KEY_METER });
   const catalog = catalogMemory();
+  const taken = claims();
+  const purgeMemory: PurgeMemory = new Map();
+  const nearTier = memoryTier({ maxBytes: settings.CACHE_MEMORY_BYTES });
+  const tiersFor = ({ event, later }: Pick<RequestContext, "event" | "later">) =>
+    tiers({
+      memory: nearTier,
+      front: {
+        match: async (url) => (await caches.open(cacheName)).match(url),
+        put: async (url, response) => (await caches.open(cacheName)).put(url, response),
+        delete: async (url) => (await caches.open(cacheName)).delete(url),
+      },
+      back: env.RESULTS,
+      ttlS: settings.RESULT_TTL_S,
+      later,
+      onFault: (tier, error) => {
+        event[`cache_${tier}_fault`] = describeError(error);
+      },
+    });
   const seals = sealer(settings.PARTITION_SECRET);
 
   const made: Isolate = {
@@ -168,44 +192,55 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
       await forgetOld(env.DB, Date.now(), forgottenPerSweep);
       return swept;
     },
-    roomsFor: ({ event, hops, later }) => ({
-      fetchPicture,
-      canonicalise,
-      pixels,
-      pictureMemory: memory,
-      askNode,
-      meter,
-      partitionTag: tag,
-      models: models({
-        fleet,
-        exchangeWith: (node) => (request, signal) =>
-          hops.time("catalog", (traced) => exchangeWith(node)({ ...request, traced }, signal)),
-        memory: catalog,
-        backup: {
-          read: () => env.RESULTS.get(catalogKey),
-          write: (text) => env.RESULTS.put(catalogKey, text),
-        },
-        ttlMs: settings.CATALOG_TTL_MS,
-        timeoutMs: settings.CATALOG_TIMEOUT_MS,
-        defaultModel: settings.DEFAULT_MODEL,
+    roomsFor: ({ event, hops, later, startedAt: at }) => {
+      const forgotten = purges({
+        table: env.DB,
+        memory: purgeMemory,
+        claims: taken,
+        ttlMs: settings.PURGE_TTL_MS,
         later,
-        onFault: (why) => {
-          event["catalog_fault"] = why;
+        onFault: (error) => {
+          event["purges_fault"] = describeError(error);
         },
-      }),
-      results: resultCache({
-        front: {
-          match: async (url) => (await caches.open(cacheName)).match(url),
-          put: async (url, response) => (await caches.open(cacheName)).put(url, response),
-        },
-        back: env.RESULTS,
-        ttlS: settings.RESULT_TTL_S,
-        later,
-        onFault: (tier, error) => {
-          event[`cache_${tier}_fault`] = describeError(error);
-        },
-      }),
-    }),
+      });
+      const kept = { tiers: tiersFor({ event, later }), purges: forgotten, at };
+      return {
+        admit: admission(outside.policy),
+        fetchPicture,
+        canonicalise,
+        purges: forgotten,
+        pixels: pixelStore({
+          store: env.PIXELS,
+          at,
+          purgedAt: async (own, imageId) => (await forgotten.of(own))({ imageId }),
+        }),
+        digests: digestBook(kept),
+        addresses: addressBook(kept),
+        claims: taken,
+        pictureMemory: memory,
+        askNode,
+        meter,
+        partitionTag: tag,
+        models: models({
+          fleet,
+          exchangeWith: (node) => (request, signal) =>
+            hops.time("catalog", (traced) => exchangeWith(node)({ ...request, traced }, signal)),
+          memory: catalog,
+          backup: {
+            read: () => env.RESULTS.get(catalogKey),
+            write: (text) => env.RESULTS.put(catalogKey, text),
+          },
+          ttlMs: settings.CATALOG_TTL_MS,
+          timeoutMs: settings.CATALOG_TIMEOUT_MS,
+          defaultModel: settings.DEFAULT_MODEL,
+          later,
+          onFault: (why) => {
+            event["catalog_fault"] = why;
+          },
+        }),
+        results: resultCache(kept),
+      };
+    },
   };
   return made;
 }

@@ -62,6 +62,8 @@ export interface RunningWorker {
   enqueue(queue: string, message: unknown): Promise<void>;
   /** Makes this key valid for this tenant; a second call with the same key changes its scopes alone. */
   putKey(newKey: NewKey): Promise<void>;
+  /** Names of everything that lies in KV and R2, for tests. */
+  stored(): Promise<string[]>;
   /** Lets the Worker's clock strike, as the crons of its configuration would; resolves when it is done. */
   tick(): Promise<void>;
   pids(): { pid: number; name: string }[];
@@ -244,6 +246,13 @@ async function migrate(db: RunningWorker["db"]): Promise<void> {
   }
 }
 
+async function storedNames(miniflare: Miniflare): Promise<string[]> {
+  const kv = await miniflare.getKVNamespace("RESULTS");
+  const r2 = await miniflare.getR2Bucket("PIXELS");
+  const [{ keys }, { objects }] = await Promise.all([kv.list(), r2.list()]);
+  return [...keys.map(({ name }) => name), ...objects.map(({ key }) => key)];
+}
+
 /** Child processes of this one that are workerd; Miniflare does not tell their ids. Linux only. */
 function workerdChildren(): { pid: number; name: string }[] {
   const found: { pid: number; name: string }[] = [];
@@ -332,6 +341,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
           )
           .run();
       },
+      stored: () => storedNames(miniflare),
       tick,
       async enqueue(queue, message) {
         await (await miniflare.getQueueProducer(queue)).send(message, { contentType: "json" });

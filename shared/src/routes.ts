@@ -1,6 +1,7 @@
 // THE TABLE of the public API. The Worker's router, the client and whatever describes the API read it;
 // nobody writes a path, a scope or a schema a second time.
 import type { z } from "zod";
+import { purgeQuerySchema, purgeSchema } from "./contracts/cache.ts";
 import {
   captionOptionsSchema,
   captionQuerySchema,
@@ -406,6 +407,16 @@ export const routes = {
     input: { kind: "query", schema: usageQuerySchema },
     response: usageListSchema,
     problems: distinct(keyProblems, ["invalid_request", "not_found", "meter_unavailable"]),
+  },
+  cachePurge: {
+    id: "cachePurge",
+    method: "DELETE",
+    path: "/v1/cache",
+    scope: "admin",
+    summary: "Forgets what is cached of a picture, of a model revision, of a tenant.",
+    input: { kind: "query", schema: purgeQuerySchema },
+    response: purgeSchema,
+    problems: distinct(keyProblems, ["invalid_request"]),
   },
   health: {
     id: "health",

@@ -1,7 +1,8 @@
 import { writeEmbedding } from "@blip2-edge/shared/wire/embedding";
 import { describe, expect, test } from "vitest";
 import { canonicalJson } from "./canonical-json.ts";
-import { cacheStatus, entityTag, matchesEntityTag } from "./answer-headers.ts";
+import { memoryTiers, nothingPurged } from "../../../test/support/memory-tiers.ts";
+import { cacheStatus, entityTag, matchesEntityTag, mayBeKept } from "./answer-headers.ts";
 import {
   generationKey,
   imageEmbeddingKey,
@@ -28,63 +29,22 @@ const result: StoredGeneration = {
   usage: { image_tokens: 1, prompt_tokens: 2, completion_tokens: 3 },
 };
 
-function tiers() {
-  const front = new Map<string, string>();
-  const back = new Map<string, string>();
-  const faults: string[] = [];
-  const work: Promise<unknown>[] = [];
-  let broken = "";
-  const check = (tier: string) =>
-    broken.includes(tier) ? Promise.reject(new Error("down")) : Promise.resolve();
-  const cache = resultCache({
-    ttlS: 60,
-    later: (promise) => void work.push(promise),
-    onFault: (tier) => void faults.push(tier),
-    front: {
-      match: async (url) => {
-        await check("front");
-        const body = front.get(url);
-        return body === undefined ? undefined : new Response(body);
-      },
-      put: async (url, response) => {
-        await check("front");
-        front.set(url, await response.text());
-      },
-    },
-    back: {
-      get: async (path) => {
-        await check("back");
-        return back.get(path) ?? null;
-      },
-      put: async (path, body) => {
-        await check("back");
-        back.set(path, body);
-      },
-    },
-  });
-  return {
-    cache,
-    front,
-    back,
-    faults,
-    settle: () => Promise.all(work),
-    breakTiers: (which: string) => {
-      broken = which;
-    },
-  };
+function world({ maxBytes = 0 } = {}) {
+  const { tiers, ...rest } = memoryTiers({ maxBytes });
+  return { ...rest, cache: resultCache({ tiers, purges: nothingPurged, at: 7 }) };
 }
 
 describe("resultCache", () => {
   test("a result is found in the partition it was written to, and in no other", async () => {
-    const { cache } = tiers();
+    const { cache } = world();
     await cache.store(["t:ada"], key, result);
-    expect(await cache.find(["t:ada"], key)).toEqual({ result, partition: "t:ada" });
+    expect(await cache.find(["t:ada"], key)).toEqual({ value: result, at: 7, partition: "t:ada" });
     expect(await cache.find(["t:bob", "public"], key)).toBeUndefined();
     expect(await cache.find(["t:bob", "t:ada"], key)).toMatchObject({ partition: "t:ada" });
   });
 
   test("every part of the key counts; the order of parameters does not", async () => {
-    const { cache } = tiers();
+    const { cache } = world();
     await cache.store(["public"], key, result);
     const others = [
       { ...parts, imageId: `img_${"b".repeat(64)}` },
@@ -101,7 +61,7 @@ describe("resultCache", () => {
   });
 
   test("the kinds lie apart, each score and each kind of features by itself", async () => {
-    const { cache } = tiers();
+    const { cache } = world();
     const text = "a dog";
     const scores = (["itm", "itc"] as const).map((score) =>
       scoreKey({ imageId, modelRevision, text, score }),
@@ -119,17 +79,17 @@ describe("resultCache", () => {
       await cache.store(["t:ada"], one, writeEmbedding([1], [index + 0.1]));
     }
     for (const [index, one] of scores.entries()) {
-      expect((await cache.find(["t:ada"], one))?.result).toBe(index);
+      expect((await cache.find(["t:ada"], one))?.value).toBe(index);
     }
     for (const [index, one] of embeddings.entries()) {
       const found = await cache.find(["t:ada"], one);
-      expect(found?.result).toEqual(writeEmbedding([1], [index + 0.1]));
+      expect(found?.value).toEqual(writeEmbedding([1], [index + 0.1]));
     }
     expect(await cache.find(["t:ada"], key)).toBeUndefined();
   });
 
   test("what is stored under a key and is not of its kind is a miss", async () => {
-    const { cache, front, back, settle } = tiers();
+    const { cache, front, back, settle } = world();
     const score = scoreKey({ imageId, modelRevision, text: "a", score: "itm" });
     const embedding = imageEmbeddingKey({ imageId, modelRevision, features: "projected" });
     const tamper = async <Value>(one: ResultKey<Value>, value: Value, text: string) => {
@@ -146,21 +106,21 @@ describe("resultCache", () => {
   });
 
   test("what only the back tier holds is a hit, and moves to the front", async () => {
-    const { cache, front, settle } = tiers();
+    const { cache, front, settle } = world();
     await cache.store(["t:ada"], key, result);
     await settle();
     front.clear();
-    expect(await cache.find(["t:ada"], key)).toMatchObject({ result });
+    expect(await cache.find(["t:ada"], key)).toMatchObject({ value: result });
     await settle();
     expect(front.size).toBe(1);
   });
 
   test("a tier that fails is a miss and is told; the other one serves", async () => {
-    const { cache, faults, settle, breakTiers, back } = tiers();
+    const { cache, faults, settle, breakTiers, back } = world();
     await cache.store(["t:ada"], key, result);
     await settle();
     breakTiers("front");
-    expect(await cache.find(["t:ada"], key)).toMatchObject({ result });
+    expect(await cache.find(["t:ada"], key)).toMatchObject({ value: result });
     breakTiers("front back");
     expect(await cache.find(["t:ada"], key)).toBeUndefined();
     await cache.store(["t:ada"], key, result);
@@ -181,6 +141,11 @@ test("canonical JSON", () => {
 test("headers", async () => {
   expect(cacheStatus("partial")).toBe("blip2-edge; fwd=partial; stored");
   expect(cacheStatus("bypass")).toBe("blip2-edge; fwd=bypass; detail=unseeded-sample");
+  expect(cacheStatus("collapsed")).toBe("blip2-edge; fwd=miss; collapsed");
+  expect(cacheStatus("no-store")).toBe("blip2-edge; fwd=bypass; detail=no-store");
+  expect((["hit", "collapsed", "bypass", "no-store"] as const).map(mayBeKept)).toEqual([
+    ...[true, true, false, false],
+  ]);
   const tag = await entityTag("body");
   expect(tag).not.toBe(await entityTag("Body"));
   for (const header of [tag, `W/${tag}`, `"x", ${tag}`, "*"]) {

@@ -4,7 +4,8 @@
 import { AppError } from "@blip2-edge/shared/problem";
 import type { Caller } from "../auth/caller.ts";
 import type { KeyCaller } from "../auth/key-caller.ts";
-import { requestSignal, type AuthenticatedContext } from "../context.ts";
+import { servedReport } from "../cache/served.ts";
+import { noWishes, requestSignal, type AuthenticatedContext } from "../context.ts";
 import type { PictureMemory } from "../images/picture-memory.ts";
 import { describeError, writeEvent, type LogEvent, type WriteLine } from "../log.ts";
 import { describeHops } from "../observe/describe-hops.ts";
@@ -99,10 +100,13 @@ export function jobLane(options: LaneOptions): RunLane {
     const memory = options.memory.share();
     const context: AuthenticatedContext = {
       requestId: `${job.id}/${item.n}`,
+      startedAt,
       signal,
       remainingMs: () => startedAt + itemTimeoutMs - now(),
       ...{ event, trace, hops },
       limits: limitReport(),
+      served: servedReport(),
+      wishes: noWishes,
       memory,
       later: (work) => on.later(work.catch(() => {})),
       caller,

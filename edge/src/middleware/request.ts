@@ -1,8 +1,10 @@
 // Around every request: its id, its deadline, its place in a trace, and its one line in the log.
 import type { MiddlewareHandler } from "hono";
+import { rungOf, servedReport } from "../cache/served.ts";
 import type { Env } from "../env.ts";
 import type { PictureMemory } from "../images/picture-memory.ts";
-import { requestSignal } from "../context.ts";
+import { requestSignal, type CacheWishes } from "../context.ts";
+import { directivesOf } from "../cache-control.ts";
 import { describeError, writeEvent, type LogEvent, type WriteLine } from "../log.ts";
 import { describeHops } from "../observe/describe-hops.ts";
 import { hopRecord, hopTimes, nodeTimes, type Hop } from "../observe/hops.ts";
@@ -47,16 +49,20 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
     };
     const { signal, stop } = requestSignal(c.req.raw.signal, timeoutMs);
     const limits = limitReport();
+    const served = servedReport();
     const memory = pictures.share();
     let lasting: Promise<unknown> | undefined;
     c.set("context", {
       requestId,
+      startedAt,
       signal,
       remainingMs: () => startedAt + timeoutMs - now(),
       event,
       trace,
       hops,
       limits,
+      served,
+      wishes: wishesOf(c.req.header("cache-control")),
       memory,
       later: (work) => c.executionCtx.waitUntil(work.catch(() => {})),
     });
@@ -83,12 +89,23 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
     c.res.headers.set("x-request-id", requestId);
     c.res.headers.set("server-timing", timingsOf(hops.done, answeredMs, lasting !== undefined));
     c.res.headers.set("x-content-type-options", "nosniff");
+    const rung = c.error === undefined ? rungOf(served) : undefined;
+    if (rung !== undefined) c.res.headers.set("blip2-served", rung);
+    event["served"] = rung;
     for (const [name, value] of Object.entries(limitHeaders(limits, now()))) {
       c.res.headers.set(name, value);
     }
     if (lasting === undefined) return end(c.error);
     event["answered_ms"] = answeredMs;
     c.executionCtx.waitUntil(lasting.then(() => end(undefined), end));
+  };
+}
+
+function wishesOf(header = ""): CacheWishes {
+  const wishes = directivesOf(header);
+  return {
+    noStore: wishes.has("no-store"),
+    noCache: wishes.has("no-cache") || wishes.get("max-age") === "0",
   };
 }
 

@@ -27,6 +27,8 @@ export interface Question<Asked extends NodeAsked> {
   readonly pixels?: Uint8Array | undefined;
   /** The stored pixels, when the node turns out to lack them. */
   readonly loadPixels?: () => Promise<Uint8Array | undefined>;
+  /** Nothing is to be remembered of this, not even that a node now holds the picture. */
+  readonly keepsNothing?: boolean;
   /** Hears the texts of a request with `stream: true`, if the node can stream. */
   readonly onText?: OnText | undefined;
   /** Times each exchange and gives it its place in the trace. */
@@ -197,7 +199,7 @@ export function nodeAsker(options: AskOptions): AskNode {
       const carryOut = async (): Promise<Settled<Told>> => {
         try {
           const answered = await send(pixels).catch(sendPixels);
-          if (heldKey !== undefined) held.add(heldKey);
+          if (heldKey !== undefined && question.keepsNothing !== true) held.add(heldKey);
           end(attempt, undefined);
           return { ok: true, attempt, ...answered };
         } catch (error) {

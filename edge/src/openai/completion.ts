@@ -74,7 +74,7 @@ export function chunksOf(head: CompletionHead, includeUsage: boolean): StreamWri
     return chunk(by, { delta: { ...role, content }, finish_reason: null });
   };
   return {
-    text: (_, text, { model }) => says(model, text),
+    text: (_, text, model) => says(model, text),
     result: ({ body }) =>
       [
         chunk(body, { delta: {}, finish_reason: body.finish_reason }),

@@ -3,15 +3,16 @@
 // the client has not read: a task says some hundred tokens at most, so that needs no bound of its own.
 import { toProblem } from "@blip2-edge/shared/problem";
 import { eventStreamType, writeServerSentEvent } from "@blip2-edge/shared/sse";
+import type { CatalogModel } from "@blip2-edge/shared/wire/protocol";
 import type { Context } from "hono";
-import { cacheStatus, type CacheOutcome } from "../cache/answer-headers.ts";
+import { cacheStatus } from "../cache/answer-headers.ts";
 import type { Env } from "../env.ts";
 import type { Answered } from "../tasks/answered.ts";
-import type { Listener, Spoken } from "../tasks/listener.ts";
+import type { Listener } from "../tasks/listener.ts";
 
 /** How a stream is written down, in the words of one API; each gives whole events. */
 export interface StreamWriter<Body> {
-  text(index: number, text: string, by: Spoken): string;
+  text(index: number, text: string, model: CatalogModel): string;
   result(answered: Answered<Body>): string;
   problem(error: unknown): string;
 }
@@ -34,7 +35,7 @@ export async function respondStreaming<Body>(
   work: (listener: Listener) => Promise<Answered<Body>>,
 ): Promise<Response> {
   const encoder = new TextEncoder();
-  const begun = Promise.withResolvers<CacheOutcome>();
+  const begun = Promise.withResolvers<void>();
   let client: ReadableStreamDefaultController<Uint8Array> | undefined;
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
@@ -50,16 +51,15 @@ export async function respondStreaming<Body>(
     quiet = false;
     client?.enqueue(encoder.encode(events));
   };
-  const finish = async (): Promise<CacheOutcome> => {
+  const finish = async (): Promise<void> => {
     try {
       const answered = await work({
-        says(index, text, by) {
-          send(writer.text(index, text, by));
-          begun.resolve(by.outcome);
+        says(index, text, model) {
+          send(writer.text(index, text, model));
+          begun.resolve();
         },
       });
       send(writer.result(answered));
-      return answered.outcome;
     } catch (error) {
       send(writer.problem(error));
       throw error;
@@ -68,7 +68,8 @@ export async function respondStreaming<Body>(
     }
   };
   const ended = finish();
-  const outcome = await Promise.race([begun.promise, ended]);
+  await Promise.race([begun.promise, ended]);
+  const { results: outcome } = c.get("context").served;
   const heart = setInterval(() => {
     if (quiet) send(beat);
     quiet = true;
@@ -78,7 +79,7 @@ export async function respondStreaming<Body>(
     headers: {
       "content-type": eventStreamType,
       "cache-control": "no-store",
-      "cache-status": cacheStatus(outcome),
+      ...(outcome === undefined ? {} : { "cache-status": cacheStatus(outcome) }),
       // Proxies in between are not to collect events.
       "x-accel-buffering": "no",
       vary: "authorization",

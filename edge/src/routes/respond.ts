@@ -1,7 +1,7 @@
 // Sends an answer with what caches need to know. Answers to POST are for nobody to keep; answers to GET
 // are the caller's own. An ETag is over the exact bytes, so nothing in a body may depend on time.
 import type { Context } from "hono";
-import { cacheStatus, entityTag, matchesEntityTag } from "../cache/answer-headers.ts";
+import { cacheStatus, entityTag, matchesEntityTag, mayBeKept } from "../cache/answer-headers.ts";
 import type { Env } from "../env.ts";
 import type { Answered } from "../tasks/answered.ts";
 
@@ -17,7 +17,7 @@ export async function respond(
   const headers: Record<string, string> = {
     etag: tag,
     "cache-status": cacheStatus(outcome),
-    "cache-control": isGet && outcome !== "bypass" ? `private, max-age=${maxAgeS}` : "no-store",
+    "cache-control": isGet && mayBeKept(outcome) ? `private, max-age=${maxAgeS}` : "no-store",
     vary: "authorization",
   };
   if (isGet && matchesEntityTag(c.req.header("if-none-match"), tag)) {

@@ -3,8 +3,8 @@
 import { AppError } from "@blip2-edge/shared/problem";
 import type { CatalogModel, imageReferenceSchema } from "@blip2-edge/shared/wire/protocol";
 import type { z } from "zod";
-import type { AuthenticatedContext } from "../context.ts";
-import { describeError, type LogEvent } from "../log.ts";
+import { keepsNothing, type AuthenticatedContext } from "../context.ts";
+import type { LogEvent } from "../log.ts";
 import type { Reply, Timed } from "../nodes/ask.ts";
 import type { NodeAsked, NodeCall, NodeTold } from "../nodes/calls.ts";
 import type { OnText } from "../nodes/exchange.ts";
@@ -56,18 +56,13 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
   rooms: Rooms,
   call: NodeCall<Asked, Told>,
   { model, model_revision }: CatalogModel,
-  { imageId, exact, partitions, pixels, size }: OpenedPicture,
+  { imageId, partitions, pixels, size, keeping }: OpenedPicture,
   request: (about: AboutPicture) => Asked,
   context: AuthenticatedContext,
   onText?: OnText,
 ): Promise<Told> {
   const { event, signal, remainingMs } = context;
-  const keeping =
-    pixels === undefined
-      ? Promise.resolve()
-      : rooms.pixels.put(partitions, imageId, size, pixels, exact).catch((error: unknown) => {
-          event["pixel_store_fault"] = describeError(error);
-        });
+  const kept = keeping?.now();
   // A public picture's features are shared on the node, a private one's are the tenant's.
   const partition = await rooms.partitionTag(partitions.at(-1) ?? partitions[0]);
   const image = { image_id: imageId, size };
@@ -93,6 +88,7 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
           timed: timedBy(context),
           pixels,
           loadPixels: () => rooms.pixels.get(partitions, imageId, size),
+          keepsNothing: keepsNothing(context),
           onText: hear,
         },
         signal,
@@ -100,7 +96,7 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
     // Who leaves after the first text has been served; otherwise reading all but the end would be free.
     (error) => heard && error instanceof AppError && error.code === "canceled",
   );
-  await keeping;
+  await kept;
   return told(event, reply);
 }
 

@@ -50,12 +50,8 @@ export function generate(
   return withPicture(rooms, task, context, async (model, picture) => {
     const { imageId, exact, partitions } = picture;
     const texts = task.textsFor(model);
-    const items = [...new Set(texts)];
     const saying = listener === undefined ? undefined : sayEach(texts, model, listener);
-    const infer = async (
-      wanted: readonly (string | null)[],
-      outcome: CacheOutcome,
-    ): Promise<StoredGeneration[]> => {
+    const infer = async (wanted: readonly (string | null)[]): Promise<StoredGeneration[]> => {
       const { results } = await askNodeAbout(
         rooms,
         inferCall,
@@ -68,30 +64,31 @@ export function generate(
           ...(saying === undefined ? {} : { stream: true }),
         }),
         context,
-        saying?.hears(wanted, outcome),
+        saying?.hears(wanted),
       );
       return results.map(stored);
     };
     if (!isReproducible(generation)) {
       context.event["cache"] = "bypass";
-      const drawn = await infer(texts, "bypass");
-      saying?.rest(drawn, "bypass");
+      context.served.results = "bypass";
+      const drawn = await infer(texts);
+      saying?.rest(drawn);
       return { model, imageId, exact, outcome: "bypass", results: drawn.map(withNotes(notes)) };
     }
     const modelRevision = model.model_revision;
     const cached = await throughCache(
       rooms.results,
       {
-        items,
+        items: [...new Set(texts)],
         partitions,
         keyOf: (text) =>
           generationKey({ imageId, modelRevision, text, generation: { ...generation } }),
-        compute: (missing) => infer(missing, missing.length < items.length ? "partial" : "miss"),
+        compute: infer,
       },
       context,
     );
     const found = texts.map(cached.of);
-    saying?.rest(found, cached.outcome);
+    saying?.rest(found);
     const results = found.map(withNotes(notes));
     return { model, imageId, exact, outcome: cached.outcome, results };
   });
@@ -105,17 +102,17 @@ function sayEach(texts: readonly (string | null)[], model: CatalogModel, { says 
   const said = new Set<number>();
   return {
     hears:
-      (wanted: readonly (string | null)[], outcome: CacheOutcome): OnText =>
+      (wanted: readonly (string | null)[]): OnText =>
       (at, piece) => {
         texts.forEach((text, index) => {
           if (at >= wanted.length || text !== wanted[at]) return;
           said.add(index);
-          says(index, piece, { model, outcome });
+          says(index, piece, model);
         });
       },
-    rest(results: readonly StoredGeneration[], outcome: CacheOutcome): void {
+    rest(results: readonly StoredGeneration[]): void {
       results.forEach(({ text }, index) => {
-        if (!said.has(index)) says(index, text, { model, outcome });
+        if (!said.has(index)) says(index, text, model);
       });
     },
   };

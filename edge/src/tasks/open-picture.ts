@@ -1,14 +1,19 @@
-// From what the caller sent to a picture: where it belongs, what it is, its pixels if they are at hand.
-// Fetching and reading happen once; canonical pixels are made for the model that asks.
+// From what the caller sent to a picture: where it belongs, what it is, its pixels if they are at hand. Here:
+// what a picture is to the tasks, and files. A file that was sent before is known by its digest and not decoded.
 import type { ImageId } from "@blip2-edge/shared/contracts/image";
 import { sha256Hex } from "@blip2-edge/shared/hex";
-import { AppError } from "@blip2-edge/shared/problem";
-import type { AuthenticatedContext } from "../context.ts";
+import type { AddressBook } from "../cache/addresses.ts";
+import type { Claims } from "../claims.ts";
+import type { DigestBook } from "../cache/digests.ts";
+import type { KnownPicture } from "../cache/known-picture.ts";
+import { keepsNothing, type AuthenticatedContext } from "../context.ts";
+import type { Admit } from "../images/admit.ts";
 import type { Canonicalise, InexactBecause } from "../images/canonicalise.ts";
 import type { PictureFetcher } from "../images/fetch.ts";
 import type { PictureMemory } from "../images/picture-memory.ts";
 import type { PixelStore } from "../images/pixel-store.ts";
-import { partitionsOf, publicPartition, tenantPartition, type Partitions } from "../partition.ts";
+import { describeError, type LogEvent } from "../log.ts";
+import type { Partitions } from "../partition.ts";
 
 /** A picture as a request names it. */
 export type PictureSource =
@@ -20,110 +25,130 @@ export type PictureSource =
     }
   | { readonly kind: "image_id"; readonly imageId: ImageId };
 
-/**
- * A picture with everything of it that does not depend on the model. The digest of a file's bytes is there
- * before anything is decoded: by it a file that was seen before can be known without decoding.
- */
-export type LoadedPicture =
-  | {
-      readonly kind: "file";
-      readonly bytes: Uint8Array;
-      /** SHA-256 of the bytes, lower-case hex. */
-      readonly digest: string;
-      readonly partitions: Partitions;
-    }
-  | {
-      readonly kind: "known";
-      readonly imageId: ImageId;
-      readonly exact: boolean;
-      readonly partitions: Partitions;
-    };
-
 export interface OpenedPicture {
   readonly imageId: ImageId;
   /** Decoded and resized as the reference does; false: another resampler shrank it first. */
   readonly exact: boolean;
-  /** Why not, when it was just decoded: what is so only for a moment should not be remembered. */
+  /** Why not, when it was just decoded: what is so only for a moment is not remembered. */
   readonly inexactBecause?: InexactBecause;
   readonly partitions: Partitions;
   readonly size: number;
-  /** Just decoded; undefined for a picture named by its id. */
+  /** Just decoded; undefined for a picture that is known. */
   readonly pixels: Uint8Array | undefined;
+  /** Of one that was just read: keeps its pixels, then what it is known by. Undefined: nothing is kept. */
+  readonly keeping?: Keeping;
+  /** Of a picture that was known by its file or address: forgets that. */
+  readonly forget?: () => Promise<void>;
+  /** Reads it again, whatever is known. Undefined where only the caller has the file. */
+  readonly again?: () => Promise<OpenedPicture>;
+}
+
+/** Done once in a request, however often it is asked for. A failure is told in the log and nowhere else. */
+export interface Keeping {
+  now(): Promise<void>;
+  /** Unless another request of this isolate does the same. */
+  unlessClaimed(): Promise<void>;
 }
 
 export interface PictureRooms {
+  readonly admit: Admit;
   readonly fetchPicture: PictureFetcher;
   readonly canonicalise: Canonicalise;
   readonly pixels: PixelStore;
-  readonly pictureMemory: Pick<PictureMemory, "highWaterBytes">;
+  readonly digests: DigestBook;
+  readonly addresses: AddressBook;
+  readonly claims: Claims;
+  readonly pictureMemory: Pick<PictureMemory, "highWaterBytes" | "share">;
 }
 
-export async function loadPicture(
-  rooms: PictureRooms,
-  source: PictureSource,
-  context: AuthenticatedContext,
-): Promise<LoadedPicture> {
-  const { caller, event, hops, memory, signal } = context;
-  const fileOf = async (
-    bytes: Uint8Array<ArrayBuffer>,
-    isPublic: boolean,
-  ): Promise<LoadedPicture> => {
-    event["image_bytes"] = bytes.length;
-    memory.keep(bytes.buffer.byteLength);
-    const partitions = partitionsOf(caller.tenant, isPublic);
-    return { kind: "file", bytes, digest: await sha256Hex(bytes), partitions };
-  };
-  event["image_source"] = source.kind === "bytes" ? source.from : source.kind;
-  switch (source.kind) {
-    case "bytes":
-      return fileOf(source.bytes, false);
-    case "url": {
-      memory.keep(0);
-      const allow = caller.fetchAllow;
-      const fetched = await hops.time("fetch", () =>
-        rooms.fetchPicture(source.url, { allow, memory, signal }),
-      );
-      event["image_host"] = fetched.host;
-      event["image_redirects"] = fetched.redirects;
-      return fileOf(fetched.bytes, fetched.isPublic);
-    }
-    case "image_id": {
-      memory.keep(0);
-      const own = tenantPartition(caller.tenant);
-      const marks = await rooms.pixels.knownIn([own, publicPartition], source.imageId);
-      const [mark] = marks;
-      if (mark === undefined) {
-        throw new AppError(
-          "image_not_found",
-          "No image with this id was sent with this key before.",
-        );
-      }
-      const isPublic = marks.some(({ partition }) => partition === publicPartition);
-      return {
-        kind: "known",
-        imageId: source.imageId,
-        exact: mark.exact,
-        partitions: partitionsOf(caller.tenant, isPublic),
-      };
-    }
-  }
-}
-
-/** The picture for a model whose input has `size` pixels a side. */
-export async function openPicture(
-  rooms: PictureRooms,
-  loaded: LoadedPicture,
+/** A picture that is known at the size. */
+export function knownPicture(
+  by: "digest" | "address",
+  { imageId, exact }: KnownPicture,
+  partitions: Partitions,
   size: number,
+  { event, memory }: AuthenticatedContext,
+): OpenedPicture {
+  // Whoever waits for a node holds no file, and no pixels either.
+  memory.keep(0);
+  event["image_known_by"] = by;
+  return { imageId, exact, partitions, size, pixels: undefined };
+}
+
+/** What is remembered of a picture; nothing of one that was inexact only because of the moment. */
+export const rememberable = (picture: OpenedPicture): KnownPicture | undefined =>
+  picture.inexactBecause === "busy"
+    ? undefined
+    : { imageId: picture.imageId, exact: picture.exact, sizes: [picture.size] };
+
+export interface FileToOpen {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly partitions: Partitions;
+  readonly size: number;
+  /** Even if it is known. */
+  readonly decodes?: boolean | undefined;
+  /** What besides its digest is to be remembered of the picture, once its pixels are kept. */
+  readonly remember?: (picture: OpenedPicture) => Promise<void>;
+}
+
+/** Throws the problems of reading a picture. */
+export async function openFile(
+  rooms: PictureRooms,
+  file: FileToOpen,
   context: AuthenticatedContext,
 ): Promise<OpenedPicture> {
-  const { event, hops, memory, signal } = context;
-  const { partitions } = loaded;
-  if (loaded.kind === "known") {
-    const { imageId, exact } = loaded;
-    return { imageId, exact, partitions, size, pixels: undefined };
+  const { event, memory } = context;
+  const { bytes, partitions, size, decodes = false, remember = () => Promise.resolve() } = file;
+  const { digests } = rooms;
+  event["image_bytes"] = bytes.length;
+  memory.keep(bytes.buffer.byteLength);
+  if (keepsNothing(context)) return decode(rooms, file, context);
+  const digest = await sha256Hex(bytes);
+  const known = decodes ? undefined : await digests.find(partitions, digest);
+  if (known?.sizes.includes(size) === true) {
+    const picture = knownPicture("digest", known, partitions, size, context);
+    context.later(remember(picture));
+    return { ...picture, forget: () => digests.forget(partitions, digest) };
   }
+  const picture = await decode(rooms, file, context);
+  const keep = async (): Promise<void> => {
+    const { imageId, pixels, exact } = picture;
+    if (pixels !== undefined) await rooms.pixels.put(partitions, imageId, size, pixels, exact);
+    const worth = rememberable(picture);
+    if (worth !== undefined) await digests.remember(partitions, digest, worth, known);
+    await remember(picture);
+  };
+  const claim = `keep ${partitions.join(" ")} ${digest} ${size}`;
+  return { ...picture, keeping: keepingOf(rooms.claims, claim, keep, event) };
+}
+
+function keepingOf(
+  claims: Claims,
+  claim: string,
+  keep: () => Promise<void>,
+  event: LogEvent,
+): Keeping {
+  let begun: Promise<void> | undefined;
+  const now = (): Promise<void> =>
+    (begun ??= keep().catch((error: unknown) => {
+      event["picture_store_fault"] = describeError(error);
+    }));
+  return {
+    now() {
+      claims.take(claim);
+      return now();
+    },
+    unlessClaimed: () => begun ?? (claims.take(claim) ? now() : Promise.resolve()),
+  };
+}
+
+async function decode(
+  rooms: PictureRooms,
+  { bytes, partitions, size }: FileToOpen,
+  { event, hops, memory, signal }: AuthenticatedContext,
+): Promise<OpenedPicture> {
   const picture = await hops.time("decode", async () => {
-    const canonical = await rooms.canonicalise(loaded.bytes, size, memory, signal);
+    const canonical = await rooms.canonicalise(bytes, size, memory, signal);
     // The platform's clock may stand still while a Worker computes; a timer moves it.
     await new Promise((resolve) => setTimeout(resolve, 0));
     return canonical;

@@ -1,16 +1,11 @@
 // How every task begins: the model first, so that a wrong name costs no fetch; then the picture. When the
 // node turns out to hold another revision than the catalogue we believed, all but the fetch is done again,
 // once.
-import { AppError } from "@blip2-edge/shared/problem";
+import { AppError, type ProblemCode } from "@blip2-edge/shared/problem";
 import type { Ability, CatalogModel } from "@blip2-edge/shared/wire/protocol";
 import type { AuthenticatedContext } from "../context.ts";
-import {
-  loadPicture,
-  openPicture,
-  type LoadedPicture,
-  type OpenedPicture,
-  type PictureSource,
-} from "./open-picture.ts";
+import type { OpenedPicture, PictureSource } from "./open-picture.ts";
+import { openPicture } from "./open-source.ts";
 import type { Rooms } from "./rooms.ts";
 
 export interface ModelWish {
@@ -36,14 +31,14 @@ export async function withModel<Result>(
   try {
     return await workWith(believed);
   } catch (error) {
-    if (!isMismatch(error)) throw error;
+    if (!isCode(error, "revision_mismatch")) throw error;
   }
   event["catalog_refreshed"] = true;
   const fresh = await rooms.models.resolveFresh(name, ability, signal);
   try {
     return await workWith(fresh);
   } catch (error) {
-    if (!isMismatch(error)) throw error;
+    if (!isCode(error, "revision_mismatch")) throw error;
     throw replaced();
   }
 }
@@ -51,12 +46,12 @@ export async function withModel<Result>(
 const replaced = (): AppError =>
   new AppError("not_ready", "The model is being replaced. Try again.", { retryAfterS: 2 });
 
-const isMismatch = (error: unknown): boolean =>
-  error instanceof AppError && error.code === "revision_mismatch";
+const isCode = (error: unknown, code: ProblemCode): boolean =>
+  error instanceof AppError && error.code === code;
 
 /**
- * The same with a picture, which is fetched once and opened once at the model's size. When the revision
- * that takes its place wants another size, the caller is asked to come again.
+ * The same with a picture, which is opened once at the model's size. When the revision that takes its place
+ * wants another size of a picture that was read, the caller is asked to come again: its file was let go of.
  */
 export function withPicture<Result>(
   rooms: Rooms,
@@ -64,17 +59,28 @@ export function withPicture<Result>(
   context: AuthenticatedContext,
   work: (model: CatalogModel, picture: OpenedPicture) => Promise<Result>,
 ): Promise<Result> {
-  let loaded: LoadedPicture | undefined;
   let opened: OpenedPicture | undefined;
   return withModel(rooms, wish, context, async (model) => {
     const size = model.image_size;
-    if (opened?.pixels === undefined || opened.size !== size) {
+    if (opened?.size !== size) {
       if (opened?.pixels !== undefined) throw replaced();
-      loaded ??= await loadPicture(rooms, wish.picture, context);
-      opened = await openPicture(rooms, loaded, size, context);
-      // A file is let go of as soon as its pixels are there: it is much, and a node may take its time.
-      if (loaded.kind === "file") loaded = undefined;
+      opened = await openPicture(rooms, wish.picture, size, context);
     }
-    return work(model, opened);
+    const workWith = async (picture: OpenedPicture): Promise<Result> => {
+      const result = await work(model, picture);
+      // Where no node was asked, nobody has kept it yet.
+      if (picture.keeping !== undefined) context.later(picture.keeping.unlessClaimed());
+      return result;
+    };
+    try {
+      return await workWith(opened);
+    } catch (error) {
+      // It was known, and its pixels are not where they should be: what was known is forgotten.
+      if (!isCode(error, "image_pixels_gone") || opened.forget === undefined) throw error;
+      await opened.forget();
+      if (opened.again === undefined) throw error;
+      opened = await opened.again();
+      return workWith(opened);
+    }
   });
 }
