@@ -199,9 +199,7 @@ async function readStreamed(
     // Through a pipe, which the signal breaks even while the node says nothing.
     for await (const event of readEvents(body.pipeThrough(new TransformStream(), { signal }))) {
       if (event.event === "result") return event.data;
-      if (event.event === "problem") {
-        throw publicError(event.error.kind.status, toProblem(event.error));
-      }
+      if (event.event === "problem") throw publicErrorOf(event.error);
       characters += event.data.text.length;
       if (characters > maxCharacters) {
         throw new AppError("node_protocol", "The node's answer was too long.");
@@ -214,4 +212,14 @@ async function readStreamed(
     throw new ConnectionBroke(true, error);
   }
   throw new ConnectionBroke(true, new Error("the events end without a result"));
+}
+
+/** A stream has begun, so a wish to be asked again comes too late. */
+function publicErrorOf(error: AppError): AppError {
+  if (error.code !== "pixels_required" && error.code !== "revision_mismatch") {
+    return publicError(error.kind.status, toProblem(error));
+  }
+  return new AppError("node_protocol", "The node's answer was not understood.", {
+    internal: `${error.code} in a stream`,
+  });
 }
