@@ -4,6 +4,7 @@ import type { ImagesBinding } from "./images/shrink.ts";
 import type { JobQueue } from "./jobs/messages.ts";
 import type { D1Database, Fetcher, KVNamespace, R2Bucket } from "@cloudflare/workers-types";
 import type { UsagePoints } from "./usage/data-point.ts";
+import type { Registries } from "./nodes/announcements.ts";
 import type { KeyMeters } from "./usage/meter.ts";
 
 export interface Bindings {
@@ -11,6 +12,8 @@ export interface Bindings {
   readonly DB: D1Database;
   /** One object for each API key: quotas, concurrency, usage (class KeyMeter). */
   readonly KEY_METER: KeyMeters;
+  /** One object with which nodes announce themselves (class NodeRegistry). */
+  readonly NODE_REGISTRY: Registries;
   /** Results of inference and the last known catalogue. */
   readonly RESULTS: KVNamespace;
   /** Canonical pixels, per partition. */
@@ -31,7 +34,7 @@ export interface Bindings {
   readonly PRIVATE_NET?: Fetcher;
 
   // Variables and secrets, all text: see config.ts for their meaning and defaults.
-  readonly NODE_URL: string;
+  readonly NODE_URL?: string;
   readonly NODE_KEYS: string;
   readonly PARTITION_SECRET: string;
   readonly [setting: string]: unknown;

@@ -48,6 +48,7 @@ import { openApiSchema, pageSchema } from "./contracts/pages.ts";
 import { usageListSchema, usageQuerySchema } from "./contracts/usage.ts";
 import { vqaOptionsSchema, vqaRequestSchema, vqaResponseSchema } from "./contracts/vqa.ts";
 import type { ProblemCode } from "./problem.ts";
+import { heartbeatPath, heartbeatResponseSchema, heartbeatSchema } from "./wire/heartbeat.ts";
 
 /** What a key must be allowed; `any`: any valid key; null: anyone, without a key. */
 export type RouteScope = Scope | "any" | null;
@@ -451,7 +452,43 @@ export const routes = {
     media: "text/html",
     problems: [],
   },
+  playground: {
+    id: "playground",
+    method: "GET",
+    path: "/",
+    scope: null,
+    summary: "A page to try it all with.",
+    input: { kind: "none" },
+    response: pageSchema,
+    cached: true,
+    media: "text/html",
+    problems: [],
+  },
 } as const satisfies Record<string, Route>;
+
+/** What nodes call. Signed, not keyed, and no part of the public API: no client and no document reads it. */
+export const nodeRoutes = {
+  heartbeat: {
+    id: "heartbeat",
+    method: "POST",
+    path: heartbeatPath,
+    scope: null,
+    summary: "A node announces itself.",
+    input: { kind: "json", schema: heartbeatSchema },
+    response: heartbeatResponseSchema,
+    problems: [
+      "signature_invalid",
+      "forbidden",
+      "invalid_request",
+      "body_too_large",
+      "request_timeout",
+      "overloaded",
+      "registry_unavailable",
+      "canceled",
+    ],
+  },
+} as const satisfies Record<string, Route>;
+export type NodeRouteId = keyof typeof nodeRoutes;
 
 export type RouteId = keyof typeof routes;
 /** The rows that a program asks: all but the pages. */

@@ -32,7 +32,7 @@ export function requestOf({ path: template, input }: Route, fields: Fields): Tra
   if (input.kind === "image" && image !== undefined && "bytes" in image) {
     const form = new FormData();
     form.set("request", JSON.stringify(options));
-    form.set("image", new Blob([image.bytes]), "image");
+    form.set("image", new Blob([new Uint8Array(image.bytes)]), "image");
     return { path, body: form };
   }
   return { path, contentType: "application/json", body: JSON.stringify(rest) };
