@@ -5,12 +5,15 @@ import type { JobQueue } from "./jobs/messages.ts";
 import type { D1Database, Fetcher, KVNamespace, R2Bucket } from "@cloudflare/workers-types";
 import type { UsagePoints } from "./usage/data-point.ts";
 import type { KeyMeters } from "./usage/meter.ts";
+import type { WorkLeases } from "./work/collapse.ts";
 
 export interface Bindings {
   /** API keys, jobs (migrations/). */
   readonly DB: D1Database;
   /** One object for each API key: quotas, concurrency, usage (class KeyMeter). */
   readonly KEY_METER: KeyMeters;
+  /** One object for each piece of work that is under way (class WorkLease). */
+  readonly WORK_LEASES: WorkLeases;
   /** Results of inference and the last known catalogue. */
   readonly RESULTS: KVNamespace;
   /** Canonical pixels, per partition. */

@@ -13,6 +13,7 @@ import { takeJobMessages } from "./jobs/take-messages.ts";
 import { describeError, writeEvent } from "./log.ts";
 
 export { KeyMeter } from "./usage/key-meter.ts";
+export { WorkLease } from "./work/work-lease.ts";
 
 const write = (line: string): void => console.log(line);
 let made: { readonly isolate: Isolate; readonly app: ReturnType<typeof createApp> } | undefined;

@@ -111,8 +111,8 @@ export function models(options: CatalogOptions): Models {
   }
 
   async function refresh(signal: AbortSignal): Promise<void> {
-    // Others need not ask meanwhile.
-    memory.askAgainAt = now() + timeoutMs;
+    // Others need not ask meanwhile; but they must where there is nothing yet that would do for them.
+    if (memory.known !== undefined) memory.askAgainAt = now() + timeoutMs;
     const left = [...fleet.nodes()];
     let answered = 0;
     const askSome = async (): Promise<void> => {

@@ -28,7 +28,7 @@ export function embedPicture(
   return withPicture(rooms, wish, context, async (model, picture) => {
     const { imageId, partitions } = picture;
     const cached = await throughCache(
-      rooms.results,
+      rooms,
       {
         items: [features],
         partitions,
@@ -59,7 +59,7 @@ export function embedText(
 ): Promise<Answered<EmbedResponse>> {
   return withModel(rooms, { model: name, ability: "embed" }, context, async (model) => {
     const cached = await throughCache(
-      rooms.results,
+      rooms,
       {
         items: [text],
         partitions: [tenantPartition(context.caller.tenant)],
