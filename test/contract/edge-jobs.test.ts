@@ -1,5 +1,10 @@
 // Jobs through the API: made, worked off through the queue, read while they run, canceled, deleted; what an item
 // meets on the way, and who sees what.
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createClient, type Client } from "@blip2-edge/shared/client";
 import type { CreateJobRequest, Job, JobResult } from "@blip2-edge/shared/contracts/jobs";
@@ -35,6 +40,8 @@ beforeAll(async () => {
   });
   adaKey = await keyOf("ada");
   ada = clientOf(adaKey);
+  // The catalogue is known from here on; before, all but the first of several items at once would wait for it.
+  await edge.call("/v1/models");
 });
 afterAll(() => edge?.stop());
 
@@ -320,6 +327,33 @@ describe("deleting", () => {
   });
 });
 
+test("the command line follows a job to its end", async () => {
+  const folder = await mkdtemp(path.join(os.tmpdir(), "blip2-jobs-"));
+  try {
+    const files = await Promise.all(
+      [80, 81].map(async (seed) => {
+        const file = path.join(folder, `${seed}.jpg`);
+        await writeFile(file, await jpeg(seed));
+        return file;
+      }),
+    );
+    const main = path.resolve(import.meta.dirname, "../../mcp-server/src/cli/main.ts");
+    const child = spawn(process.execPath, [main, "jobs", "create", "--wait", "--json", ...files], {
+      env: { PATH: process.env["PATH"], BLIP2_URL: edge.url, BLIP2_API_KEY: adaKey },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const exit = new Promise<number | null>((resolve) => child.on("exit", resolve));
+    const lines = (await text(child.stdout)).trimEnd().split("\n");
+    expect(await exit).toBe(0);
+    const results = lines.map((line) => JSON.parse(line) as JobResult);
+    expect(byIndex(results).map(({ id, status }) => [id, status])).toEqual(
+      files.map((file) => [file, "succeeded"]),
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
 describe("who may what", () => {
   test("a tenant's keys see its jobs, and no other's", async () => {
     const made = await ada.jobCreate({ task: "caption", items: await items([70]) });
@@ -426,8 +460,8 @@ describe("400, 404, 405, 413 and 415", () => {
     const put = await edge.call("/v1/jobs", { method: "PUT", key: adaKey });
     expect(put.headers.get("allow")).toBe("POST, GET");
     await expectProblem(put, "method_not_allowed");
-    const text = await edge.call("/v1/jobs", { method: "POST", key: adaKey, body: "x" });
-    await expectProblem(text, "unsupported_media_type", "jobCreate");
+    const plain = await edge.call("/v1/jobs", { method: "POST", key: adaKey, body: "x" });
+    await expectProblem(plain, "unsupported_media_type", "jobCreate");
     const long = await edge.json("/v1/jobs", `{"x":"${"a".repeat(17_000_000)}"}`, adaKey);
     await expectProblem(long, "body_too_large", "jobCreate");
   });

@@ -10,4 +10,7 @@ export interface CliIo {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly fetch?: typeof globalThis.fetch;
   readonly now?: () => number;
+  /** All of standard input, as text. */
+  readonly stdin?: () => Promise<string>;
+  readonly sleep?: (ms: number) => Promise<void>;
 }

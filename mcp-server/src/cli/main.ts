@@ -3,6 +3,7 @@
 // Ctrl-C, and turns what it throws into one message and an exit status (2 for wrong usage, 1 else).
 import { constants } from "node:os";
 import process from "node:process";
+import { text } from "node:stream/consumers";
 import { AppError } from "@blip2-edge/shared/problem";
 import type { CliIo } from "./io.ts";
 
@@ -20,6 +21,13 @@ const commands: Readonly<Record<string, Command>> = {
     load: async () => {
       const { keys, keysHelp } = await import("./keys.ts");
       return { run: keys, help: keysHelp };
+    },
+  },
+  jobs: {
+    summary: "start, follow, read and end batches of many pictures",
+    load: async () => {
+      const { jobs, jobsHelp } = await import("./jobs.ts");
+      return { run: jobs, help: jobsHelp };
     },
   },
   usage: {
@@ -83,5 +91,6 @@ process.exitCode = await main(process.argv.slice(2), {
   stdout: (line) => void process.stdout.write(`${line}\n`),
   stderr: (line) => void process.stderr.write(`${line}\n`),
   signal: interrupt.signal,
+  stdin: () => text(process.stdin),
   env: process.env,
 });
