@@ -13,6 +13,7 @@ export default defineConfig({
           name: "unit",
           include: [
             "{shared,mcp-server,gpu-node,edge}/{src,nano}/**/*.test.ts",
+            "edge/page/**/*.test.ts",
             "infra/**/*.test.ts",
           ],
           testTimeout: 30_000,

@@ -25,6 +25,7 @@ const steps: readonly (readonly [string, () => Promise<boolean>])[] = [
   ["lint", () => tool("oxlint", ["--type-aware", "--deny-warnings"])],
   ["types", () => tool("tsc", ["-p", "tsconfig.json"])],
   ["types of the Worker", () => tool("tsc", ["-p", "edge/tsconfig.json"])],
+  ["types of the page", () => tool("tsc", ["-p", "edge/page/tsconfig.json"])],
   ["dead code", () => tool("knip", [])],
   ["imports", () => checkImports(root)],
 ];

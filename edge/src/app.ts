@@ -1,7 +1,7 @@
 // The Worker's HTTP face, built from the route table: what the table names is served, and nothing else.
 // Every failure leaves through `onError` as problem+json.
 import { AppError, problemResponse } from "@blip2-edge/shared/problem";
-import { routeList, routes, type RouteId } from "@blip2-edge/shared/routes";
+import { nodeRoutes, routes, type NodeRouteId, type RouteId } from "@blip2-edge/shared/routes";
 import { Hono, type Handler, type MiddlewareHandler } from "hono";
 import type { Env } from "./env.ts";
 import type { Isolate } from "./isolate.ts";
@@ -13,8 +13,10 @@ import { captionByUrlRoute } from "./routes/caption-by-url.ts";
 import { embedRoute } from "./routes/embed.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { keyRoutes } from "./routes/keys.ts";
+import { heartbeatRoute } from "./routes/heartbeat.ts";
 import { healthRoute, modelsRoute } from "./routes/models.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
+import { playgroundRoute } from "./routes/playground.ts";
 import { usageRoute } from "./routes/usage.ts";
 import { answer } from "./tasks/answer.ts";
 import { caption } from "./tasks/caption.ts";
@@ -22,7 +24,7 @@ import { classify } from "./tasks/classify.ts";
 import { match } from "./tasks/match.ts";
 
 export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
-  const handlers: Readonly<Record<RouteId, Handler<Env>>> = {
+  const handlers: Readonly<Record<RouteId | NodeRouteId, Handler<Env>>> = {
     caption: pictureRoute(isolate, routes.caption.input.options, caption),
     captionByUrl: captionByUrlRoute(isolate),
     vqa: pictureRoute(isolate, routes.vqa.input.options, answer),
@@ -35,6 +37,8 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     usage: usageRoute(isolate),
     cachePurge: cachePurgeRoute(isolate),
     health: healthRoute,
+    heartbeat: heartbeatRoute(isolate),
+    playground: playgroundRoute,
   };
   const app = new Hono<Env>();
   const { settings, memory, usagePoints, exportTrace } = isolate;
@@ -46,7 +50,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     }),
   );
   const needsKey = requireKey(isolate);
-  for (const { id, method, path, scope } of Object.values(routes)) {
+  for (const { id, method, path, scope } of served) {
     // First of all, so that the log names the route of what is refused too.
     const named: MiddlewareHandler<Env> = async (c, next) => {
       c.get("context").event["route"] = id;
@@ -67,11 +71,13 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
   return app;
 }
 
+const served = [...Object.values(routes), ...Object.values(nodeRoutes)];
+
 /** A field in a route's path stands for anything but a slash. */
 const isAt = (path: string, at: string): boolean =>
   new RegExp(`^${path.replaceAll(/\{\w+\}/g, "[^/]+")}$`).test(at);
 const allowedAt = (at: string): string[] =>
-  routeList.filter(({ path }) => isAt(path, at)).map(({ method }) => method);
+  served.filter(({ path }) => isAt(path, at)).map(({ method }) => method);
 
 function unserved(path: string): AppError {
   const allowed = allowedAt(path);

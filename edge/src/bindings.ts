@@ -4,6 +4,7 @@ import type { ImagesBinding } from "./images/shrink.ts";
 import type { JobQueue } from "./jobs/messages.ts";
 import type { D1Database, Fetcher, KVNamespace, R2Bucket } from "@cloudflare/workers-types";
 import type { UsagePoints } from "./usage/data-point.ts";
+import type { Registries } from "./nodes/announcements.ts";
 import type { KeyMeters } from "./usage/meter.ts";
 import type { WorkLeases } from "./work/collapse.ts";
 
@@ -14,6 +15,8 @@ export interface Bindings {
   readonly KEY_METER: KeyMeters;
   /** One object for each piece of work that is under way (class WorkLease). */
   readonly WORK_LEASES: WorkLeases;
+  /** One object with which nodes announce themselves (class NodeRegistry). */
+  readonly NODE_REGISTRY: Registries;
   /** Results of inference and the last known catalogue. */
   readonly RESULTS: KVNamespace;
   /** Canonical pixels, per partition. */
@@ -34,7 +37,7 @@ export interface Bindings {
   readonly PRIVATE_NET?: Fetcher;
 
   // Variables and secrets, all text: see config.ts for their meaning and defaults.
-  readonly NODE_URL: string;
+  readonly NODE_URL?: string;
   readonly NODE_KEYS: string;
   readonly PARTITION_SECRET: string;
   readonly [setting: string]: unknown;

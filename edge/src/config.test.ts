@@ -23,6 +23,23 @@ test("defaults", () => {
   expect(pairs.ALLOW_FETCH).toEqual(["a:1", "b:2"]);
 });
 
+test("nodes: listed, or allowed to announce themselves with a key that there is", () => {
+  const { NODE_URL: _, ...without } = good;
+  const several = {
+    ...good,
+    NODE_URL: "https://a.example.com/, http://b:8080 https://a.example.com/",
+  };
+  expect(parseSettings(several).NODE_URL).toEqual(["https://a.example.com", "http://b:8080"]);
+  expect(() => parseSettings(without)).toThrow(/NODE_URL: needed, unless ANNOUNCE_ORIGINS/);
+  const announced = { ...without, ANNOUNCE_ORIGINS: "a=https://*.example.com, a=http://b:8080" };
+  expect(parseSettings(announced)).toMatchObject({ NODE_URL: [], HEARTBEAT_MS: 5000 });
+  expect(parseSettings(announced).ANNOUNCE_ORIGINS).toHaveLength(2);
+  const unknown = { ...good, ANNOUNCE_ORIGINS: "b=https://x.example.com" };
+  expect(() => parseSettings(unknown)).toThrow(/ANNOUNCE_ORIGINS: b is no key of NODE_KEYS/);
+  const formless = { ...good, ANNOUNCE_ORIGINS: "https://x.example.com" };
+  expect(() => parseSettings(formless)).toThrow(/is not of the form key-id=origin/);
+});
+
 test("a collector's headers, as OpenTelemetry writes them", () => {
   const headersOf = (text: string) =>
     parseSettings({ ...good, OTEL_EXPORTER_OTLP_HEADERS: text }).OTEL_EXPORTER_OTLP_HEADERS;

@@ -3,6 +3,7 @@
 import { signingKeysSchema } from "@blip2-edge/shared/wire/signing-keys";
 import { z } from "zod";
 import { operatorKeyPattern } from "./auth/operator.ts";
+import { readAllowedOrigin } from "./nodes/announcers.ts";
 
 const number = (min: number, max: number, preset: number) =>
   z.coerce.number().int().min(min).max(max).default(preset);
@@ -23,9 +24,24 @@ const flag = z
 /** Origins, separated by commas or white space, each once. */
 const origins = z
   .string()
+  .default("")
   .transform((text) => [...new Set(text.split(/[\s,]+/).filter((entry) => entry !== ""))])
-  .pipe(z.array(z.url({ protocol: /^https?$/ })).min(1))
+  .pipe(z.array(z.url({ protocol: /^https?$/ })))
   .transform((urls) => urls.map((url) => new URL(url).origin));
+
+const allowedOrigins = z
+  .string()
+  .default("")
+  .transform((text, context) =>
+    text
+      .split(/[\s,]+/)
+      .filter((entry) => entry !== "")
+      .flatMap((entry) => {
+        const origin = readAllowedOrigin(entry);
+        if (origin === undefined) context.addIssue(`${entry} is not of the form key-id=origin`);
+        return origin ?? [];
+      }),
+  );
 
 /** As OpenTelemetry writes them: values may be percent-encoded. */
 function headersOf(text: string, context: z.RefinementCtx): Readonly<Record<string, string>> {
@@ -51,6 +67,15 @@ function headersOf(text: string, context: z.RefinementCtx): Readonly<Record<stri
 
 export const settingsSchema = z.object({
   NODE_URL: origins.describe("Where the node answers; several are separated by commas."),
+  ANNOUNCE_ORIGINS: allowedOrigins.describe(
+    "Which nodes may announce themselves: key-id=origin, separated by commas; the key is one of NODE_KEYS. A star may stand for the first label of the host, and for the port.",
+  ),
+  HEARTBEAT_MS: number(500, 600_000, 5_000).describe(
+    "How often such a node is to be heard of; after three that are missing it is gone.",
+  ),
+  NODE_LIST_TTL_MS: number(0, 600_000, 5_000).describe(
+    "How long an isolate believes the registry's list of them.",
+  ),
   NODE_KEYS: signingKeysSchema.describe(
     "Secret. id:secret pairs separated by commas; requests are signed with the first.",
   ),
@@ -172,11 +197,29 @@ export const settingsSchema = z.object({
   ACCEPT_FOREIGN_KEYS: flag.describe("Also look up keys that are not of this project's form."),
 });
 
+const settingsTogether = settingsSchema
+  .refine((all) => all.NODE_URL.length + all.ANNOUNCE_ORIGINS.length > 0, {
+    path: ["NODE_URL"],
+    message: "needed, unless ANNOUNCE_ORIGINS says which nodes may announce themselves",
+    // Said beside the faults of other settings.
+    when: ({ value }) => {
+      const { NODE_URL, ANNOUNCE_ORIGINS } = value as Record<string, unknown>;
+      return Array.isArray(NODE_URL) && Array.isArray(ANNOUNCE_ORIGINS);
+    },
+  })
+  .superRefine(({ ANNOUNCE_ORIGINS, NODE_KEYS }, context) => {
+    for (const { keyId } of ANNOUNCE_ORIGINS) {
+      if (NODE_KEYS.some(({ id }) => id === keyId)) continue;
+      const message = `${keyId} is no key of NODE_KEYS`;
+      context.addIssue({ code: "custom", path: ["ANNOUNCE_ORIGINS"], message });
+    }
+  });
+
 export type Settings = z.infer<typeof settingsSchema>;
 
 /** Parses the Worker's variables. Throws one Error that names every fault. */
 export function parseSettings(env: Readonly<Record<string, unknown>>): Readonly<Settings> {
-  const parsed = settingsSchema.safeParse(env);
+  const parsed = settingsTogether.safeParse(env);
   if (parsed.success) return Object.freeze(parsed.data);
   const faults = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
   throw new Error(`The Worker's settings are not usable: ${faults.join("; ")}`);

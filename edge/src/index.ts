@@ -12,6 +12,7 @@ import { isolate, type Isolate } from "./isolate.ts";
 import { takeJobMessages } from "./jobs/take-messages.ts";
 import { describeError, writeEvent } from "./log.ts";
 
+export { NodeRegistry } from "./nodes/node-registry.ts";
 export { KeyMeter } from "./usage/key-meter.ts";
 export { WorkLease } from "./work/work-lease.ts";
 

@@ -2,7 +2,6 @@
 // data is shared between requests: a promise of one request must never be awaited by another.
 import { createDecoder } from "@blip2-edge/shared/image/decode";
 import { defaultImageLimits } from "@blip2-edge/shared/image/limits";
-import { createSigner } from "@blip2-edge/shared/wire/signature";
 import { authenticator, type Authenticate } from "./auth/authenticate.ts";
 import { keyCaller } from "./auth/key-caller.ts";
 import { keyBook, type KeyBook } from "./auth/key-book.ts";
@@ -29,11 +28,8 @@ import { jobRooms, type JobRooms } from "./jobs/job-rooms.ts";
 import type { Swept } from "./jobs/sweep.ts";
 import { forgetOld, remember, type Remember } from "./idempotency/remember.ts";
 import { describeError, writeEvent, type WriteLine } from "./log.ts";
-import { nodeAsker } from "./nodes/ask.ts";
-import { catalogMemory, models } from "./nodes/catalog.ts";
-import { nodeExchange, type SignRequest } from "./nodes/exchange.ts";
-import { createFleet, staticNodes } from "./nodes/fleet.ts";
-import { heldImages } from "./nodes/held-images.ts";
+import type { Announcements } from "./nodes/announcements.ts";
+import { nodeRooms } from "./nodes/node-rooms.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
 import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
 import type { Rooms } from "./tasks/rooms.ts";
@@ -50,6 +46,7 @@ export interface Isolate {
   readonly keyBook: KeyBook;
   readonly meter: Meter;
   readonly memory: PictureMemory;
+  readonly announcements: Announcements;
   readonly jobs: JobRooms;
   readonly remember: Remember;
   /** What the clock is for: a bounded part each time it strikes. */
@@ -105,32 +102,18 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
     timeoutMs: settings.FETCH_TIMEOUT_MS,
     maxRedirects: settings.MAX_REDIRECTS,
   });
-  const signer = createSigner({ keys: settings.NODE_KEYS });
-  const sign: SignRequest = (url, { method, contentType, body }) =>
-    signer.sign({
-      method,
-      url: url.href,
-      ...(contentType === undefined ? {} : { contentType }),
-      ...(body === undefined ? {} : { body }),
-    });
-  const exchangeWith = ({ url }: { readonly url: string }) =>
-    nodeExchange({ nodeUrl: url, fetch: through(env.NODE_NET) ?? globalFetch, sign });
-  const fleet = createFleet({
-    maxInFlight: settings.NODE_MAX_IN_FLIGHT,
-    hedgeShare: settings.NODE_HEDGE_PERCENT / 100,
-  });
-  fleet.setNodes(staticNodes(settings.NODE_URL), Date.now());
-  const askNode = nodeAsker({
-    fleet,
-    exchangeWith,
-    held: heldImages(),
-    retryWaitMs: settings.NODE_ATTEMPT_WAIT_MS,
-    queueMs: settings.NODE_QUEUE_MS,
+  const nodes = nodeRooms({
+    settings,
+    fetch: through(env.NODE_NET) ?? globalFetch,
+    registries: env.NODE_REGISTRY,
+    backup: {
+      read: () => env.RESULTS.get(catalogKey),
+      write: (text) => env.RESULTS.put(catalogKey, text),
+    },
   });
   const tag = partitionTag(settings.PARTITION_SECRET);
   const keys = keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS });
   const meter = keyMeter({ meters: env.KEY_METER });
-  const catalog = catalogMemory();
   const taken = claims();
   const once = collapse({ leases: env.WORK_LEASES, leaseMs: settings.WORK_LEASE_MS });
   const purgeMemory: PurgeMemory = new Map();
@@ -155,6 +138,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
   const made: Isolate = {
     settings,
     memory,
+    announcements: nodes.announcements,
     usagePoints: env.USAGE_POINTS,
     exportTrace:
       settings.OTEL_EXPORTER_OTLP_ENDPOINT === undefined
@@ -220,21 +204,11 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
         addresses: addressBook(kept),
         claims: taken,
         pictureMemory: memory,
-        askNode,
+        askNode: nodes.askNode,
         meter,
         partitionTag: tag,
-        models: models({
-          fleet,
-          exchangeWith: (node) => (request, signal) =>
-            hops.time("catalog", (traced) => exchangeWith(node)({ ...request, traced }, signal)),
-          memory: catalog,
-          backup: {
-            read: () => env.RESULTS.get(catalogKey),
-            write: (text) => env.RESULTS.put(catalogKey, text),
-          },
-          ttlMs: settings.CATALOG_TTL_MS,
-          timeoutMs: settings.CATALOG_TIMEOUT_MS,
-          defaultModel: settings.DEFAULT_MODEL,
+        models: nodes.modelsFor({
+          time: (work) => hops.time("catalog", work),
           later,
           onFault: (why) => {
             event["catalog_fault"] = why;

@@ -49,6 +49,28 @@ export const nodeConfigSchema = z.strictObject({
   "drain-seconds": wholeNumber(0, 3600, 8).describe(
     "How long what was let in may take to finish when the node is told to end.",
   ),
+  announce: z
+    .url({ protocol: /^https?$/, error: "not an http or https address" })
+    .optional()
+    .describe(
+      "Base address of the Worker that this node announces itself to, signed with its first key; docs/edge-nodes.md.",
+    ),
+  "announce-as": z
+    .url({ protocol: /^https?$/, error: "not an http or https address" })
+    .transform((text) => new URL(text).origin)
+    .optional()
+    .describe(
+      "Address under which the Worker reaches this node; the one it listens on when left out.",
+    ),
+  "announce-weight": z
+    .string()
+    .regex(/^\d{1,4}(\.\d{1,4})?$/, "not a number")
+    .transform(Number)
+    .pipe(z.number().min(0.01).max(1000))
+    .default(1)
+    .describe(
+      "How much work it can do beside the other nodes: 2 gets twice as many pictures as 1.",
+    ),
   "otlp-endpoint": z
     .url({
       protocol: /^https?$/,

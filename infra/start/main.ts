@@ -119,6 +119,7 @@ async function run(options: StartOptions, signal: AbortSignal): Promise<number> 
     process.stdout.write(
       `curl ${stack.url}/v1/caption -H 'Authorization: Bearer ${stack.apiKey}' -F image=@${picture}\n`,
     );
+    say(`\nOr in a browser: ${stack.url}/#key=${stack.apiKey}`);
     say(
       `\nThe key is for development and is kept in ${path.relative(process.cwd(), options.stateDir) || "."}/dev.json. Ctrl-C stops everything.`,
     );

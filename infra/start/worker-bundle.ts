@@ -9,6 +9,7 @@ import { z } from "zod";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const cacheFolder = path.join(root, "node_modules/.cache/blip2-edge");
+const buildPage = path.join(root, "infra/build-page.mjs");
 const configFile = path.join(root, "edge/wrangler.jsonc");
 const bundleTimeoutMs = 120_000;
 
@@ -55,9 +56,11 @@ export interface WorkerBundle {
 
 /** A name for everything that goes into the bundle. */
 async function sourceDigest(): Promise<string> {
-  const files = [configFile, path.join(root, "package-lock.json")];
-  for await (const file of glob("{edge,shared,mcp-server}/{src/**,package.json}", { cwd: root })) {
-    if (/\.(ts|json|js|sql|html|css)$/.test(file) && !file.endsWith(".test.ts")) {
+  const files = [configFile, path.join(root, "package-lock.json"), buildPage];
+  for await (const file of glob("{edge,shared,mcp-server}/{src/**,page/**,package.json}", {
+    cwd: root,
+  })) {
+    if (/\.(ts|json|sql|html|css|webp)$/.test(file) && !file.endsWith(".test.ts")) {
       files.push(path.join(root, file));
     }
   }

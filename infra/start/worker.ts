@@ -120,6 +120,12 @@ export const internetWorker = {
   },
 };
 
+/** Where nodes may be, as the Worker's variables say it. */
+const nodeHosts = ({ NODE_URL = "", ANNOUNCE_ORIGINS = "" }: Record<string, string>): string[] =>
+  [...NODE_URL.split(","), ...ANNOUNCE_ORIGINS.split(",").map((entry) => entry.split("=")[1] ?? "")]
+    .filter((url) => url !== "")
+    .map((url) => new URL(url.replace(/:\*$/, "")).hostname);
+
 const instanceNames = (name: string, instances = 1): string[] =>
   Array.from({ length: instances }, (_, at) => (at === 0 ? name : `${name}-${at + 1}`));
 
@@ -142,7 +148,7 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
   const env: Record<string, unknown> = {
     NODE_NET: {
       type: "network",
-      allow: await blocksOf(options.nodeUrl.split(",").map((url) => new URL(url).hostname)),
+      allow: await blocksOf(nodeHosts(vars)),
       tlsOptions,
     },
   };

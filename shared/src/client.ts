@@ -126,7 +126,7 @@ function bodyOf({ path: template, input }: Route, request: Fields): Body {
   if (image === undefined || !("bytes" in image)) return { json: request };
   const form = new FormData();
   form.set("request", JSON.stringify(fields));
-  form.set("image", new Blob([image.bytes]), "image");
+  form.set("image", new Blob([new Uint8Array(image.bytes)]), "image");
   return { form };
 }
 

@@ -62,6 +62,7 @@ export const problemKinds = {
   revision_mismatch: kind(409, "The node holds another revision of this model", true),
   signature_invalid: kind(401, "The request's signature is not valid"),
   protocol_unsupported: kind(400, "The protocol version is not supported"),
+  registry_unavailable: kind(503, "The registry of nodes cannot be reached now", true),
   canceled: kind(499, "The caller went away"),
   // Clients of the API
   api_unreachable: kind(503, "The API cannot be reached", true),

@@ -1,6 +1,6 @@
 // THE TABLE of the public API. The Worker's router, the client and whatever describes the API read it;
 // nobody writes a path, a scope or a schema a second time.
-import type { z } from "zod";
+import { z } from "zod";
 import { purgeQuerySchema, purgeSchema } from "./contracts/cache.ts";
 import {
   captionOptionsSchema,
@@ -40,6 +40,7 @@ import { healthSchema, modelListSchema } from "./contracts/models.ts";
 import { usageListSchema, usageQuerySchema } from "./contracts/usage.ts";
 import { vqaOptionsSchema, vqaRequestSchema, vqaResponseSchema } from "./contracts/vqa.ts";
 import type { ProblemCode } from "./problem.ts";
+import { heartbeatPath, heartbeatResponseSchema, heartbeatSchema } from "./wire/heartbeat.ts";
 
 /** What a key must be allowed; `any`: any valid key; null: anyone, without a key. */
 export type RouteScope = Scope | "any" | null;
@@ -360,7 +361,41 @@ export const routes = {
     response: healthSchema,
     problems: [],
   },
+  playground: {
+    id: "playground",
+    method: "GET",
+    path: "/",
+    scope: null,
+    summary: "A page to try it all with.",
+    input: { kind: "none" },
+    response: z.string(),
+    problems: [],
+  },
 } as const satisfies Record<string, Route>;
+
+/** What nodes call. Signed, not keyed, and no part of the public API: no client and no document reads it. */
+export const nodeRoutes = {
+  heartbeat: {
+    id: "heartbeat",
+    method: "POST",
+    path: heartbeatPath,
+    scope: null,
+    summary: "A node announces itself.",
+    input: { kind: "json", schema: heartbeatSchema },
+    response: heartbeatResponseSchema,
+    problems: [
+      "signature_invalid",
+      "forbidden",
+      "invalid_request",
+      "body_too_large",
+      "request_timeout",
+      "overloaded",
+      "registry_unavailable",
+      "canceled",
+    ],
+  },
+} as const satisfies Record<string, Route>;
+export type NodeRouteId = keyof typeof nodeRoutes;
 
 export type RouteId = keyof typeof routes;
 export type RouteResponse<Id extends RouteId> = z.output<(typeof routes)[Id]["response"]>;

@@ -47,6 +47,8 @@ beforeAll(async () => {
         : new Response(null, { status: 302, headers: { location: to } });
     },
   });
+  // What the node serves is known from here on.
+  await edge.call("/v1/models");
   secrets.set("operator key", operatorKey.slice(-30));
   for (const [name, key] of [
     ["key of ada", edge.ada],
@@ -85,6 +87,128 @@ const headers = {
 const pathOf = ({ path }: Route, value: string) =>
   pathFields(path).reduce((filled, name) => filled.replace(`{${name}}`, value), path);
 
+/** The spans of a trace; they are sent after the answer. */
+const spansOf = (traceId: string, count: number): Promise<readonly OtlpSpan[]> =>
+  vi.waitFor(() => {
+    const spans = collector.spans().filter((span) => span.traceId === traceId);
+    expect(spans.length).toBeGreaterThanOrEqual(count);
+    return spans;
+  });
+const attributes = ({ attributes: list }: OtlpSpan) =>
+  Object.fromEntries(list.map(({ key, value }) => [key, Object.values(value as object)[0]]));
+
+describe("a trace", () => {
+  const callerSpan = "00f067aa0ba902b7";
+  const traced = (traceId: string, flags = "01") => ({
+    traceparent: `00-${traceId}-${callerSpan}-${flags}`,
+  });
+
+  test("goes from the caller through the Worker's hops to the node, and the log line names it", async () => {
+    const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+    edge.node.failNext({ kind: "drop" });
+    const before = edge.node.traceparents.length;
+    const form = new FormData();
+    form.set("image", new Blob([new Uint8Array(await jpeg(3))]));
+    const response = await edge.call("/v1/caption", {
+      ...{ method: "POST", body: form, headers: traced(traceId) },
+    });
+    expect(response.status).toBe(200);
+    expect(edge.lastEvent()).toMatchObject({
+      ...{ trace_id: traceId, route: "caption", node_attempts: 2 },
+    });
+
+    const spans = await spansOf(traceId, 8);
+    const [own] = spans.filter(({ parentSpanId }) => parentSpanId === callerSpan);
+    expect(own?.name).toBe("POST caption");
+    expect(attributes(own as OtlpSpan)).toEqual({
+      "http.request.method": "POST",
+      "http.route": "caption",
+      "http.response.status_code": "200",
+      "gen_ai.request.model": "fake",
+      "blip2.model_revision": "0123456789abcdef",
+      "blip2.cache": "miss",
+      "blip2.served": "live",
+      "blip2.inferences": "1",
+    });
+    const hops = spans.filter((span) => span !== own);
+    expect(hops.every(({ parentSpanId }) => parentSpanId === own?.spanId)).toBe(true);
+    expect(new Set(hops.map(({ name }) => name))).toEqual(
+      new Set(["auth", "body", "decode", "lookup", "quota", "node", "store"]),
+    );
+    // Each attempt is a span of its own, and the node hears in which one it is asked.
+    const attempts = hops.filter(({ name }) => name === "node");
+    expect(attempts.map(({ status }) => status.code)).toEqual([2, 0]);
+    expect(edge.node.traceparents.slice(before)).toEqual(
+      attempts.map(({ spanId }) => `00-${traceId}-${spanId}-01`),
+    );
+    for (const { startTimeUnixNano, endTimeUnixNano } of spans) {
+      expect(BigInt(endTimeUnixNano)).toBeGreaterThanOrEqual(BigInt(startTimeUnixNano));
+    }
+    const [sent] = collector.requests;
+    expect(sent).toMatchObject({ path: "/v1/traces", contentType: "application/json" });
+  });
+
+  test("that its caller does not keep is not kept, here or at the node; a stranger's is not sent at all", async () => {
+    const notKept = "11111111111111111111111111111111";
+    const stranger = "22222222222222222222222222222222";
+    const form = new FormData();
+    form.set("image", new Blob([new Uint8Array(await jpeg(4))]));
+    await edge.call("/v1/caption", { method: "POST", body: form, headers: traced(notKept, "00") });
+    expect(edge.node.traceparents.at(-1)).toMatch(new RegExp(`^00-${notKept}-[0-9a-f]{16}-00$`));
+    expect(edge.lastEvent()).toMatchObject({ trace_id: notKept });
+    await edge.call("/v1/models", { key: null, headers: traced(stranger) });
+    // What comes after it is there, so it would be.
+    const last = "33333333333333333333333333333333";
+    await edge.call("/v1/models", { headers: traced(last) });
+    await spansOf(last, 1);
+    const seen = new Set(collector.spans().map(({ traceId }) => traceId));
+    expect([seen.has(notKept), seen.has(stranger)]).toEqual([false, false]);
+  });
+
+  test("begins here where the caller has none, and the node is told that it is kept", async () => {
+    await edge.upload("/v1/caption", await jpeg(5));
+    const traceId = String(edge.lastEvent()["trace_id"]);
+    expect(traceId).toMatch(/^[0-9a-f]{32}$/);
+    expect(edge.node.traceparents.at(-1)).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`));
+    const [own] = (await spansOf(traceId, 8)).filter(({ name }) => name === "POST caption");
+    expect(own).not.toHaveProperty("parentSpanId");
+  });
+});
+
+test("an answer says how long each hop took, and the log the same", async () => {
+  const file = await jpeg(6);
+  const timings = (response: Response) =>
+    Object.fromEntries(
+      (response.headers.get("server-timing") ?? "")
+        .split(", ")
+        .map((part) => part.split(";dur=") as [string, string]),
+    );
+  const miss = timings(await edge.upload("/v1/caption", file));
+  expect(Object.keys(miss)).toEqual([
+    ...["auth", "body", "decode", "lookup", "quota", "node", "store"],
+    ...["node-queue", "node-vision", "node-total", "total"],
+  ]);
+  expect(miss).toMatchObject({ "node-queue": "1.5", "node-vision": "2", "node-total": "4.5" });
+  expect(edge.lastEvent()).toMatchObject({
+    ...{ event: "request", method: "POST", route: "caption", status: 200, tenant: "ada" },
+    ...{ model: "fake", cache: "miss", inferences: 1, node_attempts: 1, image_bytes: file.length },
+    ...{ node_queue_ms: 1.5, node_ms: Number(miss["node"]), duration_ms: Number(miss["total"]) },
+  });
+  const hit = timings(await edge.upload("/v1/caption", file));
+  // A file that was seen before is not decoded again.
+  expect(Object.keys(hit)).toEqual(["auth", "body", "lookup", "total"]);
+  const url = "https://pictures.example.com/b.jpg";
+  const fetched = timings(await edge.json("/v1/caption", image(url)));
+  expect(Object.keys(fetched)).toContain("fetch");
+  const refused = await edge.call("/v1/models", { key: null });
+  expect(Object.keys(timings(refused))).toEqual(["auth", "total"]);
+  expect(edge.lastEvent()).toMatchObject({
+    ...{ route: "models", status: 401, problem: "unauthorized" },
+    internal: "no Authorization header",
+  });
+});
+
+// Last, because a node that fails so often is not asked for a while.
 test("of requests with every mark in every place, whatever becomes of them, nothing is told", async () => {
   const bodies = [
     JSON.stringify({ ...everyField(), ...image(secretUrl) }),
@@ -204,122 +328,3 @@ function expectNothingTold(): void {
     ).toEqual([]);
   }
 }
-
-/** The spans of a trace; they are sent after the answer. */
-const spansOf = (traceId: string, count: number): Promise<readonly OtlpSpan[]> =>
-  vi.waitFor(() => {
-    const spans = collector.spans().filter((span) => span.traceId === traceId);
-    expect(spans.length).toBeGreaterThanOrEqual(count);
-    return spans;
-  });
-const attributes = ({ attributes: list }: OtlpSpan) =>
-  Object.fromEntries(list.map(({ key, value }) => [key, Object.values(value as object)[0]]));
-
-describe("a trace", () => {
-  const callerSpan = "00f067aa0ba902b7";
-  const traced = (traceId: string, flags = "01") => ({
-    traceparent: `00-${traceId}-${callerSpan}-${flags}`,
-  });
-
-  test("goes from the caller through the Worker's hops to the node, and the log line names it", async () => {
-    const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
-    edge.node.failNext({ kind: "drop" });
-    const before = edge.node.traceparents.length;
-    const form = new FormData();
-    form.set("image", new Blob([new Uint8Array(await jpeg(3))]));
-    const response = await edge.call("/v1/caption", {
-      ...{ method: "POST", body: form, headers: traced(traceId) },
-    });
-    expect(response.status).toBe(200);
-    expect(edge.lastEvent()).toMatchObject({
-      ...{ trace_id: traceId, route: "caption", node_attempts: 2 },
-    });
-
-    const spans = await spansOf(traceId, 8);
-    const [own] = spans.filter(({ parentSpanId }) => parentSpanId === callerSpan);
-    expect(own?.name).toBe("POST caption");
-    expect(attributes(own as OtlpSpan)).toEqual({
-      "http.request.method": "POST",
-      "http.route": "caption",
-      "http.response.status_code": "200",
-      "gen_ai.request.model": "fake",
-      "blip2.model_revision": "0123456789abcdef",
-      "blip2.cache": "miss",
-      "blip2.inferences": "1",
-    });
-    const hops = spans.filter((span) => span !== own);
-    expect(hops.every(({ parentSpanId }) => parentSpanId === own?.spanId)).toBe(true);
-    expect(new Set(hops.map(({ name }) => name))).toEqual(
-      new Set(["auth", "body", "decode", "lookup", "quota", "node", "store"]),
-    );
-    // Each attempt is a span of its own, and the node hears in which one it is asked.
-    const attempts = hops.filter(({ name }) => name === "node");
-    expect(attempts.map(({ status }) => status.code)).toEqual([2, 0]);
-    expect(edge.node.traceparents.slice(before)).toEqual(
-      attempts.map(({ spanId }) => `00-${traceId}-${spanId}-01`),
-    );
-    for (const { startTimeUnixNano, endTimeUnixNano } of spans) {
-      expect(BigInt(endTimeUnixNano)).toBeGreaterThanOrEqual(BigInt(startTimeUnixNano));
-    }
-    const [sent] = collector.requests;
-    expect(sent).toMatchObject({ path: "/v1/traces", contentType: "application/json" });
-  });
-
-  test("that its caller does not keep is not kept, here or at the node; a stranger's is not sent at all", async () => {
-    const notKept = "11111111111111111111111111111111";
-    const stranger = "22222222222222222222222222222222";
-    const form = new FormData();
-    form.set("image", new Blob([new Uint8Array(await jpeg(4))]));
-    await edge.call("/v1/caption", { method: "POST", body: form, headers: traced(notKept, "00") });
-    expect(edge.node.traceparents.at(-1)).toMatch(new RegExp(`^00-${notKept}-[0-9a-f]{16}-00$`));
-    expect(edge.lastEvent()).toMatchObject({ trace_id: notKept });
-    await edge.call("/v1/models", { key: null, headers: traced(stranger) });
-    // What comes after it is there, so it would be.
-    const last = "33333333333333333333333333333333";
-    await edge.call("/v1/models", { headers: traced(last) });
-    await spansOf(last, 1);
-    const seen = new Set(collector.spans().map(({ traceId }) => traceId));
-    expect([seen.has(notKept), seen.has(stranger)]).toEqual([false, false]);
-  });
-
-  test("begins here where the caller has none, and the node is told that it is kept", async () => {
-    await edge.upload("/v1/caption", await jpeg(5));
-    const traceId = String(edge.lastEvent()["trace_id"]);
-    expect(traceId).toMatch(/^[0-9a-f]{32}$/);
-    expect(edge.node.traceparents.at(-1)).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`));
-    const [own] = (await spansOf(traceId, 8)).filter(({ name }) => name === "POST caption");
-    expect(own).not.toHaveProperty("parentSpanId");
-  });
-});
-
-test("an answer says how long each hop took, and the log the same", async () => {
-  const file = await jpeg(6);
-  const timings = (response: Response) =>
-    Object.fromEntries(
-      (response.headers.get("server-timing") ?? "")
-        .split(", ")
-        .map((part) => part.split(";dur=") as [string, string]),
-    );
-  const miss = timings(await edge.upload("/v1/caption", file));
-  expect(Object.keys(miss)).toEqual([
-    ...["auth", "body", "decode", "lookup", "quota", "node", "store"],
-    ...["node-queue", "node-vision", "node-total", "total"],
-  ]);
-  expect(miss).toMatchObject({ "node-queue": "1.5", "node-vision": "2", "node-total": "4.5" });
-  expect(edge.lastEvent()).toMatchObject({
-    ...{ event: "request", method: "POST", route: "caption", status: 200, tenant: "ada" },
-    ...{ model: "fake", cache: "miss", inferences: 1, node_attempts: 1, image_bytes: file.length },
-    ...{ node_queue_ms: 1.5, node_ms: Number(miss["node"]), duration_ms: Number(miss["total"]) },
-  });
-  const hit = timings(await edge.upload("/v1/caption", file));
-  expect(Object.keys(hit)).toEqual(["auth", "body", "decode", "lookup", "total"]);
-  const url = "https://pictures.example.com/b.jpg";
-  const fetched = timings(await edge.json("/v1/caption", image(url)));
-  expect(Object.keys(fetched)).toContain("fetch");
-  const refused = await edge.call("/v1/models", { key: null });
-  expect(Object.keys(timings(refused))).toEqual(["auth", "total"]);
-  expect(edge.lastEvent()).toMatchObject({
-    ...{ route: "models", status: 401, problem: "unauthorized" },
-    internal: "no Authorization header",
-  });
-});

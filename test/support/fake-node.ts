@@ -89,8 +89,9 @@ export const fakeRetrieval = {
 /** What it says of its stages, whatever they took. */
 const fakeTimings = "queue;dur=1.5, vision;dur=2, total;dur=4.5";
 
-export async function startFakeNode(): Promise<FakeNode> {
-  const keys = [{ id: "test-1", secret: "a-secret-of-the-tests-that-is-long-enough" }];
+/** Each key id has a secret of its own. */
+export async function startFakeNode(keyId = "test-1"): Promise<FakeNode> {
+  const keys = [{ id: keyId, secret: `a-secret-of-the-tests-that-is-long-enough-${keyId}` }];
   const verifier = createVerifier({
     keys: parseSigningKeys(keys.map(({ id, secret }) => `${id}:${secret}`).join(",")),
   });

@@ -17,6 +17,7 @@ import {
 import type { Fleet, Flight, Wanted } from "./fleet.ts";
 import type { HeldImages } from "./held-images.ts";
 import { latencyKind } from "./latency-kind.ts";
+import type { NodeAddress } from "./node-exchanges.ts";
 import { outcomeOf } from "./outcome.ts";
 
 export interface Question<Asked extends NodeAsked> {
@@ -69,11 +70,6 @@ export interface AskOptions {
   readonly maxWaiting?: number;
   readonly clock?: Clock;
   readonly random?: () => number;
-}
-
-export interface NodeAddress {
-  readonly url: string;
-  readonly keyId: string | undefined;
 }
 
 /** One node that was asked. */

@@ -1,6 +1,6 @@
 import type { Ability, Catalog } from "@blip2-edge/shared/wire/protocol";
 import { describe, expect, test } from "vitest";
-import { catalogMemory, models, type Models } from "./catalog.ts";
+import { catalogMemory, models, type Models, type NodeList } from "./catalog.ts";
 import { createFleet, staticNodes } from "./fleet.ts";
 
 const entry = {
@@ -14,7 +14,12 @@ const entry = {
 const catalog: Catalog = { models: [entry, { ...entry, model: "second", abilities: ["vqa"] }] };
 const signal = new AbortController().signal;
 
-function setUp(stored: string | null = null, defaultModel?: string, urls = ["http://a"]) {
+function setUp(
+  stored: string | null = null,
+  defaultModel?: string,
+  urls = ["http://a"],
+  list?: NodeList["list"],
+) {
   const state = {
     ...{ time: 0, stored, asked: 0, faults: 0, catalog },
     down: new Set<string>(),
@@ -23,9 +28,11 @@ function setUp(stored: string | null = null, defaultModel?: string, urls = ["htt
     up: true,
   };
   const fleet = createFleet();
-  fleet.setNodes(staticNodes(urls), 0);
+  const fixed = staticNodes(urls);
+  fleet.setNodes(fixed, 0);
   const room = models({
-    fleet,
+    ...{ fleet, fixed },
+    announced: list === undefined ? undefined : { list, ttlMs: 5000 },
     exchangeWith:
       ({ url }) =>
       () => {
@@ -213,5 +220,56 @@ describe("several nodes", () => {
     state.time = 1000;
     await room.all(signal);
     await expect.poll(out).toBe(0);
+  });
+});
+
+describe("nodes that announce themselves", () => {
+  const announcedNode = { url: "http://n", keyId: "n", weight: 1, models: catalog.models };
+  function withList(urls: string[] = []) {
+    const registry = { reads: 0, up: true, ago: 0, nodes: [announcedNode] };
+    const { state, room, fleet } = setUp(null, undefined, urls, (now) => {
+      registry.reads += 1;
+      if (!registry.up) return Promise.reject(new Error("registry is away"));
+      return Promise.resolve(
+        registry.nodes.map((node) => ({ ...node, heardAt: now - registry.ago })),
+      );
+    });
+    return { state, room, fleet, registry };
+  }
+
+  test("say what they hold; the registry is read once in its time, and nobody waits for it", async () => {
+    const { room, state, registry } = withList();
+    expect(await room.all(signal)).toEqual(catalog);
+    state.time = 4999;
+    for (let at = 0; at < 10; at++) await room.all(signal);
+    expect(registry.reads).toBe(1);
+    expect(state.asked).toBe(0);
+    state.time = 5000;
+    registry.nodes = [{ ...announcedNode, models: [entry] }];
+    expect(await room.all(signal)).toEqual(catalog);
+    await expect.poll(() => room.all(signal)).toEqual({ models: [entry] });
+    expect(registry.reads).toBe(2);
+  });
+
+  test("while the registry is away the last list stands; who is gone from it is gone", async () => {
+    const { room, state, registry, fleet } = withList(["http://a"]);
+    await room.all(signal);
+    const urls = () => fleet.nodes().map(({ url }) => url);
+    expect(urls()).toEqual(["http://a", "http://n"]);
+    registry.up = false;
+    await room.resolveFresh("nano", "caption", signal);
+    expect(urls()).toEqual(["http://a", "http://n"]);
+    expect(state.faults).toBe(1);
+    registry.up = true;
+    registry.nodes = [];
+    await room.resolveFresh("nano", "caption", signal);
+    expect(urls()).toEqual(["http://a"]);
+  });
+
+  test("one that the configuration names too is known once, as it announces itself", async () => {
+    const { room, registry, fleet } = withList(["http://n"]);
+    registry.nodes = [{ ...announcedNode, weight: 3 }];
+    await room.all(signal);
+    expect(fleet.nodes()).toMatchObject([{ url: "http://n", weight: 3, keyId: "n" }]);
   });
 });

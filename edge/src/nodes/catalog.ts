@@ -13,18 +13,36 @@ import { describeError } from "../log.ts";
 import { unavailable, type Exchange } from "./exchange.ts";
 import type { Fleet, NodeFacts } from "./fleet.ts";
 import { mergeCatalogs } from "./merge-catalogs.ts";
+import type { NodeAddress } from "./node-exchanges.ts";
 
 /** Plain data of one isolate. */
 export interface CatalogMemory {
   known: Catalog | undefined;
   /** Do not ask the nodes before this time. */
   askAgainAt: number;
+  /** Nor the registry before this one. */
+  listAgainAt: number;
 }
-export const catalogMemory = (): CatalogMemory => ({ known: undefined, askAgainAt: 0 });
+export const catalogMemory = (): CatalogMemory => ({
+  known: undefined,
+  askAgainAt: 0,
+  listAgainAt: 0,
+});
+
+/** Where nodes are listed that announce themselves. */
+export interface NodeList {
+  list(now: number): Promise<NodeFacts[]>;
+  /** How long a list is believed. */
+  readonly ttlMs: number;
+}
 
 export interface CatalogOptions {
   readonly fleet: Fleet;
-  readonly exchangeWith: (node: Pick<NodeFacts, "url" | "keyId">) => Exchange;
+  /** Those that the configuration names; they are asked for what they hold. */
+  readonly fixed: readonly NodeFacts[];
+  /** Those that announce themselves say it with every heartbeat. */
+  readonly announced?: NodeList | undefined;
+  readonly exchangeWith: (node: NodeAddress) => Exchange;
   readonly memory: CatalogMemory;
   /** Where the last known catalogue survives an isolate. */
   readonly backup: { read(): Promise<string | null>; write(text: string): Promise<void> };
@@ -68,7 +86,7 @@ const catalogRequest = {
 
 export function models(options: CatalogOptions): Models {
   const { fleet, exchangeWith, memory, backup, ttlMs, timeoutMs, later, onFault } = options;
-  const { patienceMs = 300, now = Date.now } = options;
+  const { fixed, announced, patienceMs = 300, now = Date.now } = options;
 
   async function fromBackup(): Promise<Catalog | undefined> {
     try {
@@ -110,10 +128,30 @@ export function models(options: CatalogOptions): Models {
     );
   }
 
+  /** Hears of the nodes that announce themselves. While the registry is away, the last list stands. */
+  async function readList({ list, ttlMs: listTtlMs }: NodeList): Promise<void> {
+    // Others need not ask meanwhile, unless they have nothing to go by.
+    if (memory.known !== undefined) memory.listAgainAt = now() + listTtlMs;
+    try {
+      const listed = await list(now());
+      const urls = new Set(listed.map(({ url }) => url));
+      fleet.setNodes([...fixed.filter(({ url }) => !urls.has(url)), ...listed], now());
+      merge();
+    } catch (error) {
+      onFault(describeError(error));
+    }
+    memory.listAgainAt = now() + listTtlMs;
+  }
+
+  /** Asks the nodes that do not say by themselves what they hold. */
   async function refresh(signal: AbortSignal): Promise<void> {
-    // Others need not ask meanwhile; but they must where there is nothing yet that would do for them.
+    // The same here.
     if (memory.known !== undefined) memory.askAgainAt = now() + timeoutMs;
-    const left = [...fleet.nodes()];
+    const left = fleet.nodes().filter(({ heardAt }) => heardAt === undefined);
+    if (left.length === 0) {
+      memory.askAgainAt = now() + ttlMs;
+      return;
+    }
     let answered = 0;
     const askSome = async (): Promise<void> => {
       for (let node = left.shift(); node !== undefined; node = left.shift()) {
@@ -128,6 +166,11 @@ export function models(options: CatalogOptions): Models {
   }
 
   async function all(signal: AbortSignal, fresh = false): Promise<Catalog> {
+    if (announced !== undefined && (fresh || now() >= memory.listAgainAt)) {
+      const reading = readList(announced);
+      if (memory.known === undefined || fresh) await reading;
+      else later(reading);
+    }
     if (fresh || now() >= memory.askAgainAt) {
       const refreshing = refresh(signal);
       if (memory.known === undefined || fresh) {

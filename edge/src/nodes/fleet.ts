@@ -31,7 +31,7 @@ export interface NodeFacts {
   readonly heardAt?: number | undefined;
   readonly startedAt?: number | undefined;
   /** It has said that it takes no more for now. */
-  readonly full?: boolean | undefined;
+  readonly rests?: boolean | undefined;
 }
 
 /** Nodes that the configuration names; alike until they say more of themselves. */
@@ -204,7 +204,7 @@ export function createFleet(options: Partial<FleetPolicy> = {}): Fleet {
   }
 
   const rests = ({ facts, health }: Member, now: number): boolean =>
-    facts.full === true || health.restUntil > now;
+    facts.rests === true || health.restUntil > now;
 
   /** Those that hold the model; if none is known to, those that have not said yet what they hold. */
   function servingOf(wanted: Wanted): Member[] {

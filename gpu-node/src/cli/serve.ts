@@ -9,7 +9,7 @@ import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
 
 export const serveUsage =
-  "blip2 serve --model DIR [--model DIR]... [--host 127.0.0.1] [--port 0] [--threads N] [--provider cpu|webgpu|cuda] [--max-queue-seconds N] [--max-queue N] [--feature-store-mb N] [--drain-seconds N] [--otlp-endpoint URL] [--trace-sample-ratio R] [--keys-file FILE]";
+  "blip2 serve --model DIR [--model DIR]... [--host 127.0.0.1] [--port 0] [--threads N] [--provider cpu|webgpu|cuda] [--max-queue-seconds N] [--max-queue N] [--feature-store-mb N] [--drain-seconds N] [--announce URL] [--announce-as URL] [--announce-weight N] [--otlp-endpoint URL] [--trace-sample-ratio R] [--keys-file FILE]";
 
 const otlpVariable = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const { keys: _keys, model: _model, ...settings } = nodeConfigSchema.shape;
@@ -67,6 +67,15 @@ export async function serve(args: readonly string[], io: ServeIo): Promise<numbe
       maxJobs: config["max-queue"],
       drainMs: config["drain-seconds"] * 1000,
       rssBytes: io.rssBytes,
+      ...(config.announce === undefined
+        ? {}
+        : {
+            announce: {
+              edgeUrl: config.announce,
+              as: config["announce-as"],
+              weight: config["announce-weight"],
+            },
+          }),
       ...(config["otlp-endpoint"] === undefined
         ? {}
         : {

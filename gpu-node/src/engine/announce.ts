@@ -13,6 +13,7 @@ export function announce({ kind, manifest }: Announced): CatalogModel {
     model_revision: manifest.model_revision,
     family: manifest.family,
     image_size: manifest.image.size,
+    precision: manifest.precision.name,
   };
   return kind === "retrieval"
     ? { ...common, abilities: ["match", "embed"] }

@@ -69,7 +69,7 @@ function openDoor({
   held?: boolean;
   draining?: boolean;
   bodyTimeoutMs?: number;
-  verifier?: Verifier;
+  verifier?: Pick<Verifier, "verify">;
   reload?: Parameters<typeof createDoor>[0]["engine"]["reload"];
 } = {}) {
   const lines: Record<string, unknown>[] = [];

@@ -47,7 +47,7 @@ export interface Door {
     reload(): Promise<readonly CatalogModel[]>;
   };
   readonly dispatcher: Pick<Dispatcher, "run">;
-  readonly verifier: Verifier;
+  readonly verifier: Pick<Verifier, "verify">;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly tracing?: Tracing;

@@ -11,6 +11,8 @@ import { createLoopLag } from "../observe/loop-lag.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { openTracing } from "../observe/open-tracing.ts";
 import type { TracingSettings } from "../observe/tracing.ts";
+import packageFile from "../../package.json" with { type: "json" };
+import { createAnnouncer } from "./announcer.ts";
 import { createDoor } from "./app.ts";
 import { listen } from "./listen.ts";
 
@@ -28,6 +30,13 @@ export interface NodeSettings {
   /** How long what runs may take to finish when the node is told to end. */
   readonly drainMs: number;
   readonly bodyTimeoutMs?: number;
+  /** To whom it announces itself; without it to nobody. */
+  readonly announce?: {
+    readonly edgeUrl: string;
+    /** Where the edge reaches it; undefined: where it listens. */
+    readonly as: string | undefined;
+    readonly weight: number;
+  };
   /** Where traces are sent; without it nowhere. */
   readonly tracing?: TracingSettings;
   /** When an engine that ended is started again. */
@@ -80,6 +89,7 @@ export async function startNode(
     onDown: () => {
       metrics.engineGone();
       dispatcher.flush();
+      announcer?.now();
     },
     onStats: () => dispatcher.heardStats(),
     beforeSwitch: () => dispatcher.release(),
@@ -133,16 +143,42 @@ export async function startNode(
     fetch: (request) => app.fetch(request),
   });
 
+  const { announce } = settings;
+  const announcer =
+    announce === undefined
+      ? undefined
+      : createAnnouncer({
+          edgeUrl: announce.edgeUrl,
+          url: announce.as ?? listener.url,
+          keys: settings.keys,
+          version: packageFile.version,
+          log,
+          describe: () => {
+            const { interactive, bulk } = dispatcher.load();
+            return {
+              state: engine.state === "ready" && !draining ? "ready" : "not_ready",
+              capacity: { weight: announce.weight, max_jobs: maxJobs, max_work_ms: maxQueueMs },
+              load: {
+                jobs: dispatcher.depth + dispatcher.running,
+                work_ms: Math.round(interactive.workMs + bulk.workMs),
+              },
+              models: [...engine.models],
+            };
+          },
+        });
+
   let stopping: Promise<void> | undefined;
   const stopOnce = async (): Promise<void> => {
     draining = true;
     log.info("stopping");
+    const said = announcer?.leave();
     // Newcomers are told that the node ends until the last of what was let in has its answer.
     await dispatcher.drain(AbortSignal.timeout(settings.drainMs));
     // What is still there now is told so, too, and connections that carry an answer stay until it is sent.
     const closed = listener.close(AbortSignal.timeout(lastWordsMs));
     await engine.stop();
     await closed;
+    await said;
     await tracing.stop();
     loopLag.stop();
     log.info("stopped");
@@ -156,6 +192,7 @@ export async function startNode(
     log.info("starting", { url: listener.url, models: settings.engine.modelDirs });
     await engine.start();
     signal?.throwIfAborted();
+    announcer?.start();
   } catch (error) {
     await stop();
     throw error;
@@ -165,7 +202,11 @@ export async function startNode(
   return {
     url: listener.url,
     enginePids: () => engine.pids,
-    reload: () => engine.reload(),
+    async reload() {
+      const models = await engine.reload();
+      announcer?.now();
+      return models;
+    },
     stop,
   };
 }

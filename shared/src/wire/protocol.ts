@@ -173,6 +173,8 @@ export const catalogModelSchema = z.object({
   abilities: z.array(z.string()),
   /** Where `{}` stands for the question; absent where nothing is asked. */
   question_template: z.string().optional(),
+  /** What its precision recipe is called; part of what the revision is a digest of. */
+  precision: z.string().optional(),
 });
 export type CatalogModel = z.infer<typeof catalogModelSchema>;
 

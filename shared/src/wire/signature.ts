@@ -31,6 +31,8 @@ export interface SignerOptions {
   readonly nonce?: () => string;
   /** How long a signature stays valid; not more than the verifier's window. */
   readonly lifetimeS?: number;
+  /** What the request is for; a signature for one purpose is none for another. Default: a request to a node. */
+  readonly tag?: string;
 }
 
 export interface Signer {
@@ -52,6 +54,13 @@ export interface VerifierOptions {
   readonly windowS?: number;
   /** Nonces held at most; at capacity further requests are refused as `overloaded`. */
   readonly nonceCapacity?: number;
+  readonly tag?: string;
+}
+
+export interface Verified {
+  readonly body: Uint8Array;
+  /** The key that it was signed with. */
+  readonly keyId: string;
 }
 
 export interface Verifier {
@@ -64,11 +73,16 @@ export interface Verifier {
     request: RequestToVerify,
     readBody: () => Promise<Uint8Array> | Uint8Array,
   ) => Promise<Uint8Array>;
+  /** The same, and tells who has signed. */
+  readonly identify: (
+    request: RequestToVerify,
+    readBody: () => Promise<Uint8Array> | Uint8Array,
+  ) => Promise<Verified>;
 }
 
 const algorithm = "hmac-sha256";
 const label = "blip2";
-const tag = "blip2-edge/node";
+const defaultTag = "blip2-edge/node";
 const defaultLifetimeS = 60;
 const clockSkewS = 5;
 const minSecretBytes = 32;
@@ -124,6 +138,7 @@ const randomNonce = (): string => toHex(crypto.getRandomValues(new Uint8Array(16
 /** Signs with the first key. Throws AppError usage for keys that cannot be used. */
 export function createSigner(options: SignerOptions): Signer {
   const { keys, now = Date.now, nonce = randomNonce, lifetimeS = defaultLifetimeS } = options;
+  const { tag = defaultTag } = options;
   checkKeys(keys);
   const [first] = keys;
   if (!first) throw new AppError("usage", "At least one signing key is needed.");
@@ -179,6 +194,7 @@ const invalid = (internal: string, cause?: unknown): AppError =>
 /** Accepts every key; remembers nonces as long as their signatures could be valid. */
 export function createVerifier(options: VerifierOptions): Verifier {
   const { keys, now = Date.now, windowS = defaultLifetimeS, nonceCapacity = 100_000 } = options;
+  const { tag = defaultTag } = options;
   checkKeys(keys);
   const nonces = createNonceMemory({
     capacity: nonceCapacity,
@@ -230,33 +246,35 @@ export function createVerifier(options: VerifierOptions): Verifier {
     }
   };
 
+  const identify: Verifier["identify"] = async (request, readBody) => {
+    const { parameters, components } = await verifyHead(request);
+    if (parameters.tag !== tag) throw invalid("the tag is another one");
+    const { created = 0, expires = 0, nonce = "" } = parameters;
+    if (expires <= created || expires - created > windowS) {
+      throw invalid("the lifetime is longer than the window");
+    }
+    if (!noncePattern.test(nonce)) throw invalid("the nonce has another form");
+    // No await since the signature was verified: of two copies at once only one passes.
+    const seen = nonces.remember(nonce);
+    if (seen === "replayed") throw invalid("the nonce was used before");
+    if (seen === "full") {
+      throw new AppError("overloaded", "Too many requests at once. Try again.", {
+        internal: `${nonceCapacity} nonces are held`,
+        retryAfterS: 1,
+      });
+    }
+    const body = await readBody();
+    if (!(await digestMatches(request.headers.get(digestHeader) ?? "", body))) {
+      throw invalid("the content digest is not that of the body");
+    }
+    if (body.length > 0 && !components.some(({ name }) => name === "content-type")) {
+      throw invalid("the content type of a body is not signed");
+    }
+    return { body, keyId: parameters.keyid ?? "" };
+  };
   return {
-    async verify(request, readBody) {
-      const { parameters, components } = await verifyHead(request);
-      if (parameters.tag !== tag) throw invalid("the tag is another one");
-      const { created = 0, expires = 0, nonce = "" } = parameters;
-      if (expires <= created || expires - created > windowS) {
-        throw invalid("the lifetime is longer than the window");
-      }
-      if (!noncePattern.test(nonce)) throw invalid("the nonce has another form");
-      // No await since the signature was verified: of two copies at once only one passes.
-      const seen = nonces.remember(nonce);
-      if (seen === "replayed") throw invalid("the nonce was used before");
-      if (seen === "full") {
-        throw new AppError("overloaded", "Too many requests at once. Try again.", {
-          internal: `${nonceCapacity} nonces are held`,
-          retryAfterS: 1,
-        });
-      }
-      const body = await readBody();
-      if (!(await digestMatches(request.headers.get(digestHeader) ?? "", body))) {
-        throw invalid("the content digest is not that of the body");
-      }
-      if (body.length > 0 && !components.some(({ name }) => name === "content-type")) {
-        throw invalid("the content type of a body is not signed");
-      }
-      return body;
-    },
+    identify,
+    verify: async (request, readBody) => (await identify(request, readBody)).body,
   };
 }
 

@@ -1,0 +1,32 @@
+// The caption: asked for as soon as there is a picture.
+import type { Asker } from "./asker.ts";
+import type { CallFacts } from "./call.ts";
+import { byId, el } from "./dom.ts";
+import { note } from "./note.ts";
+
+export interface CaptionSection {
+  run(): void;
+}
+
+export function captionSection(asker: Asker): CaptionSection {
+  const place = byId("caption", HTMLElement);
+  const below = byId("caption-facts", HTMLElement);
+
+  async function write(before: CallFacts | undefined): Promise<void> {
+    const voice = el("p", { class: "voice writing" });
+    place.replaceChildren(voice);
+    below.replaceChildren();
+    const called = await asker.ask(place, (client, image, signal) =>
+      client.caption({ image }, { signal }),
+    );
+    if (called === undefined) return;
+    const { answer, facts } = called;
+    voice.textContent = answer.text === "" ? "(nothing)" : answer.text;
+    voice.classList.remove("writing");
+    const again = (): void => void write(facts);
+    below.replaceChildren(note(facts, answer.model, { isOpen: true, before, again }));
+    byId("small-world", HTMLElement).hidden = !/^nano\b/.test(answer.model);
+  }
+
+  return { run: () => void write(undefined) };
+}

@@ -1,0 +1,251 @@
+// The playground in a real browser, before a scripted node: by mouse, by keyboard, by drop and paste, on a narrow
+// screen, by day and by night, with axe's rules for WCAG 2.2 AA. It loads nothing from elsewhere and nothing of it
+// is refused by its own policy.
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import type { AxeResults } from "axe-core";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { browserIsMissing, openPage, startBrowser, type WatchedPage } from "../support/browser.ts";
+import { startEdge, type Edge } from "../support/edge.ts";
+import { jpeg } from "../support/pictures.ts";
+
+let edge: Edge;
+beforeAll(async () => {
+  const picture = await jpeg(70);
+  edge = await startEdge({
+    vars: { CATALOG_TTL_MS: "600000" },
+    internet: () => new Response(new Uint8Array(picture)),
+  });
+});
+afterAll(() => edge?.stop());
+
+describe("GET /", () => {
+  test("is one page whose policy names its script and its style, and nothing else that may run", async () => {
+    const response = await edge.call("/", { key: null });
+    const html = await response.text();
+    const policy = response.headers.get("content-security-policy") ?? "";
+    const digest = (tag: string): string => {
+      const [, inside = ""] = new RegExp(`<${tag}[^>]*>([^]*?)</${tag}>`).exec(html) ?? [];
+      return `'sha256-${createHash("sha256").update(inside).digest("base64")}'`;
+    };
+    expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).toContain(`script-src ${digest("script")};`);
+    expect(policy).toContain(`style-src ${digest("style")};`);
+    expect(policy).not.toMatch(/unsafe|\*|https?:/);
+    expect(html).not.toMatch(/(?:src|href)="(?:https?:)?\/\//);
+    expect(html).not.toContain(edge.ada);
+  });
+
+  test("304 to who has it", async () => {
+    const etag = (await edge.call("/", { key: null })).headers.get("etag") ?? "";
+    const again = await edge.call("/", { key: null, headers: { "if-none-match": etag } });
+    expect([again.status, await again.text()]).toEqual([304, ""]);
+  });
+});
+
+if (browserIsMissing !== undefined) {
+  console.log(`The playground is not tested in a browser: ${browserIsMissing}.`);
+}
+
+describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
+  let browser: Browser;
+  const opened: WatchedPage[] = [];
+  const open = async (options = {}, key: string | null = edge.ada): Promise<Page> => {
+    const at = key === null ? edge.url : `${edge.url}/#key=${key}`;
+    const watched = await openPage(browser, at, options);
+    opened.push(watched);
+    return watched.page;
+  };
+  const rung = (page: Page, below: string) => page.locator(`${below} .rung`).first();
+
+  beforeAll(async () => {
+    browser = await startBrowser();
+  });
+  afterAll(async () => {
+    await browser?.close();
+  });
+
+  test("a sample: caption, questions, texts and labels, with where each came from and how long it took", async () => {
+    const page = await open();
+    expect(page.url()).toBe(`${edge.url}/`);
+    await page.getByRole("button", { name: "owls and a lion" }).click();
+    const caption = page.locator("#caption .voice");
+    await page.locator("#caption-facts .facts").waitFor();
+    expect(await caption.textContent()).toMatch(/\S/);
+    expect(await rung(page, "#caption-facts").textContent()).toBe("from a node");
+    await page.getByRole("button", { name: "Ask again" }).click();
+    await page.getByText(/^before: /).waitFor();
+    expect(await rung(page, "#caption-facts").textContent()).toBe("from the cache");
+    const hops = await page.locator("#caption-facts dt").allTextContents();
+    expect(hops).toEqual(expect.arrayContaining(["Worker", "auth", "lookup"]));
+
+    await page.getByLabel("Your question").fill("how many owls are there?");
+    await page.getByLabel("Your question").press("Enter");
+    await page.locator("#answers .facts").waitFor();
+    const asked = edge.node.asked.at(-1)?.request.texts;
+    expect(asked).toEqual(["Question: how many owls are there? Answer:"]);
+    expect(await page.locator("#answers .voice").textContent()).toMatch(/\S/);
+
+    await page.getByRole("button", { name: "Compare" }).click();
+    await page.locator("#match-facts .facts").waitFor();
+    const texts = await page.locator("#matches .text").allTextContents();
+    expect(texts.toSorted()).toEqual(
+      ["two owls and a lion", "two owls and a tiger", "a cake on a red background"].toSorted(),
+    );
+    const values = (await page.locator("#matches .value").allTextContents()).map(parseFloat);
+    expect(values).toEqual(values.toSorted((a, b) => b - a));
+    await page.getByRole("button", { name: "Sort" }).click();
+    await page.locator("#label-facts .facts").waitFor();
+    expect(await page.locator("#ranked li").count()).toBe(4);
+  });
+
+  test("by keyboard alone", async () => {
+    const page = await open();
+    const focused = () => page.locator(":focus").getAttribute("id");
+    await page.keyboard.press("Tab");
+    expect(await page.locator(":focus").textContent()).toBe("Skip to the picture");
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Tab");
+    expect(await focused()).toBe("choose");
+    for (let stops = 0; stops < 3; stops++) await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.locator("#caption-facts .facts").waitFor();
+    // What was pressed is gone; the way goes on where the picture is.
+    expect(await focused()).toBe("another");
+    for (let stops = 0; (await focused()) !== "question"; stops++) {
+      expect(stops).toBeLessThan(8);
+      await page.keyboard.press("Tab");
+    }
+    await page.keyboard.type("is there a cat?");
+    await page.keyboard.press("Enter");
+    await page.locator("#answers .facts").waitFor();
+    expect(await focused()).toBe("question");
+  });
+
+  test("pictures that are dropped, pasted, or behind an address, which the Worker fetches and the page does not", async () => {
+    const page = await open();
+    const bytes = [...(await jpeg(71))];
+    /** In the page's own words, which this side's compiler does not know. */
+    const give = (event: string, what: { bytes?: number[]; text?: string }) =>
+      page.evaluate(`
+        const { bytes, text } = ${JSON.stringify(what)};
+        const dataTransfer = new DataTransfer();
+        if (bytes) dataTransfer.items.add(new File([new Uint8Array(bytes)], "a.jpg", { type: "image/jpeg" }));
+        if (text) dataTransfer.setData("text/plain", text);
+        const options = { bubbles: true, cancelable: true, dataTransfer, clipboardData: dataTransfer };
+        document.body.dispatchEvent(new ${event}(${JSON.stringify(event === "DragEvent" ? "drop" : "paste")}, options));
+      `);
+    const source = async () => {
+      await page.locator("#caption-facts .facts").waitFor();
+      return edge.lastEvent()["image_source"];
+    };
+    await give("DragEvent", { bytes });
+    expect(await source()).toBe("upload");
+    await page.getByRole("link", { name: "blip2-edge" }).click();
+    await page.getByText("Drop a picture here").waitFor();
+    await setKey(page, edge.ada);
+    await give("ClipboardEvent", { text: "https://pictures.example.com/a.jpg" });
+    expect(await source()).toBe("url");
+    await page.getByText("pictures.example.com").waitFor();
+    await page.getByText("Fetched by the Worker, not by this page").waitFor();
+    await page.getByLabel("Your question").fill("what is it?");
+    await page.getByRole("button", { name: "Ask", exact: true }).click();
+    await page.locator("#answers .facts").waitFor();
+    // From the second question on the picture has a name.
+    expect(edge.lastEvent()["image_source"]).toBe("image_id");
+    expect(opened.at(-1)?.hosts).toEqual(new Set([new URL(edge.url).host]));
+  });
+
+  test("the key is asked for, told when it is wrong, and kept for the tab only when that is wished", async () => {
+    const page = await open({}, null);
+    const stored = () => page.evaluate<number>("sessionStorage.length + localStorage.length");
+    await page.getByRole("button", { name: "balloons" }).click();
+    await page.getByText("An API key is needed to ask.").waitFor();
+    await setKey(page, "b2e_wrong");
+    await page.getByText("This key was not accepted.").waitFor();
+    await setKey(page, edge.ada);
+    await page.locator("#caption-facts .facts").waitFor();
+    expect(await stored()).toBe(0);
+    await page.reload();
+    await page.getByLabel("Keep it until this tab is closed").check();
+    await setKey(page, edge.ada);
+    expect(await stored()).toBe(1);
+    await page.reload();
+    await page.getByRole("button", { name: /^Key b2e_/ }).waitFor();
+    expect(await page.content()).not.toContain(edge.ada.slice(17));
+    expect(await page.context().cookies()).toEqual([]);
+  });
+
+  test("what fails says so in the API's words, where the answer would be", async () => {
+    const page = await open();
+    await page.getByLabel("or give its address").fill("ftp://example.com/a.jpg");
+    await page.getByRole("button", { name: "Look" }).click();
+    await page.getByText("An address begins with http").waitFor();
+    await page.getByLabel("or give its address").fill("http://127.0.0.1/a.jpg");
+    await page.getByRole("button", { name: "Look" }).click();
+    await page.locator("#caption [role=alert]").getByText("may not be fetched").waitFor();
+  });
+
+  test.each([
+    ["light", 1280],
+    ["dark", 1280],
+    ["light", 320],
+    ["dark", 320],
+  ] as const)("by axe's rules, %s, %i pixels wide", async (colorScheme, width) => {
+    const axe = await readFile(
+      createRequire(import.meta.url).resolve("axe-core/axe.min.js"),
+      "utf8",
+    );
+    const page = await open(
+      { colorScheme, viewport: { width, height: 800 }, reducedMotion: "reduce" },
+      null,
+    );
+    const faults = async () => {
+      await page.evaluate(axe);
+      return page.evaluate(async () => {
+        const run = (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run();
+        const { violations } = await run;
+        return violations.map(
+          ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`,
+        );
+      });
+    };
+    const overflow = () =>
+      page.evaluate<number>(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+      );
+    expect([await faults(), await overflow()]).toEqual([[], 0]);
+    await setKey(page, edge.ada);
+    await page.getByRole("button", { name: "owls and a lion" }).click();
+    await page.locator("#caption-facts .facts").waitFor();
+    await page.locator("#questions button").first().click();
+    await page.locator("#answers .facts").waitFor();
+    await page.getByRole("button", { name: "Compare" }).click();
+    await page.locator("#match-facts .facts").waitFor();
+    await page.evaluate(
+      "document.querySelectorAll('details').forEach((each) => (each.open = true))",
+    );
+    expect([await faults(), await overflow()]).toEqual([[], 0]);
+    const moving = await page.evaluate<number>("document.getAnimations().length");
+    expect(moving).toBe(0);
+  });
+
+  test("in all of that no page complained, and none asked another host", () => {
+    expect(opened.length).toBeGreaterThanOrEqual(9);
+    // A refusal of the API is an answer; the browser writes its status down.
+    const complaints = opened.flatMap((watched) => watched.complaints);
+    expect(
+      complaints.filter((text) => !/the server responded with a status of 4\d\d/.test(text)),
+    ).toEqual([]);
+    const hosts = new Set(opened.flatMap((watched) => [...watched.hosts]));
+    expect(hosts).toEqual(new Set([new URL(edge.url).host]));
+  });
+});
+
+async function setKey(page: Page, key: string): Promise<void> {
+  await page.getByLabel("API key", { exact: true }).fill(key);
+  await page.getByRole("button", { name: "Use" }).click();
+}
