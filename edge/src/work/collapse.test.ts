@@ -71,7 +71,8 @@ test("a hundred at the same time: one computes, all have it; the leader renews w
   const all = Array.from({ length: 100 }, () => ask(after(1000)));
   const done = await settled(1000, all);
   expect(done[0]).toEqual({ values: "[1]", shared: false });
-  expect(done.slice(1)).toEqual(Array(99).fill({ values: "[1]", shared: true }));
+  expect(done).toHaveLength(100);
+  for (const one of done.slice(1)) expect(one).toEqual({ values: "[1]", shared: true });
   expect(computed()).toBe(1);
   expect(calls.filter((call) => call === "renew").length).toBeGreaterThan(5);
   await vi.advanceTimersByTimeAsync(10_000);
@@ -188,10 +189,8 @@ describe("without the object", () => {
     await vi.advanceTimersByTimeAsync(50);
     desks.clear();
     const done = await settled(400, others);
-    expect(done.map((one) => (one as { shared: boolean }).shared).toSorted()).toEqual([
-      false,
-      true,
-    ]);
+    expect(done).toContainEqual({ values: "[2]", shared: false });
+    expect(done).toContainEqual({ values: "[2]", shared: true });
     breakCalls((call) => call === "finish");
     expect(await settled(2000, [leader])).toEqual([{ values: "[1]", shared: false }]);
     expect(computed()).toBe(2);

@@ -59,7 +59,7 @@ test("the first leads, the others wait and are told what came of it; so are thos
   await wait(asked("c"));
   desk.finish("a", outcome);
   await advance(0);
-  expect([told.get("b"), told.get("c")]).toEqual(Array(2).fill({ kind: "done", outcome }));
+  for (const ticket of ["b", "c"]) expect(told.get(ticket)).toEqual({ kind: "done", outcome });
   await advance(49);
   expect(desk.join(asked("d"))).toEqual({ kind: "done", outcome });
   await advance(1);
@@ -106,7 +106,7 @@ describe("a failure", () => {
     for (const ticket of ["b", "c"]) await wait(asked(ticket));
     desk.fail("a", { problem });
     await advance(0);
-    expect([told.get("b"), told.get("c")]).toEqual(Array(2).fill({ kind: "failed", problem }));
+    for (const ticket of ["b", "c"]) expect(told.get(ticket)).toEqual({ kind: "failed", problem });
 
     desk.join(asked("d"));
     await wait(asked("e"));
@@ -164,7 +164,7 @@ test("waiting ends when it was said to, for one place at a time, and not more th
   await advance(0);
   expect([...told]).toEqual([["d", { kind: "alone" }]]);
   await advance(30);
-  expect([told.get("b"), told.get("c")]).toEqual(Array(2).fill({ kind: "wait" }));
+  for (const ticket of ["b", "c"]) expect(told.get(ticket)).toEqual({ kind: "wait" });
   await advance(20_000);
   expect(timers.size).toBe(0);
   // Who asks again with its ticket has what it had.
@@ -184,14 +184,13 @@ test("whatever happens: at most one leads whose lease lives, and who waits is to
       const { desk, advance, timers } = world();
       const open = new Set<string>();
       const leading = new Set<string>();
-      const waitFor = (who: string, ms: number): void => {
+      const waitFor = async (who: string, ms: number): Promise<void> => {
         open.add(who);
-        void desk.wait(asked(who), ms).then((told) => {
-          open.delete(who);
-          if (told.kind !== "lead") return;
-          leading.clear();
-          leading.add(who);
-        });
+        const told = await desk.wait(asked(who), ms);
+        open.delete(who);
+        if (told.kind !== "lead") return;
+        leading.clear();
+        leading.add(who);
       };
       const act: Record<string, (desk: Desk, who: string) => void> = {
         finish: (at, who) => at.finish(who, outcome),
@@ -203,7 +202,7 @@ test("whatever happens: at most one leads whose lease lives, and who waits is to
       };
       for (const one of steps) {
         if ("advance" in one) await advance(one.advance);
-        else if ("wait" in one) waitFor(one.wait, one.ms);
+        else if ("wait" in one) void waitFor(one.wait, one.ms);
         else act[one.do]?.(desk, one.ticket);
         await advance(0);
       }
