@@ -26,6 +26,7 @@ export interface LaneOptions {
   readonly jobs: Pick<JobStore, "find" | "end">;
   readonly work: WorkStore;
   readonly files: JobFiles;
+  readonly dropFile: (tenant: string, jobId: string) => Promise<void>;
   readonly queue: JobQueue;
   readonly callerOfKey: KeyCaller;
   readonly roomsFor: (context: AuthenticatedContext) => Rooms;
@@ -63,7 +64,7 @@ const busyWaitMs = 5000;
 const longestHintMs = 60_000;
 
 export function jobLane(options: LaneOptions): RunLane {
-  const { jobs, work, files, queue, callerOfKey, perJob, overall } = options;
+  const { jobs, work, files, dropFile, queue, callerOfKey, perJob, overall } = options;
   const { itemTimeoutMs, leaseGraceMs, sliceMs, watchMs = 1000, now = Date.now } = options;
 
   async function whoFor({ key_id: keyId }: JobRecord): Promise<Caller | AppError> {
@@ -217,7 +218,7 @@ export function jobLane(options: LaneOptions): RunLane {
     const taken = await slice(job, on);
     const standing = await work.standing(jobId);
     if (standing === undefined) {
-      await files.dropItems(job.tenant, jobId);
+      await dropFile(job.tenant, jobId);
       if (job.hook_url !== null) await queue.send({ kind: "hook", job: jobId });
       return;
     }
