@@ -25,7 +25,7 @@ import { fakeEmbeddings, fakeInference, fakeMatches } from "./fake-answers.ts";
 
 /** What the next requests do instead of answering. */
 export type Fault =
-  | { readonly kind: "problem"; readonly error: AppError }
+  | { readonly kind: "problem"; readonly error: AppError; readonly afterMs?: number }
   /** Drops the connection before a byte of answer. */
   | { readonly kind: "drop" }
   /** Sends half of an answer, then drops the connection. */
@@ -254,7 +254,10 @@ export async function startFakeNode(keyId = "test-1"): Promise<FakeNode> {
   ): Promise<void> {
     const fault = faults.shift();
     if (fault?.kind === "drop") return void response.socket?.destroy();
-    if (fault?.kind === "problem") throw fault.error;
+    if (fault?.kind === "problem") {
+      await new Promise((resolve) => setTimeout(resolve, fault.afterMs ?? 0));
+      throw fault.error;
+    }
     if (fault?.kind === "text") {
       response.writeHead(fault.status, { "content-type": "text/html" });
       return void response.end(fault.body);

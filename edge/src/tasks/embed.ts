@@ -30,7 +30,7 @@ export function embedPicture(
   return withPicture(rooms, wish, context, async (model, picture) => {
     const { imageId, partitions } = picture;
     const cached = await throughCache(
-      rooms.results,
+      rooms,
       {
         items: [features],
         partitions,
@@ -76,7 +76,7 @@ export function embedTexts(
 ): Promise<EmbeddedTexts> {
   return withModel(rooms, { model: name, ability: "embed" }, context, async (model) => {
     const cached = await throughCache(
-      rooms.results,
+      rooms,
       {
         items: [...new Set(texts)],
         partitions: [tenantPartition(context.caller.tenant)],

@@ -77,7 +77,7 @@ export function generate(
     }
     const modelRevision = model.model_revision;
     const cached = await throughCache(
-      rooms.results,
+      rooms,
       {
         items: [...new Set(texts)],
         partitions,

@@ -3,6 +3,7 @@
 import { AppError } from "@blip2-edge/shared/problem";
 import type { Caller } from "../auth/caller.ts";
 import { describeError, type LogEvent } from "../log.ts";
+import { unlessAborted } from "../unless-aborted.ts";
 import type { LedgerDay, Reservation, Reserved, Settled } from "./ledger.ts";
 import { reportViolation, type LimitReport } from "./limit-headers.ts";
 
@@ -60,19 +61,6 @@ const unavailable = (cause: unknown): AppError =>
     cause,
     retryAfterS: 1,
   });
-
-/** Settles with the promise, or rejects with the signal's reason. */
-function unlessAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    promise
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener("abort", abort))
-      .catch(() => {});
-  });
-}
 
 export function keyMeter(options: MeterOptions): Meter {
   const { meters, graceMs = 15_000, closeTimeoutMs = 5_000 } = options;
