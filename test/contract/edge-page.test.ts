@@ -80,7 +80,7 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
     await page.getByText(/^before: /).waitFor();
     expect(await rung(page, "#caption-facts").textContent()).toBe("from the cache");
     const hops = await page.locator("#caption-facts dt").allTextContents();
-    expect(hops).toEqual(expect.arrayContaining(["Worker", "auth", "lookup"]));
+    expect(hops).toEqual(expect.arrayContaining(["Worker", "key", "look in cache"]));
 
     await page.getByLabel("Your question").fill("how many owls are there?");
     await page.getByLabel("Your question").press("Enter");
