@@ -39,7 +39,7 @@ export function memoryTables(upTo?: number): MemoryTables & { migrate(): void } 
         return Promise.resolve(results);
       } catch (error) {
         db.exec("ROLLBACK");
-        return Promise.reject(error as Error);
+        return Promise.reject(error);
       }
     },
     prepare(sql) {
