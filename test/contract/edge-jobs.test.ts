@@ -351,7 +351,7 @@ test("the command line follows a job to its end", async () => {
     const main = path.resolve(import.meta.dirname, "../../mcp-server/src/cli/main.ts");
     const child = spawn(process.execPath, [main, "jobs", "create", "--wait", "--json", ...files], {
       env: { PATH: process.env["PATH"], BLIP2_URL: edge.url, BLIP2_API_KEY: adaKey },
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", "ignore"],
     });
     const exit = new Promise<number | null>((resolve) => child.on("exit", resolve));
     const lines = (await text(child.stdout)).trimEnd().split("\n");
