@@ -32,6 +32,8 @@ import type { Announcements } from "./nodes/announcements.ts";
 import { nodeRooms } from "./nodes/node-rooms.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
 import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
+import { heldPictures } from "./search/held-pictures.ts";
+import { indexName } from "./search/image-index.ts";
 import type { Rooms } from "./tasks/rooms.ts";
 import type { UsagePoints } from "./usage/data-point.ts";
 import { collapse } from "./work/collapse.ts";
@@ -216,6 +218,9 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
         }),
         results: resultCache(kept),
         collapse: once,
+        indexOf: (tenant, namespace) => env.NAMESPACE_INDEX.getByName(indexName(tenant, namespace)),
+        held: heldPictures({ store: env.PIXELS, results: env.RESULTS, purges: forgotten }),
+        sealer: seals,
       };
     },
   };
