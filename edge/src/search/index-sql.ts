@@ -1,6 +1,5 @@
 // The tables of one namespace's index, and rows in and out of them. SQLite as a Durable Object has it: at
 // most 100 values in a statement, blobs as ArrayBuffer.
-import type { ImageId } from "@blip2-edge/shared/contracts/image";
 import type { MetadataValue } from "@blip2-edge/shared/contracts/images";
 import type { CodedVectors } from "./quantise.ts";
 import type { StoredRecord } from "./image-index.ts";
@@ -66,7 +65,7 @@ export const selectRecords = `SELECT r.*, p.image_id, (
 
 export const recordOf = (row: RecordRow): StoredRecord => ({
   id: row.id,
-  imageId: row.image_id as ImageId,
+  imageId: row.image_id,
   exact: row.exact === 1,
   source: row.source,
   title: row.title,

@@ -50,16 +50,14 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
   createTables(sql);
   const all = <Row>(query: string, ...values: IndexValue[]): Row[] =>
     sql.exec(query, ...values).toArray() as Row[];
-  const one = <Row>(query: string, ...values: IndexValue[]): Row | undefined =>
-    all<Row>(query, ...values)[0];
   const run = (query: string, ...values: IndexValue[]): void => void all(query, ...values);
   const count = (query: string, ...values: IndexValue[]): number =>
-    one<{ n: number }>(query, ...values)?.n ?? 0;
+    first(all<{ n: number }>(query, ...values))?.n ?? 0;
 
   /** Read when it is first needed; undefined after a change that failed. */
   let means: MeanTable | undefined;
   const madeBy = (): (IndexedBy & { readonly dim: number }) | undefined =>
-    one(`SELECT model, model_revision AS "modelRevision", dim FROM made_by`);
+    first(all(`SELECT model, model_revision AS "modelRevision", dim FROM made_by`));
 
   function loadedMeans(dim: number): MeanTable {
     if (means !== undefined) return means;
@@ -88,15 +86,14 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
   }
 
   const whole = (id: string): StoredRecord | undefined => {
-    const row = one<RecordRow>(`${selectRecords} WHERE r.id = ?`, id);
+    const row = first(all<RecordRow>(`${selectRecords} WHERE r.id = ?`, id));
     return row === undefined ? undefined : recordOf(row);
   };
 
   /** The key of a picture whose vectors stand in the index, put there when they do not. */
   function pictureKey({ record, vectors, dim }: PutRequest): number {
-    const known = one<{ key: number }>(
-      "SELECT key FROM pictures WHERE image_id = ?",
-      record.imageId,
+    const known = first(
+      all<{ key: number }>("SELECT key FROM pictures WHERE image_id = ?", record.imageId),
     );
     if (known !== undefined) return known.key;
     const coded = quantise(vectors, dim);
@@ -119,9 +116,8 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
     if (count("SELECT count(*) AS n FROM records WHERE picture = ?", key) > 0) return null;
     run("DELETE FROM vectors WHERE key = ?", key);
     means?.delete(key);
-    const gone = one<{ image_id: ImageId }>(
-      "DELETE FROM pictures WHERE key = ? RETURNING image_id",
-      key,
+    const gone = first(
+      all<{ image_id: ImageId }>("DELETE FROM pictures WHERE key = ? RETURNING image_id", key),
     );
     return gone?.image_id ?? null;
   }
@@ -280,9 +276,11 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
             by: { model: own.model, modelRevision: own.modelRevision },
           };
         }
-        const before = one<Pick<RecordRow, "seq" | "picture">>(
-          "SELECT seq, picture FROM records WHERE id = ?",
-          record.id,
+        const before = first(
+          all<Pick<RecordRow, "seq" | "picture">>(
+            "SELECT seq, picture FROM records WHERE id = ?",
+            record.id,
+          ),
         );
         if (before === undefined && count("SELECT count(*) AS n FROM records") >= maxRecords) {
           return { kind: "full", maxRecords };
@@ -331,7 +329,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
         const before = whole(id);
         if (before === undefined) return null;
         const next = changed(before, changes);
-        const { seq } = one<{ seq: number }>("SELECT seq FROM records WHERE id = ?", id) ?? {
+        const { seq } = first(all<{ seq: number }>("SELECT seq FROM records WHERE id = ?", id)) ?? {
           seq: 0,
         };
         run(
@@ -345,11 +343,11 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
 
     remove: (id) =>
       change(() => {
-        const row = one<RecordRow>(`${selectRecords} WHERE r.id = ?`, id);
+        const row = first(all<RecordRow>(`${selectRecords} WHERE r.id = ?`, id));
         if (row === undefined) return null;
         const freed = removeRow(row);
         forgetModelIfEmpty();
-        return { imageId: row.image_id as ImageId, freed: freed !== null };
+        return { imageId: row.image_id, freed: freed !== null };
       }),
 
     clear: (most) =>
@@ -387,7 +385,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
           const fullText = words.get(seq);
           return {
             id,
-            imageId: imageId as ImageId,
+            imageId,
             told: told.has(seq),
             scores: {
               ...vectors.get(picture),
@@ -399,6 +397,8 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
     },
   };
 }
+
+const first = <Row>(rows: readonly Row[]): Row | undefined => rows[0];
 
 /** Null takes away, what is left out stays. */
 function changed(record: StoredRecord, changes: ImageUpdate): StoredRecord {
