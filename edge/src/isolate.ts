@@ -10,6 +10,7 @@ import { sealer } from "./auth/seal.ts";
 import type { Bindings } from "./bindings.ts";
 import { addressBook } from "./cache/addresses.ts";
 import { digestBook } from "./cache/digests.ts";
+import { markBook } from "./cache/marks.ts";
 import { memoryTier } from "./cache/memory-tier.ts";
 import { purges, type PurgeMemory, type Purges } from "./cache/purges.ts";
 import { resultCache } from "./cache/results.ts";
@@ -200,6 +201,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
           at,
           purgedAt: async (own, imageId) => (await forgotten.of(own))({ imageId }),
         }),
+        marks: markBook(kept),
         digests: digestBook(kept),
         addresses: addressBook(kept),
         claims: taken,
