@@ -24,6 +24,8 @@ export interface WorkerInProcess {
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** What was called since it was last asked: binding and method, without whose it is. */
   calls(): string[];
+  /** Empties R2, as a lifecycle rule does. */
+  loseObjects(): void;
 }
 
 export interface WorkerInProcessOptions {
@@ -162,6 +164,7 @@ export async function workerInProcess(options: WorkerInProcessOptions): Promise<
       for (let done = 0; done < later.length; done = later.length) await Promise.all(later);
       return response;
     },
+    loseObjects: () => objects.clear(),
     calls() {
       const since = log;
       log = [];
