@@ -79,6 +79,13 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: usage, help: usageHelp };
     },
   },
+  mcp: {
+    summary: "serve the tools for agents on standard input and output",
+    load: async () => {
+      const { mcp, mcpHelp } = await import("./mcp.ts");
+      return { run: mcp, help: mcpHelp };
+    },
+  },
 };
 
 const overview = `blip2-edge COMMAND ...
