@@ -1,17 +1,12 @@
 // The MCP server: tools and prompts over one client of the API. It holds nothing between two requests, so a
 // new one may be made for each; what speaks HTTP or stdio stands in http.ts and stdio.ts.
 import type { Client } from "@blip2-edge/shared/client";
-import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
-import {
-  McpServer,
-  TRACEPARENT_META_KEY,
-  type ServerContext,
-  type StandardSchemaWithJSON,
-} from "@modelcontextprotocol/server";
+import { McpServer, TRACEPARENT_META_KEY, type ServerContext } from "@modelcontextprotocol/server";
 import type { z } from "zod";
 import { failureOf, resultOf } from "./format.ts";
 import { registerPrompts } from "./prompts.ts";
+import { taught } from "./taught.ts";
 import { askImage } from "./tools/ask-image.ts";
 import { captionImage } from "./tools/caption-image.ts";
 import { openImage, type OpenFile } from "./tools/image-argument.ts";
@@ -63,9 +58,9 @@ function registerTool<Input extends z.ZodType>(
   parts: McpServerParts,
 ): void {
   const config = {
-    ...{ title, description, annotations: { title, ...annotations } },
+    ...{ title, description, annotations },
     inputSchema: taught(input),
-    outputSchema: output,
+    outputSchema: taught(output),
   };
   server.registerTool(name, config, async (request, context) => {
     const call = callOf(context, parts);
@@ -99,28 +94,6 @@ function callOf(context: ServerContext, parts: McpServerParts): ToolCall {
       if (progressToken === undefined) return;
       const params = { progressToken, progress: done, total, message };
       await context.mcpReq.notify({ method: "notifications/progress", params });
-    },
-  };
-}
-
-/** The schema with its faults in the API's words: every field that is wrong, and what it must be. */
-function taught<Input extends z.ZodType>(
-  schema: Input,
-): StandardSchemaWithJSON<z.input<Input>, z.output<Input>> {
-  const { jsonSchema } = schema["~standard"];
-  return {
-    "~standard": {
-      version: 1,
-      vendor: "blip2-edge",
-      jsonSchema,
-      validate: (value) => {
-        try {
-          return { value: parseOrRefuse(schema, value, "The call") };
-        } catch (error) {
-          if (error instanceof AppError) return { issues: [{ message: error.detail }] };
-          throw error;
-        }
-      },
     },
   };
 }

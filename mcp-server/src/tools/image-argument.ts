@@ -8,7 +8,7 @@ import { AppError } from "@blip2-edge/shared/problem";
 export type OpenFile = (path: string, signal: AbortSignal) => Promise<Uint8Array>;
 
 export const imageArgumentSchema = imageUrlSchema.describe(
-  "http(s) URL, image_id (img_…) from an earlier result, or a file path if this server runs locally. No base64.",
+  "http(s) URL, image_id (img_…) of an earlier result or, if the server is local, a path. No base64.",
 );
 
 /** Throws invalid_request for what is none of these, and what `openFile` throws. */

@@ -32,7 +32,7 @@ export interface Tool<Input extends z.ZodType = z.ZodType> {
 export const detailSchema = z
   .enum(["concise", "detailed"])
   .default("concise")
-  .describe("detailed adds scores, model and revision.");
+  .describe("detailed adds scores and model.");
 
 /** Of every result, in words that a model reads. */
 export const untrustedNote =
