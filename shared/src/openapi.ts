@@ -74,6 +74,8 @@ const headers = {
   "WWW-Authenticate": "How to authenticate (RFC 9110, 11.6.1).",
   ETag: "Strong: equal tags mean equal bytes.",
   "Cache-Status": "Whether the result was cached (RFC 9211).",
+  "Idempotent-Replayed": "`true`: the answer to an earlier request with the same Idempotency-Key.",
+  Link: 'Where to go on, as `rel="next"` (RFC 8288).',
 } as const;
 type HeaderName = keyof typeof headers;
 
@@ -277,16 +279,19 @@ function bodyOf({ input }: Route, name: NameOf): Operation["requestBody"] {
   };
 }
 
+const linesType = "application/x-ndjson";
 const always: readonly HeaderName[] = ["X-Request-Id", "Server-Timing"];
 const ofKeys: readonly HeaderName[] = ["RateLimit-Policy", "RateLimit"];
 
 function successOf(route: Route, name: NameOf): Record<string, Answer> {
-  const { response, streams, cached, method, scope, status = 200, media } = route;
+  const { response, streams, lines, makesOnce, cached, method, scope, status = 200, media } = route;
   const names: HeaderName[] = [
     ...always,
     ...(scope === null ? [] : ofKeys),
     ...(cached === true ? (["ETag"] as const) : []),
     ...(cached === true && scope !== null ? (["Cache-Status"] as const) : []),
+    ...(makesOnce === true ? (["Idempotent-Replayed"] as const) : []),
+    ...(lines === true ? (["Link"] as const) : []),
   ];
   const answer: Answer = {
     description: "What was asked for.",
@@ -299,6 +304,16 @@ function successOf(route: Route, name: NameOf): Record<string, Answer> {
               schema: {
                 type: "string",
                 description: "With `stream: true`; docs/api.md says which events come.",
+              },
+            },
+          }
+        : {}),
+      ...(lines === true
+        ? {
+            [linesType]: {
+              schema: {
+                type: "string",
+                description: "With `format=ndjson`; where to go on stands in the header Link.",
               },
             },
           }

@@ -86,6 +86,8 @@ export interface Route {
   readonly cached?: true;
   /** Of a success; 200 when left out. */
   readonly status?: 200 | 201;
+  /** With `format=ndjson` the answer's entries come one a line, and where to go on in the header Link. */
+  readonly lines?: true;
   /** Of a success; JSON when left out. What is a page is for people: clients have no method for it. */
   readonly media?: "text/html";
   /** A problem document has the member `error` as well, which OpenAI's clients read. */
@@ -315,6 +317,7 @@ export const routes = {
     summary: "Gives the results that are there, also while the job runs.",
     input: { kind: "query", schema: jobResultsQuerySchema },
     response: jobResultsSchema,
+    lines: true,
     problems: distinct(keyProblems, ["invalid_request", "not_found"]),
   },
   jobCancel: {

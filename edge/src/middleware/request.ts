@@ -71,10 +71,9 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
     });
     await next();
     const answeredMs = now() - startedAt;
-    const end = (error: unknown): void => {
+    const end = (error: unknown, durationMs: number): void => {
       stop();
       memory.keep(0);
-      const durationMs = now() - startedAt;
       event["status"] = c.res.status;
       event["duration_ms"] = durationMs;
       describeHops(event, hops.done);
@@ -95,9 +94,10 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
     for (const [name, value] of Object.entries(limitHeaders(limits, now()))) {
       c.res.headers.set(name, value);
     }
-    if (lasting === undefined) return end(c.error);
+    if (lasting === undefined) return end(c.error, answeredMs);
     event["answered_ms"] = answeredMs;
-    c.executionCtx.waitUntil(lasting.then(() => end(undefined), end));
+    const endNow = (error?: unknown): void => end(error, now() - startedAt);
+    c.executionCtx.waitUntil(lasting.then(() => endNow(), endNow));
   };
 }
 
