@@ -4,7 +4,6 @@ import { Client as V1Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { InMemoryTransport as V1Transport } from "@modelcontextprotocol/sdk/inMemory.js";
 import { createClient } from "@blip2-edge/shared/client";
 import { AppError, problemResponse } from "@blip2-edge/shared/problem";
-import type { Transport } from "@modelcontextprotocol/server";
 import { countTokens } from "gpt-tokenizer/encoding/o200k_base";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createServer } from "./server.ts";
@@ -53,7 +52,7 @@ const apiClient = createClient({
   key: "k",
   maxRetries: 0,
   fetch: async (input, init) => {
-    const { pathname } = new URL(String(input));
+    const { pathname } = new URL(new Request(input, { method: "GET" }).url);
     const text = typeof init?.body === "string" ? init.body : "{}";
     const one = {
       path: pathname,
@@ -70,8 +69,7 @@ beforeEach(async () => {
   asked = [];
   answer = answers;
   const [mine, theirs] = V1Transport.createLinkedPair();
-  // Both packages of the SDK describe the same thing in types of their own.
-  await createServer({ client: apiClient }).connect(theirs as unknown as Transport);
+  await createServer({ client: apiClient }).connect(theirs);
   client = new V1Client({ name: "test", version: "1" });
   await client.connect(mine);
 });

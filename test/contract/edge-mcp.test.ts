@@ -34,9 +34,7 @@ async function v2(instance = 0, key = edge.ada): Promise<Client> {
 }
 async function v1(instance = 0, key = edge.ada): Promise<V1Client> {
   const client = new V1Client({ name: "test", version: "1" });
-  const transport = new V1Transport(at(instance), bearer(key));
-  // The SDK's own class is not what its interface says under exactOptionalPropertyTypes.
-  await client.connect(transport as Parameters<V1Client["connect"]>[0]);
+  await client.connect(new V1Transport(at(instance), bearer(key)));
   return client;
 }
 const post = (body: unknown, headers: Record<string, string> = {}, key: string | null = edge.ada) =>
