@@ -86,6 +86,13 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: mcp, help: mcpHelp };
     },
   },
+  doctor: {
+    summary: "say what is wrong with a connection",
+    load: async () => {
+      const { doctor, doctorHelp } = await import("./doctor.ts");
+      return { run: doctor, help: doctorHelp };
+    },
+  },
 };
 
 const overview = `blip2-edge COMMAND ...
