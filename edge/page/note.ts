@@ -11,6 +11,20 @@ const rungs: Readonly<Record<string, string>> = {
   live: "from a node",
 };
 
+/** Hops in plain words; those that need none, or are not known, keep their name (docs/edge-observability.md). */
+const words: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  worker: {
+    ...{ auth: "key", body: "upload", catalog: "models", fetch: "fetch picture" },
+    ...{
+      decode: "decode picture",
+      lookup: "look in cache",
+      wait: "wait for the same",
+      store: "put in cache",
+    },
+  },
+  node: { decode: "write" },
+};
+
 export interface NoteOptions {
   /** Shows the hops at once where there is room for them. */
   readonly isOpen?: boolean;
@@ -68,7 +82,7 @@ function hops({ times, requestId }: CallFacts, isOpen: boolean): HTMLElement {
       entry(`part ${part}`, name, ms),
       ...times.stages
         .filter((stage) => stage.part === part)
-        .map((stage) => entry("stage", stage.name, stage.ms)),
+        .map((stage) => entry("stage", words[part]?.[stage.name] ?? stage.name, stage.ms)),
     ]),
   );
   return el(

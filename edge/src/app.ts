@@ -1,7 +1,14 @@
 // The Worker's HTTP face, built from the route table: what the table names is served, and nothing else.
 // Every failure leaves through `onError` as problem+json.
-import { AppError, problemResponse } from "@blip2-edge/shared/problem";
-import { nodeRoutes, routes, type NodeRouteId, type RouteId } from "@blip2-edge/shared/routes";
+import { openAiError } from "@blip2-edge/shared/contracts/openai";
+import { AppError, problemResponse, retryAfterOf } from "@blip2-edge/shared/problem";
+import {
+  nodeRoutes,
+  routeList,
+  routes,
+  type NodeRouteId,
+  type RouteId,
+} from "@blip2-edge/shared/routes";
 import { Hono, type Handler, type MiddlewareHandler } from "hono";
 import type { Env } from "./env.ts";
 import type { Isolate } from "./isolate.ts";
@@ -10,11 +17,13 @@ import { requireKey } from "./middleware/authenticate.ts";
 import { requestContext } from "./middleware/request.ts";
 import { cachePurgeRoute } from "./routes/cache.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
+import { documentRoutes } from "./routes/documents.ts";
 import { embedRoute } from "./routes/embed.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { heartbeatRoute } from "./routes/heartbeat.ts";
-import { healthRoute, modelsRoute } from "./routes/models.ts";
+import { healthRoute, modelRoutes } from "./routes/models.ts";
+import { openAiRoutes } from "./routes/openai.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
 import { playgroundRoute } from "./routes/playground.ts";
 import { usageRoute } from "./routes/usage.ts";
@@ -31,12 +40,14 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     match: pictureRoute(isolate, routes.match.input.options, match),
     classify: pictureRoute(isolate, routes.classify.input.options, classify),
     embed: embedRoute(isolate),
-    models: modelsRoute(isolate),
+    ...modelRoutes(isolate),
+    ...openAiRoutes(isolate),
     ...jobRoutes(isolate),
     ...keyRoutes(isolate),
     usage: usageRoute(isolate),
     cachePurge: cachePurgeRoute(isolate),
     health: healthRoute,
+    ...documentRoutes(),
     heartbeat: heartbeatRoute(isolate),
     playground: playgroundRoute,
   };
@@ -67,10 +78,26 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     c.get("context").event["problem"] = error.code;
     return problemResponse(error, extraHeaders(error, c.req.path));
   });
-  app.onError((error, c) => problemResponse(error, extraHeaders(error, c.req.path)));
+  app.onError((error, c) => {
+    const { path } = c.req;
+    const isOpenAi = routeList.some(
+      (route) => route.dialect === "openai" && isAt(path, route.path),
+    );
+    return isOpenAi
+      ? problemResponse(
+          error,
+          { ...extraHeaders(error, path), ...shouldRetry(error) },
+          (problem) => ({
+            error: openAiError(problem),
+          }),
+        )
+      : problemResponse(error, extraHeaders(error, path));
+  });
   return app;
 }
 
+/** Longer than this no client is told to wait within a call. */
+const maxRetryS = 60;
 const served = [...Object.values(routes), ...Object.values(nodeRoutes)];
 
 /** A field in a route's path stands for anything but a slash. */
@@ -84,6 +111,12 @@ function unserved(path: string): AppError {
   return allowed.length === 0
     ? new AppError("not_found", "There is nothing at this path. The API begins at /v1/.")
     : new AppError("method_not_allowed", `Use ${allowed.join(" or ")} here.`);
+}
+
+/** OpenAI's clients try again after any 429 or 5xx, within seconds, unless they are told not to. */
+function shouldRetry(error: Error): Record<string, string> {
+  const afterS = error instanceof AppError ? retryAfterOf(error) : undefined;
+  return { "x-should-retry": String(afterS !== undefined && afterS <= maxRetryS) };
 }
 
 /** What RFC 9110 asks of a 401 (11.6.1) and a 405 (15.5.6). */

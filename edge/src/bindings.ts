@@ -6,12 +6,15 @@ import type { D1Database, Fetcher, KVNamespace, R2Bucket } from "@cloudflare/wor
 import type { UsagePoints } from "./usage/data-point.ts";
 import type { Registries } from "./nodes/announcements.ts";
 import type { KeyMeters } from "./usage/meter.ts";
+import type { WorkLeases } from "./work/collapse.ts";
 
 export interface Bindings {
   /** API keys, jobs (migrations/). */
   readonly DB: D1Database;
   /** One object for each API key: quotas, concurrency, usage (class KeyMeter). */
   readonly KEY_METER: KeyMeters;
+  /** One object for each piece of work that is under way (class WorkLease). */
+  readonly WORK_LEASES: WorkLeases;
   /** One object with which nodes announce themselves (class NodeRegistry). */
   readonly NODE_REGISTRY: Registries;
   /** Results of inference and the last known catalogue. */

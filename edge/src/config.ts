@@ -135,6 +135,9 @@ export const settingsSchema = z.object({
   CACHE_MEMORY_BYTES: number(0, 100_000_000, 2_097_152).describe(
     "What an isolate keeps of the cache in its own memory, in front of the Cache API and KV; 0: nothing.",
   ),
+  WORK_LEASE_MS: number(300, 60_000, 6_000).describe(
+    "After which an inference that others wait for is given up when nothing is heard of who does it.",
+  ),
   PURGE_TTL_MS: number(0, 600_000, 10_000).describe(
     "How long an isolate believes what it read of purges: forgotten things may be answered at most this much longer.",
   ),

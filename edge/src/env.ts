@@ -7,6 +7,11 @@ export interface Env {
   Bindings: Bindings;
   Variables: {
     context: RequestContext;
+    /**
+     * The request is over when this is, not when its handler returns: what is still written of a streamed
+     * answer. Its rejection is the request's failure.
+     */
+    lastsUntil: (work: Promise<unknown>) => void;
     /** Set on routes that need a key. */
     caller: Caller;
   };

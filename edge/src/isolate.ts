@@ -34,6 +34,7 @@ import { partitionTag } from "./nodes/partition-tag.ts";
 import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
 import type { Rooms } from "./tasks/rooms.ts";
 import type { UsagePoints } from "./usage/data-point.ts";
+import { collapse } from "./work/collapse.ts";
 import { keyMeter, type Meter } from "./usage/meter.ts";
 import { requestCounter, type CountRequest } from "./usage/rate.ts";
 
@@ -119,6 +120,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
   const keys = keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS });
   const meter = keyMeter({ meters: env.KEY_METER });
   const taken = claims();
+  const once = collapse({ leases: env.WORK_LEASES, leaseMs: settings.WORK_LEASE_MS });
   const purgeMemory: PurgeMemory = new Map();
   const nearTier = memoryTier({ maxBytes: settings.CACHE_MEMORY_BYTES });
   const tiersFor = ({ event, later }: Pick<RequestContext, "event" | "later">) =>
@@ -218,6 +220,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
           },
         }),
         results: resultCache(kept),
+        collapse: once,
       };
     },
   };

@@ -9,6 +9,7 @@ import { isIP } from "node:net";
 import path from "node:path";
 import type { Scope } from "@blip2-edge/shared/contracts/keys";
 import { Miniflare, Log, LogLevel, type MiniflareOptions } from "miniflare";
+import type { WorkLeaseCalls, WorkLeases } from "../../edge/src/work/collapse.ts";
 import { hashApiKey, keyIdOf } from "../../edge/src/auth/api-key.ts";
 import { formatSigningKeys } from "./signing-keys.ts";
 import { bundleWorker, readWorkerConfig } from "./worker-bundle.ts";
@@ -62,6 +63,8 @@ export interface RunningWorker {
   enqueue(queue: string, message: unknown): Promise<void>;
   /** Makes this key valid for this tenant; a second call with the same key changes its scopes alone. */
   putKey(newKey: NewKey): Promise<void>;
+  /** The object of a piece of work, for tests. */
+  workLease(key: string): Promise<WorkLeaseCalls>;
   /** Names of everything that lies in KV and R2, for tests. */
   stored(): Promise<string[]>;
   /** Lets the Worker's clock strike, as the crons of its configuration would; resolves when it is done. */
@@ -346,6 +349,10 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
             scopes.join(" "),
           )
           .run();
+      },
+      async workLease(key) {
+        const leases: unknown = await miniflare.getDurableObjectNamespace("WORK_LEASES");
+        return (leases as WorkLeases).getByName(key);
       },
       stored: () => storedNames(miniflare),
       tick,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { createClient } from "./client.ts";
+import { createClient, type ClientOptions } from "./client.ts";
 import { AppError, problemResponse } from "./problem.ts";
-import { routes } from "./routes.ts";
+import { routeList } from "./routes.ts";
 
 const caption = {
   text: "a red cube",
@@ -14,9 +14,13 @@ const caption = {
 };
 const image = { url: "https://example.com/a.jpg" };
 
-/** A client whose requests are kept and answered by `answer`. */
-function withServer(answer: (request: Request) => Response | Promise<Response>, maxBytes?: number) {
+/** A client whose requests are kept and answered by `answer`, and that does not really wait. */
+function withServer(
+  answer: (request: Request) => Response | Promise<Response>,
+  options: Partial<ClientOptions> = {},
+) {
   const requests: Request[] = [];
+  const waits: number[] = [];
   const client = createClient({
     url: "https://api.example/base/",
     key: "k-1",
@@ -26,9 +30,11 @@ function withServer(answer: (request: Request) => Response | Promise<Response>, 
       init?.signal?.throwIfAborted();
       return answer(request);
     },
-    ...(maxBytes === undefined ? {} : { maxResponseBytes: maxBytes }),
+    sleep: (ms) => Promise.resolve(void waits.push(ms)),
+    random: () => 1,
+    ...options,
   });
-  return { client, requests };
+  return { client, requests, waits };
 }
 
 const failure = async (promise: Promise<unknown>): Promise<AppError> => {
@@ -136,7 +142,8 @@ describe("what is sent", () => {
 
   test("every row of the table has its method, and the compiler knows its request", async () => {
     const { client } = withServer(() => Response.json({ status: "ok" }));
-    expect(Object.keys(client)).toEqual(Object.keys(routes));
+    const asked = routeList.filter(({ media }) => media === undefined).map(({ id }) => id);
+    expect(Object.keys(client)).toEqual([...asked, "streams"]);
     expect(await client.health()).toEqual({ status: "ok" });
     // Never called: what the compiler must refuse.
     const wrong = () => [
@@ -186,7 +193,7 @@ describe("what goes wrong is an AppError", () => {
         controller.enqueue(new Uint8Array(1000));
       },
     });
-    const { client } = withServer(() => new Response(endless), 10_000);
+    const { client } = withServer(() => new Response(endless), { maxResponseBytes: 10_000 });
     const error = await failure(client.caption({ image }));
     expect(error).toMatchObject({ code: "api_unexpected" });
     expect(error.detail).toContain("10000 bytes");
@@ -207,4 +214,160 @@ describe("what goes wrong is an AppError", () => {
     const late = { signal: AbortSignal.abort(new DOMException("late", "TimeoutError")) };
     expect((await failure(client.caption({ image }, late))).code).toBe("deadline_exceeded");
   });
+});
+
+describe("streams", () => {
+  const events = (...lines: string[]) =>
+    new Response(lines.map((line) => `${line}\n\n`).join(""), {
+      headers: { "content-type": "text/event-stream; charset=utf-8" },
+    });
+  const text = 'event: text\ndata: {"index":0,"text":"a "}';
+  const result = `event: result\ndata: ${JSON.stringify(caption)}`;
+  const read = async (answer: Response) => {
+    const seen: unknown[] = [];
+    const { client, requests } = withServer(() => answer);
+    for await (const event of client.streams.caption({ image })) seen.push(event);
+    return { seen, requests };
+  };
+
+  test("give the texts and the whole answer; other events are passed over", async () => {
+    const { seen, requests } = await read(events(text, ": beat", "event: news\ndata: 1", result));
+    expect(seen).toEqual([
+      { event: "text", index: 0, text: "a " },
+      { event: "result", result: caption },
+    ]);
+    expect(await requests[0]?.json()).toEqual({ image, stream: true });
+    expect(requests[0]?.headers.get("accept")).toContain("text/event-stream");
+  });
+
+  test("throw the problem, wherever it comes", async () => {
+    const busy = () => problemResponse(new AppError("overloaded", "busy", { retryAfterS: 60 }));
+    const last = `event: problem\ndata: ${await busy().text()}`;
+    expect(await failure(read(busy()))).toMatchObject({ code: "overloaded", retryAfterS: 60 });
+    expect(await failure(read(events(text, last)))).toMatchObject({ code: "overloaded" });
+  });
+
+  test.each([
+    ["an end without a result", events(text)],
+    ["a result of another form", events("event: result\ndata: {}")],
+    ["a text that is none", events("event: text\ndata: 3")],
+    ["a problem that is none", events("event: problem\ndata: {}")],
+  ])("%s is not understood", async (_, answer) => {
+    expect((await failure(read(answer))).code).toBe("api_unexpected");
+  });
+
+  test("a plain answer is the end of a stream as well", async () => {
+    const { seen } = await read(Response.json(caption));
+    expect(seen).toEqual([{ event: "result", result: caption }]);
+  });
+
+  test("leaving the loop cancels the body", async () => {
+    let canceled = false;
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.enqueue(new TextEncoder().encode(`${text}\n\n`)),
+      cancel() {
+        canceled = true;
+      },
+    });
+    const headers = { "content-type": "text/event-stream" };
+    const { client } = withServer(() => new Response(body, { headers }));
+    for await (const event of client.streams.caption({ image })) {
+      expect(event.event).toBe("text");
+      break;
+    }
+    expect(canceled).toBe(true);
+  });
+});
+
+describe("a failure that may pass", () => {
+  const busy = (retryAfterS?: number) =>
+    problemResponse(
+      new AppError("overloaded", "", retryAfterS === undefined ? {} : { retryAfterS }),
+    );
+  const fails = (times: number, answer: () => Response) => {
+    let left = times;
+    return () => (left-- > 0 ? answer() : Response.json(caption));
+  };
+
+  test("is tried again, not earlier than the API says, each time later", async () => {
+    const { client, waits } = withServer(fails(2, () => busy()));
+    expect(await client.caption({ image })).toEqual(caption);
+    expect(waits).toEqual([500, 1000]);
+    const told = withServer(fails(1, () => busy(3)));
+    await told.client.caption({ image: { bytes: Uint8Array.of(1, 2) } });
+    expect(told.waits).toEqual([3000]);
+    // A body can be sent twice.
+    expect((await told.requests[1]?.formData())?.get("image")).toBeInstanceOf(Blob);
+  });
+
+  test("ends when the retries are used up, or the wait is too long", async () => {
+    const often = withServer(() => busy(), { maxRetries: 3 });
+    expect((await failure(often.client.caption({ image }))).code).toBe("overloaded");
+    expect(often.requests).toHaveLength(4);
+    const long = withServer(() => busy(3600));
+    expect((await failure(long.client.caption({ image }))).retryAfterS).toBe(3600);
+    expect([long.requests.length, long.waits]).toEqual([1, []]);
+  });
+
+  test("is final where asking twice makes two, and where it cannot pass", async () => {
+    const made = withServer(() => busy());
+    await failure(made.client.jobCancel({ id: `job_${"0".repeat(32)}` }));
+    const wrong = withServer(() => problemResponse(new AppError("invalid_request", "no")));
+    await failure(wrong.client.caption({ image }));
+    const foreign = withServer(() => new Response("hello"));
+    await failure(foreign.client.caption({ image }));
+    expect([made, wrong, foreign].map(({ requests }) => requests.length)).toEqual([1, 1, 1]);
+  });
+
+  test("where a thing is made, is tried again under one key", async () => {
+    const { client, requests } = withServer(() => busy());
+    await failure(client.keyCreate({ name: "a" }));
+    await failure(client.keyCreate({ name: "a" }, { idempotencyKey: "mine" }));
+    const keys = requests.map(({ headers }) => headers.get("idempotency-key"));
+    expect(keys.slice(0, 3)).toEqual([keys[0], keys[0], keys[0]]);
+    expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/);
+    expect(keys.slice(3)).toEqual(["mine", "mine", "mine"]);
+  });
+
+  test("of the network too; a stream is begun again before its first event only", async () => {
+    const { client, requests } = withServer(() => {
+      throw new TypeError("fetch failed");
+    });
+    expect((await failure(client.health())).code).toBe("api_unreachable");
+    expect(requests).toHaveLength(3);
+    const begins = withServer(fails(1, () => busy()));
+    for await (const event of begins.client.streams.caption({ image })) {
+      expect(event.event).toBe("result");
+    }
+    expect(begins.requests).toHaveLength(2);
+  });
+
+  test("is not waited for by a caller who leaves, or whose time is over", async () => {
+    const leaving = new AbortController();
+    const { client } = withServer(() => busy(), {
+      sleep: (_, signal) => {
+        leaving.abort();
+        return Promise.reject(signal?.reason as Error);
+      },
+    });
+    expect((await failure(client.caption({ image }, { signal: leaving.signal }))).code).toBe(
+      "canceled",
+    );
+    const racing = createClient({
+      ...{ url: "https://api.example", key: "k", timeoutMs: 5 },
+      fetch: (_, init) =>
+        new Promise((_resolve, reject) => {
+          init?.signal?.addEventListener("abort", () => reject(init.signal?.reason as Error));
+        }),
+    });
+    expect((await failure(racing.caption({ image }))).code).toBe("deadline_exceeded");
+  });
+});
+
+test("a call can be part of a trace", async () => {
+  const traceparent = `00-${"a".repeat(32)}-${"b".repeat(16)}-01`;
+  const { client, requests } = withServer(() => Response.json(caption));
+  await client.caption({ image }, { traceparent });
+  await client.caption({ image });
+  expect(requests.map(({ headers }) => headers.get("traceparent"))).toEqual([traceparent, null]);
 });

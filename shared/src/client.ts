@@ -1,24 +1,35 @@
-// The typed client of the public API, read off the route table. It runs wherever fetch does.
-// Every failure, of the network too, is an AppError; nothing is retried here.
+// The typed client of the public API, read off the route table: a method for each row, named by its id. It
+// runs wherever fetch does. Every failure, of the network too, is an AppError. What may be asked twice is
+// asked again after a failure that says it may pass.
 import type { z } from "zod";
+import { answerOf, eventsOf } from "./client/answer-of.ts";
+import { realSleep, withRetries, type RetryPolicy } from "./client/attempts.ts";
+import { requestOf, type ClientImage, type Fields } from "./client/request-of.ts";
 import type { ImageInput } from "./contracts/image.ts";
-import { readBounded } from "./read-bounded.ts";
-import { AppError, fromProblem } from "./problem.ts";
+import type { StreamEvent } from "./contracts/stream.ts";
+import { AppError } from "./problem.ts";
 import {
+  isRepeatable,
+  routeList,
+  type CallId,
   type Route,
-  type RouteId,
   type RouteInput,
   type RouteResponse,
-  pathFields,
-  routeList,
+  type StreamId,
   type routes,
 } from "./routes.ts";
+import { eventStreamType } from "./sse.ts";
 
-/** A picture as the API takes it, or its file's bytes, which are sent as they are (multipart). */
-export type ClientImage = ImageInput | { readonly bytes: Uint8Array };
+export type { ClientImage };
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
+  /** For the whole call, its retries too; instead of the client's. */
+  readonly timeoutMs?: number;
+  /** Of a row that makes something: calls with the same key make it once. Default: a new one for each call. */
+  readonly idempotencyKey?: string;
+  /** Makes the call a part of a trace (W3C Trace Context). */
+  readonly traceparent?: string;
 }
 
 /** The request's picture may also be a file's bytes. */
@@ -33,133 +44,165 @@ type Call<Input extends RouteInput, Answer> = Input extends { readonly schema: i
     ) => Promise<Answer>
   : (options?: CallOptions) => Promise<Answer>;
 
-/** One method for each row of the table, named by its id. */
+/** A request of a route that streams; `stream: true` is added. */
+type StreamRequest<Input extends RouteInput> = Input extends { readonly schema: infer Schema }
+  ? Omit<WithBytes<z.output<Schema>>, "stream">
+  : never;
+
 export type Client = {
-  readonly [Id in RouteId]: Call<(typeof routes)[Id]["input"], RouteResponse<Id>>;
+  readonly [Id in CallId]: Call<(typeof routes)[Id]["input"], RouteResponse<Id>>;
+} & {
+  /**
+   * The same with the texts as they are written, for each row that streams. Leaving the loop ends the work.
+   * Nothing is asked again once an event has come.
+   */
+  readonly streams: {
+    readonly [Id in StreamId]: (
+      request: StreamRequest<(typeof routes)[Id]["input"]>,
+      options?: CallOptions,
+    ) => AsyncGenerator<StreamEvent<RouteResponse<Id>>>;
+  };
 };
 
-export interface ClientOptions {
+export interface ClientOptions extends Partial<RetryPolicy> {
   /** Where the API is; a path in it is kept. */
   readonly url: string | URL;
   readonly key: string;
   readonly fetch?: typeof globalThis.fetch;
+  /** For a whole call, its retries too. Default: as long as it takes. */
+  readonly timeoutMs?: number;
   /** An answer that is longer is not read to its end. */
   readonly maxResponseBytes?: number;
 }
 
-type Query = Readonly<Record<string, string | number | boolean | undefined>>;
-
-type Fields = Readonly<Record<string, unknown>> & { readonly image?: ClientImage };
-
-interface Body {
-  /** The route's path with its fields in it. */
-  readonly path?: string;
-  readonly query?: Query;
-  readonly json?: unknown;
-  readonly form?: FormData;
-}
-
-/** Throws nothing itself; each call throws the API's problem, api_unreachable, api_unexpected, canceled or deadline_exceeded. */
+/**
+ * Throws nothing itself; each call throws the API's problem, api_unreachable, api_unexpected, canceled or
+ * deadline_exceeded.
+ */
 export function createClient(options: ClientOptions): Client {
   const { key, maxResponseBytes = 8 * 1024 * 1024 } = options;
   const doFetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
   const base = new URL(options.url);
+  const policy: RetryPolicy = {
+    maxRetries: options.maxRetries ?? 2,
+    maxRetryWaitMs: options.maxRetryWaitMs ?? 10_000,
+    sleep: options.sleep ?? realSleep,
+    random: options.random ?? Math.random,
+  };
 
-  const call = async (
+  /** Asks until `read` has what it wants of an answer. */
+  async function ask<Result>(
     route: Route,
-    { path = route.path, query, json, form }: Body,
-    { signal }: CallOptions = {},
-  ): Promise<unknown> => {
-    const url = new URL(base);
-    url.pathname = `${url.pathname.replace(/\/+$/, "")}${path}`;
-    url.hash = "";
-    url.search = searchOf(query);
-    const headers = new Headers({ authorization: `Bearer ${key}`, accept: "application/json" });
-    if (json !== undefined) headers.set("content-type", "application/json");
+    fields: Fields,
+    accept: string,
+    { traceparent, idempotencyKey, signal }: Omit<CallOptions, "timeoutMs">,
+    read: (response: Response) => Promise<Result>,
+  ): Promise<Result> {
+    const { path, contentType, body } = requestOf(route, fields);
+    const url = new URL(`${base.pathname.replace(/\/+$/, "")}${path}`, base.origin);
+    const headers = {
+      authorization: `Bearer ${key}`,
+      accept,
+      ...(contentType === undefined ? {} : { "content-type": contentType }),
+      ...(traceparent === undefined ? {} : { traceparent }),
+      ...(route.makesOnce === true
+        ? { "idempotency-key": idempotencyKey ?? crypto.randomUUID() }
+        : {}),
+    };
+    const attempt = async (): Promise<Result> => {
+      try {
+        const response = await doFetch(url, {
+          method: route.method,
+          headers,
+          ...(body === undefined ? {} : { body }),
+          ...(signal === undefined ? {} : { signal }),
+        });
+        return await read(response);
+      } catch (error) {
+        throw asAppError(error, base, signal);
+      }
+    };
+    const retry = isRepeatable(route) ? policy : { ...policy, maxRetries: 0 };
     try {
-      const response = await doFetch(url, {
-        method: route.method,
-        headers,
-        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
-        ...(form === undefined ? {} : { body: form }),
-        ...(signal === undefined ? {} : { signal }),
-      });
-      const text = await readText(response, maxResponseBytes);
-      return readAnswer(response.status, text, route.response);
+      return await withRetries(attempt, retry, signal);
     } catch (error) {
       throw asAppError(error, base, signal);
     }
+  }
+
+  /** The caller's options with its clock in the signal. */
+  const bounded = ({ timeoutMs, signal: own, ...rest }: CallOptions) => {
+    const signal = signalWithin(own, timeoutMs ?? options.timeoutMs);
+    return { ...rest, ...(signal === undefined ? {} : { signal }) };
   };
 
-  const methodOf = (route: Route) =>
-    route.input.kind === "none"
-      ? (callOptions?: CallOptions) => call(route, {}, callOptions)
-      : (request: Fields, callOptions?: CallOptions) =>
-          call(route, bodyOf(route, request), callOptions);
-  // The compiler reads the table for `Client`, this line for the methods: both see the same rows.
+  const call = (route: Route, fields: Fields, callOptions: CallOptions = {}): Promise<unknown> =>
+    ask(route, fields, "application/json", bounded(callOptions), (response) =>
+      answerOf(response, route.response, maxResponseBytes),
+    );
+
+  async function* stream(
+    route: Route,
+    request: Fields,
+    callOptions: CallOptions = {},
+  ): AsyncGenerator<StreamEvent<unknown>> {
+    const within = bounded(callOptions);
+    const events = await ask(
+      route,
+      { ...request, stream: true },
+      `application/json, ${eventStreamType}`,
+      within,
+      async (response) => {
+        const type = response.headers.get("content-type") ?? "";
+        if (response.ok && response.body !== null && type.startsWith(eventStreamType)) {
+          return eventsOf(response.body, route.response);
+        }
+        // A Worker that does not stream gives the whole answer, which is the end of a stream as well.
+        return [
+          {
+            event: "result" as const,
+            result: await answerOf(response, route.response, maxResponseBytes),
+          },
+        ];
+      },
+    );
+    try {
+      yield* events;
+    } catch (error) {
+      throw asAppError(error, base, within.signal);
+    }
+  }
+
+  // The compiler reads the table for `Client`, these lines for the methods: both see the same rows.
   const methods: unknown = Object.fromEntries(
-    routeList.map((route) => [route.id, methodOf(route)]),
+    routeList
+      .filter(({ media }) => media === undefined)
+      .map((route) => [
+        route.id,
+        route.input.kind === "none"
+          ? (callOptions?: CallOptions) => call(route, {}, callOptions)
+          : (request: Fields, callOptions?: CallOptions) => call(route, request, callOptions),
+      ]),
   );
-  return methods as Client;
-}
-
-function searchOf(query: Query = {}): string {
-  const search = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined) search.set(name, String(value));
-  }
-  return search.toString();
-}
-
-function bodyOf({ path: template, input }: Route, request: Fields): Body {
-  const inPath = pathFields(template);
-  const rest = Object.fromEntries(
-    Object.entries(request).filter(([name]) => !inPath.includes(name)),
+  const streams: unknown = Object.fromEntries(
+    routeList
+      .filter(({ streams: how }) => how === "events")
+      .map((route) => [
+        route.id,
+        (request: Fields, callOptions?: CallOptions) => stream(route, request, callOptions),
+      ]),
   );
-  const path = inPath.reduce(
-    (path, name) => path.replace(`{${name}}`, () => encodeURIComponent(String(request[name]))),
-    template,
-  );
-  if (input.kind === "query") return { path, query: rest as Query };
-  if (input.kind === "json") return { path, json: rest };
-  const { image, ...fields } = request;
-  if (image === undefined || !("bytes" in image)) return { json: request };
-  const form = new FormData();
-  form.set("request", JSON.stringify(fields));
-  form.set("image", new Blob([new Uint8Array(image.bytes)]), "image");
-  return { form };
+  return { ...(methods as Omit<Client, "streams">), streams: streams as Client["streams"] };
 }
 
-async function readText(response: Response, maxBytes: number): Promise<string> {
-  const read = await readBounded(response.body, maxBytes);
-  if (read.ok) return new TextDecoder().decode(read.bytes);
-  throw new AppError("api_unexpected", `The API's answer is longer than ${maxBytes} bytes.`);
-}
-
-function readAnswer(status: number, text: string, schema: z.ZodType): unknown {
-  const body = parseJson(text);
-  if (status >= 200 && status < 300) {
-    const parsed = schema.safeParse(body);
-    if (parsed.success) return parsed.data;
-    throw new AppError("api_unexpected", "The API's answer does not have the expected form.", {
-      internal: parsed.error.message,
-    });
-  }
-  throw (
-    fromProblem(body) ??
-    new AppError(
-      "api_unexpected",
-      `The API answered with status ${status} and no problem document. Is the URL that of a blip2-edge Worker?`,
-    )
-  );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/** Aborted by the caller or by the clock. */
+function signalWithin(
+  signal: AbortSignal | undefined,
+  timeoutMs: number | undefined,
+): AbortSignal | undefined {
+  if (timeoutMs === undefined) return signal;
+  const clock = AbortSignal.timeout(timeoutMs);
+  return signal === undefined ? clock : AbortSignal.any([signal, clock]);
 }
 
 function asAppError(error: unknown, url: URL, signal: AbortSignal | undefined): AppError {

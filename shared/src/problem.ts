@@ -123,6 +123,13 @@ export class AppError extends Error {
   }
 }
 
+/** Seconds after which the same call is worth another attempt; undefined: none that anybody knows of. */
+export function retryAfterOf({ kind, code, retryAfterS }: AppError): number | undefined {
+  if (!kind.retryable) return undefined;
+  // A quota that says no time can never hold the call.
+  return retryAfterS ?? (code === "quota_exceeded" ? undefined : 0);
+}
+
 /** The problem document of any error; what is not an AppError becomes a mute `internal`. */
 export function toProblem(error: unknown): Problem {
   const known = error instanceof AppError ? error : new AppError("internal", "");
@@ -139,10 +146,17 @@ export function toProblem(error: unknown): Problem {
   };
 }
 
-/** The HTTP form of a problem (RFC 9457 section 3), with Retry-After where waiting helps. */
-export function problemResponse(error: unknown, headers: Record<string, string> = {}): Response {
+/**
+ * The HTTP form of a problem (RFC 9457 section 3), with Retry-After where waiting helps. `extension` gives
+ * members beyond those of every problem (section 3.2).
+ */
+export function problemResponse(
+  error: unknown,
+  headers: Record<string, string> = {},
+  extension: (problem: Problem) => Readonly<Record<string, unknown>> = () => ({}),
+): Response {
   const problem = toProblem(error);
-  return new Response(`${JSON.stringify(problem)}\n`, {
+  return new Response(`${JSON.stringify({ ...problem, ...extension(problem) })}\n`, {
     status: problem.status,
     headers: {
       "content-type": "application/problem+json",

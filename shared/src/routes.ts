@@ -1,6 +1,6 @@
 // THE TABLE of the public API. The Worker's router, the client and whatever describes the API read it;
 // nobody writes a path, a scope or a schema a second time.
-import { z } from "zod";
+import type { z } from "zod";
 import { purgeQuerySchema, purgeSchema } from "./contracts/cache.ts";
 import {
   captionOptionsSchema,
@@ -8,12 +8,14 @@ import {
   captionRequestSchema,
   captionResponseSchema,
 } from "./contracts/caption.ts";
+import { chatRequestSchema, chatResponseSchema } from "./contracts/chat.ts";
 import {
   classifyOptionsSchema,
   classifyRequestSchema,
   classifyResponseSchema,
 } from "./contracts/classify.ts";
 import { embedOptionsSchema, embedRequestSchema, embedResponseSchema } from "./contracts/embed.ts";
+import { embeddingsRequestSchema, embeddingsResponseSchema } from "./contracts/embeddings.ts";
 import {
   createJobRequestSchema,
   jobDeletedSchema,
@@ -36,7 +38,13 @@ import {
   type Scope,
 } from "./contracts/keys.ts";
 import { matchOptionsSchema, matchRequestSchema, matchResponseSchema } from "./contracts/match.ts";
-import { healthSchema, modelListSchema } from "./contracts/models.ts";
+import {
+  healthSchema,
+  modelListSchema,
+  modelSchema,
+  oneModelRequestSchema,
+} from "./contracts/models.ts";
+import { openApiSchema, pageSchema } from "./contracts/pages.ts";
 import { usageListSchema, usageQuerySchema } from "./contracts/usage.ts";
 import { vqaOptionsSchema, vqaRequestSchema, vqaResponseSchema } from "./contracts/vqa.ts";
 import type { ProblemCode } from "./problem.ts";
@@ -68,6 +76,21 @@ export interface Route {
   readonly summary: string;
   readonly input: RouteInput;
   readonly response: z.ZodType;
+  /**
+   * With `stream: true` the answer comes as server-sent events: `events` as contracts/stream.ts has them,
+   * `chunks` as OpenAI does.
+   */
+  readonly streams?: "events" | "chunks";
+  /** Answers carry an ETag and tell of the cache; a GET may be answered 304. */
+  readonly cached?: true;
+  /** Of a success; 200 when left out. */
+  readonly status?: 200 | 201;
+  /** With `format=ndjson` the answer's entries come one a line, and where to go on in the header Link. */
+  readonly lines?: true;
+  /** Of a success; JSON when left out. What is a page is for people: clients have no method for it. */
+  readonly media?: "text/html";
+  /** A problem document has the member `error` as well, which OpenAI's clients read. */
+  readonly dialect?: "openai";
   /** It makes something, and takes the header Idempotency-Key so that it is made once. */
   readonly makesOnce?: true;
   /** Every problem that the route may answer with, besides `internal`. */
@@ -132,6 +155,8 @@ export const routes = {
     summary: "Says what is in a picture.",
     input: { kind: "image", schema: captionRequestSchema, options: captionOptionsSchema },
     response: captionResponseSchema,
+    cached: true,
+    streams: "events",
     problems: inferenceProblems,
   },
   captionByUrl: {
@@ -142,6 +167,7 @@ export const routes = {
     summary: "Says what is in the picture behind a URL, as a request that caches understand.",
     input: { kind: "query", schema: captionQuerySchema },
     response: captionResponseSchema,
+    cached: true,
     problems: distinct(
       keyProblems,
       quotaProblems,
@@ -161,6 +187,8 @@ export const routes = {
     summary: "Answers one question or several about a picture.",
     input: { kind: "image", schema: vqaRequestSchema, options: vqaOptionsSchema },
     response: vqaResponseSchema,
+    cached: true,
+    streams: "events",
     problems: inferenceProblems,
   },
   match: {
@@ -171,6 +199,7 @@ export const routes = {
     summary: "Says how well each of several texts fits a picture.",
     input: { kind: "image", schema: matchRequestSchema, options: matchOptionsSchema },
     response: matchResponseSchema,
+    cached: true,
     problems: inferenceProblems,
   },
   classify: {
@@ -181,6 +210,7 @@ export const routes = {
     summary: "Sorts labels by how well they fit a picture.",
     input: { kind: "image", schema: classifyRequestSchema, options: classifyOptionsSchema },
     response: classifyResponseSchema,
+    cached: true,
     problems: inferenceProblems,
   },
   embed: {
@@ -191,6 +221,7 @@ export const routes = {
     summary: "Gives the vectors of a picture or of a text.",
     input: { kind: "image", schema: embedRequestSchema, options: embedOptionsSchema },
     response: embedResponseSchema,
+    cached: true,
     problems: inferenceProblems,
   },
   models: {
@@ -201,7 +232,44 @@ export const routes = {
     summary: "Lists the models that can be asked, in OpenAI's shape.",
     input: { kind: "none" },
     response: modelListSchema,
+    dialect: "openai",
     problems: distinct(keyProblems, nodeProblems),
+  },
+  modelRead: {
+    id: "modelRead",
+    method: "GET",
+    path: "/v1/models/{model}",
+    scope: "infer",
+    summary: "Says what one model can be asked for.",
+    input: { kind: "query", schema: oneModelRequestSchema },
+    response: modelSchema,
+    dialect: "openai",
+    problems: distinct(keyProblems, ["invalid_request", "model_not_found"], nodeProblems),
+  },
+  chatCompletions: {
+    id: "chatCompletions",
+    method: "POST",
+    path: "/v1/chat/completions",
+    scope: "infer",
+    summary: "Answers in a conversation about one picture, in OpenAI's shape.",
+    input: { kind: "json", schema: chatRequestSchema },
+    response: chatResponseSchema,
+    streams: "chunks",
+    dialect: "openai",
+    problems: inferenceProblems,
+  },
+  embeddings: {
+    id: "embeddings",
+    method: "POST",
+    path: "/v1/embeddings",
+    scope: "infer",
+    summary: "Gives the vectors of texts, in OpenAI's shape.",
+    input: { kind: "json", schema: embeddingsRequestSchema },
+    response: embeddingsResponseSchema,
+    dialect: "openai",
+    problems: distinct(keyProblems, quotaProblems, bodyProblems, modelProblems, nodeProblems, [
+      "canceled",
+    ]),
   },
   jobCreate: {
     id: "jobCreate",
@@ -211,6 +279,7 @@ export const routes = {
     summary: "Starts a job: many pictures, worked off in the background.",
     input: { kind: "json", schema: createJobRequestSchema },
     response: jobSchema,
+    status: 201,
     makesOnce: true,
     problems: distinct(keyProblems, bodyProblems, onceProblems, [
       "url_refused",
@@ -247,6 +316,7 @@ export const routes = {
     summary: "Gives the results that are there, also while the job runs.",
     input: { kind: "query", schema: jobResultsQuerySchema },
     response: jobResultsSchema,
+    lines: true,
     problems: distinct(keyProblems, ["invalid_request", "not_found"]),
   },
   jobCancel: {
@@ -277,6 +347,7 @@ export const routes = {
     summary: "Makes a key. Its secret is in this answer and nowhere else.",
     input: { kind: "json", schema: createKeyRequestSchema },
     response: keyWithSecretSchema,
+    status: 201,
     makesOnce: true,
     problems: distinct(keyProblems, bodyProblems, onceProblems, ["canceled"]),
   },
@@ -361,6 +432,29 @@ export const routes = {
     response: healthSchema,
     problems: [],
   },
+  openapi: {
+    id: "openapi",
+    method: "GET",
+    path: "/openapi.json",
+    scope: null,
+    summary: "This API as an OpenAPI 3.1 document.",
+    input: { kind: "none" },
+    response: openApiSchema,
+    cached: true,
+    problems: [],
+  },
+  reference: {
+    id: "reference",
+    method: "GET",
+    path: "/docs",
+    scope: null,
+    summary: "The same as a page to read.",
+    input: { kind: "none" },
+    response: pageSchema,
+    cached: true,
+    media: "text/html",
+    problems: [],
+  },
   playground: {
     id: "playground",
     method: "GET",
@@ -368,7 +462,9 @@ export const routes = {
     scope: null,
     summary: "A page to try it all with.",
     input: { kind: "none" },
-    response: z.string(),
+    response: pageSchema,
+    cached: true,
+    media: "text/html",
     problems: [],
   },
 } as const satisfies Record<string, Route>;
@@ -398,10 +494,25 @@ export const nodeRoutes = {
 export type NodeRouteId = keyof typeof nodeRoutes;
 
 export type RouteId = keyof typeof routes;
+/** The rows that a program asks: all but the pages. */
+export type CallId = {
+  [Id in RouteId]: (typeof routes)[Id] extends { readonly media: "text/html" } ? never : Id;
+}[RouteId];
+/** The rows that stream. */
+export type StreamId = {
+  [Id in RouteId]: (typeof routes)[Id] extends { readonly streams: "events" } ? Id : never;
+}[RouteId];
 export type RouteResponse<Id extends RouteId> = z.output<(typeof routes)[Id]["response"]>;
 
 /** The table as a list, for readers that treat every route alike. */
 export const routeList: readonly Route[] = Object.values(routes);
+
+/**
+ * Whether asking twice is no worse than asking once: a POST that infers makes nothing, and what makes a
+ * thing once is told by its key that it was asked before.
+ */
+export const isRepeatable = ({ method, scope, makesOnce }: Route): boolean =>
+  method !== "POST" || scope === "infer" || makesOnce === true;
 
 /** The fields that travel in a route's path. */
 export const pathFields = (path: string): string[] =>

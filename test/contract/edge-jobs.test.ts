@@ -35,6 +35,7 @@ beforeAll(async () => {
       JOB_MAX_OPEN: "3",
       JOB_ITEM_ATTEMPTS: "3",
       REQUEST_TIMEOUT_MS: "5000",
+      MAX_BODY_BYTES: "262144",
       KEY_TTL_MS: "0",
     },
   });
@@ -324,6 +325,16 @@ describe("deleting", () => {
     await over(made.id);
     const names = await edge.worker.files("JOBS", `jobs/t:ada/${made.id}/`);
     expect(names.map((name) => name.split("/")[3])).toEqual(["results"]);
+    const kept = () =>
+      edge.worker.db.prepare("SELECT file_kept FROM jobs WHERE id = ?").bind(made.id).first();
+    expect(await kept()).toEqual({ file_kept: 0 });
+    // As a Worker leaves it that dies with the last item recorded.
+    await edge.worker.db
+      .prepare("UPDATE jobs SET file_kept = 1, finished_at = 1 WHERE id = ?")
+      .bind(made.id)
+      .run();
+    await edge.worker.tick();
+    expect(await kept()).toEqual({ file_kept: 0 });
   });
 });
 
@@ -340,7 +351,7 @@ test("the command line follows a job to its end", async () => {
     const main = path.resolve(import.meta.dirname, "../../mcp-server/src/cli/main.ts");
     const child = spawn(process.execPath, [main, "jobs", "create", "--wait", "--json", ...files], {
       env: { PATH: process.env["PATH"], BLIP2_URL: edge.url, BLIP2_API_KEY: adaKey },
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", "ignore"],
     });
     const exit = new Promise<number | null>((resolve) => child.on("exit", resolve));
     const lines = (await text(child.stdout)).trimEnd().split("\n");
@@ -462,7 +473,7 @@ describe("400, 404, 405, 413 and 415", () => {
     await expectProblem(put, "method_not_allowed");
     const plain = await edge.call("/v1/jobs", { method: "POST", key: adaKey, body: "x" });
     await expectProblem(plain, "unsupported_media_type", "jobCreate");
-    const long = await edge.json("/v1/jobs", `{"x":"${"a".repeat(17_000_000)}"}`, adaKey);
+    const long = await edge.json("/v1/jobs", `{"x":"${"a".repeat(300_000)}"}`, adaKey);
     await expectProblem(long, "body_too_large", "jobCreate");
   });
 });

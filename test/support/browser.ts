@@ -2,6 +2,7 @@
 // need it are skipped without it, and say so.
 import { existsSync } from "node:fs";
 import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
+import sharp from "sharp";
 
 const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const chromiumPath = process.env["BLIP2_CHROMIUM"] ?? places.find((place) => existsSync(place));
@@ -17,6 +18,12 @@ export const startBrowser = (): Promise<Browser> =>
     ...(chromiumPath === undefined ? {} : { executablePath: chromiumPath }),
     args: process.getuid?.() === 0 ? ["--no-sandbox"] : [],
   });
+
+/** What of the page is in sight, as a picture of few bytes. */
+export const webpOf = async (page: Page): Promise<Uint8Array> =>
+  sharp(await page.screenshot())
+    .webp({ quality: 82, effort: 6 })
+    .toBuffer();
 
 export interface WatchedPage {
   readonly page: Page;

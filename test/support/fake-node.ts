@@ -20,11 +20,12 @@ import {
   type MatchResponse,
 } from "@blip2-edge/shared/wire/protocol";
 import { createVerifier, parseSigningKeys } from "@blip2-edge/shared/wire/signature";
+import { streamAnswer } from "./fake-stream.ts";
 import { fakeEmbeddings, fakeInference, fakeMatches } from "./fake-answers.ts";
 
 /** What the next requests do instead of answering. */
 export type Fault =
-  | { readonly kind: "problem"; readonly error: AppError }
+  | { readonly kind: "problem"; readonly error: AppError; readonly afterMs?: number }
   /** Drops the connection before a byte of answer. */
   | { readonly kind: "drop" }
   /** Sends half of an answer, then drops the connection. */
@@ -32,7 +33,13 @@ export type Fault =
   | { readonly kind: "wait"; readonly ms: number }
   /** As whatever answers in the node's place would: without the protocol's header. */
   | { readonly kind: "text"; readonly status: number; readonly body: string }
-  | { readonly kind: "json"; readonly body: unknown };
+  | { readonly kind: "json"; readonly body: unknown }
+  /** Streams as far as the first text; then waits, and ends as it is told: as it should when nothing is said. */
+  | {
+      readonly kind: "after_first_text";
+      readonly wait?: Promise<unknown>;
+      readonly end?: "drop" | AppError;
+    };
 
 export interface Asked<Request> {
   readonly request: Request;
@@ -160,7 +167,8 @@ export async function startFakeNode(keyId = "test-1"): Promise<FakeNode> {
     const frame = framed ? readFrame(body, contentType) : undefined;
     const json: unknown = JSON.parse(frame?.json ?? new TextDecoder().decode(body));
     const perform = work(json, frame !== undefined);
-    return failOr(response, () => perform(frame?.pixels));
+    const streams = (json as { readonly stream?: unknown }).stream === true;
+    return failOr(response, streams, () => perform(frame?.pixels));
   }
 
   /** Understands a request, notes it, and gives what answers it. */
@@ -239,10 +247,17 @@ export async function startFakeNode(keyId = "test-1"): Promise<FakeNode> {
     return digest;
   }
 
-  async function failOr(response: http.ServerResponse, perform: () => unknown): Promise<void> {
+  async function failOr(
+    response: http.ServerResponse,
+    streams: boolean,
+    perform: () => InferResponse | MatchResponse | EmbedResponse,
+  ): Promise<void> {
     const fault = faults.shift();
     if (fault?.kind === "drop") return void response.socket?.destroy();
-    if (fault?.kind === "problem") throw fault.error;
+    if (fault?.kind === "problem") {
+      await new Promise((resolve) => setTimeout(resolve, fault.afterMs ?? 0));
+      throw fault.error;
+    }
     if (fault?.kind === "text") {
       response.writeHead(fault.status, { "content-type": "text/html" });
       return void response.end(fault.body);
@@ -250,6 +265,9 @@ export async function startFakeNode(keyId = "test-1"): Promise<FakeNode> {
     if (fault?.kind === "json") return send(response, 200, fault.body);
     if (fault?.kind === "wait") await new Promise((resolve) => setTimeout(resolve, fault.ms));
     const result = perform();
+    if (streams && "results" in result) {
+      return streamAnswer(response, result, fault?.kind === "after_first_text" ? fault : {});
+    }
     if (fault?.kind === "die_in_answer") {
       const text = JSON.stringify(result);
       response.writeHead(200, {

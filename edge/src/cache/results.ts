@@ -32,6 +32,15 @@ export interface ResultCache {
     result: Value,
     at?: number,
   ): Promise<void>;
+  placeOf(partitions: Partitions, keys: readonly ResultKey<unknown>[]): Promise<PlaceOfWork>;
+}
+
+/** Results that are computed together. */
+export interface PlaceOfWork {
+  /** Equal for equal work in the widest of its partitions, and for no other. */
+  readonly key: string;
+  /** What was known then or before is forgotten, Unix milliseconds. */
+  readonly newerThan: number;
 }
 
 /** `results/<partition>/<image_id or text>/<revision>/<SHA-256 of the parameters>`. */
@@ -59,6 +68,12 @@ export function resultCache({ tiers, purges, at: begunAt }: ResultCacheOptions):
       const partition = partitions[paths.indexOf(found?.path ?? "")];
       if (found === undefined || partition === undefined) return undefined;
       return { ...found.value, partition };
+    },
+    async placeOf(partitions, keys) {
+      const widest = partitions.at(-1) ?? partitions[0];
+      const paths = await Promise.all(keys.map((key) => pathsOf([widest], key)));
+      const moments = await Promise.all(keys.map((key) => purgedAtOf(partitions, key)));
+      return { key: await sha256Hex(paths.join("\n")), newerThan: Math.max(...moments) };
     },
     async store(partitions, key, result, at = begunAt) {
       const text = writeStored({ at, value: result });

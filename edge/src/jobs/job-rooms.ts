@@ -64,18 +64,22 @@ export function jobRooms(options: JobRoomsOptions): JobRooms {
   const firstWaitMs = settings.JOB_RETRY_WAIT_MS;
   const work = workStore({ table, keepMs, pauseMs: firstWaitMs, maxPauseMs: longestWaitMs });
 
+  const dropFile = async (tenant: string, jobId: string): Promise<void> => {
+    await files.dropItems(tenant, jobId);
+    await work.fileDropped(jobId);
+  };
   const end: JobRooms["end"] = async (jobId, how, why) => {
     await jobs.end(jobId, how, why);
     const job = await jobs.find(jobId);
     if (job === undefined) return;
-    await files.dropItems(job.tenant, jobId);
+    await dropFile(job.tenant, jobId);
     if (job.hook_state === "pending") await queue.send({ kind: "hook", job: jobId });
   };
 
   return {
     ...{ jobs, files, queue, sealer, policy, internet, privateNet, now, end },
     runLane: jobLane({
-      ...{ jobs: { find: jobs.find, end }, work, files, queue, callerOfKey },
+      ...{ jobs: { find: jobs.find, end }, work, files, dropFile, queue, callerOfKey },
       roomsFor: options.roomsFor,
       memory: options.memory,
       rules: {
@@ -98,6 +102,6 @@ export function jobRooms(options: JobRoomsOptions): JobRooms {
       timeoutMs: settings.WEBHOOK_TIMEOUT_MS,
       waitsMs: settings.WEBHOOK_WAITS_S.map((seconds) => seconds * 1000),
     }),
-    sweep: jobSweep({ jobs, work, files, hooks, queue, end, graceMs: sweepGraceMs }),
+    sweep: jobSweep({ jobs, work, files, dropFile, hooks, queue, end, graceMs: sweepGraceMs }),
   };
 }

@@ -9,8 +9,10 @@ import type { WorkStore } from "./work-store.ts";
 
 export interface SweepRooms {
   readonly jobs: Pick<JobStore, "forget">;
-  readonly work: Pick<WorkStore, "overdue" | "expired" | "outdated">;
+  readonly work: Pick<WorkStore, "overdue" | "expired" | "outdated" | "withFile">;
   readonly files: Pick<JobFiles, "dropAll">;
+  /** Drops the requests of a job that is over. */
+  readonly dropFile: (tenant: string, jobId: string) => Promise<void>;
   readonly hooks: Pick<HookStore, "due">;
   readonly queue: JobQueue;
   readonly end: (jobId: string, how: "expired", why: AppError) => Promise<void>;
@@ -29,7 +31,7 @@ export interface Swept {
 const perSweep = { queued: 200, expired: 50, hooks: 200, deleted: 20 } as const;
 
 export function jobSweep(rooms: SweepRooms): () => Promise<Swept> {
-  const { jobs, work, files, hooks, queue, end, graceMs, now = Date.now } = rooms;
+  const { jobs, work, files, hooks, queue, dropFile, end, graceMs, now = Date.now } = rooms;
   return async () => {
     const expired = await work.expired(perSweep.expired);
     for (const id of expired) {
@@ -39,6 +41,8 @@ export function jobSweep(rooms: SweepRooms): () => Promise<Swept> {
     for (const job of overdue) await queue.send({ kind: "run", job });
     const due = await hooks.due(perSweep.hooks);
     for (const job of due) await queue.send({ kind: "hook", job });
+    const withFile = await work.withFile(now() - graceMs, perSweep.deleted);
+    for (const { id, tenant } of withFile) await dropFile(tenant, id);
     const outdated = await work.outdated(perSweep.deleted);
     for (const { id, tenant } of outdated) {
       await files.dropAll(tenant, id);

@@ -6,9 +6,9 @@ import { Webhook } from "standardwebhooks";
 import type { Caller } from "../auth/caller.ts";
 import type { KeyCaller } from "../auth/key-caller.ts";
 import type { Sealer } from "../auth/seal.ts";
-import { isFetchAllowed } from "../images/fetch-allow.ts";
+import { admission, urlRefused } from "../images/admit.ts";
 import type { Fetch } from "../images/fetch.ts";
-import { checkUrl, type UrlPolicy } from "../images/url-guard.ts";
+import type { UrlPolicy } from "../images/url-guard.ts";
 import { describeError, writeEvent, type LogEvent } from "../log.ts";
 import type { HookStore } from "./hook-store.ts";
 import { jobOf, type JobRecord } from "./job-record.ts";
@@ -34,37 +34,36 @@ const gone = 410;
 
 export const webhookPurpose = (jobId: string): string => `webhook ${jobId}`;
 
-type Way = { readonly ok: true; readonly url: URL; readonly send: Fetch };
-type Refusal = { readonly ok: false; readonly reason: string };
+type WaysOut = Pick<WebhookRooms, "policy" | "internet" | "privateNet">;
 
-/** The way to a URL, if the guard and the key's allow-list let it. */
+/** The way to a URL that the guard and the key's allow-list let through. Throws url_refused. */
 function wayTo(
-  { policy, internet, privateNet }: Pick<WebhookRooms, "policy" | "internet" | "privateNet">,
+  { policy, internet, privateNet }: WaysOut,
   text: string,
   { fetchAllow }: Pick<Caller, "fetchAllow">,
-): Way | Refusal {
-  const verdict = checkUrl(text, policy);
-  if (!verdict.ok) return verdict;
-  if (!isFetchAllowed(verdict.url, fetchAllow))
-    return { ok: false, reason: "not_in_key_allow_list" };
-  const send = verdict.via === "private" ? privateNet : internet;
-  if (send === undefined) return { ok: false, reason: "no private network bound" };
-  return { ok: true, url: verdict.url, send };
+): { readonly url: URL; readonly send: Fetch } {
+  const { url, via } = admission(policy)(text, fetchAllow);
+  const send = via === "private" ? privateNet : internet;
+  if (send === undefined) throw urlRefused("no private network bound");
+  return { url, send };
 }
 
 /** Throws url_refused, as vague as for a picture. */
 export function refuseWebhookUrl(
-  rooms: Pick<WebhookRooms, "policy" | "internet" | "privateNet">,
+  ways: WaysOut,
   url: string,
   caller: Pick<Caller, "fetchAllow">,
 ): void {
-  const way = wayTo(rooms, url, caller);
-  if (way.ok) return;
-  throw new AppError(
-    "url_refused",
-    "`webhook.url` may not be called. Give a plain public http or https URL.",
-    { internal: `webhook: ${way.reason}: ${JSON.stringify(url.slice(0, 200))}` },
-  );
+  try {
+    wayTo(ways, url, caller);
+  } catch (error) {
+    const internal = error instanceof AppError ? (error.internal ?? "") : describeError(error);
+    throw new AppError(
+      "url_refused",
+      "`webhook.url` may not be called. Give a plain public http or https URL.",
+      { internal: `webhook: ${internal}` },
+    );
+  }
 }
 
 /** The body: the same each time it is sent. */
@@ -86,18 +85,14 @@ export function webhookSender(rooms: WebhookRooms) {
   async function attempt(job: JobRecord, event: LogEvent): Promise<number | null> {
     const caller = await callerOfKey(job.key_id);
     // A key that ended does not keep its receiver from hearing so; where it may go has been checked.
-    const way = wayTo(rooms, job.hook_url ?? "", caller ?? { fetchAllow: [] });
-    if (!way.ok) {
-      event["refused"] = way.reason;
-      return null;
-    }
-    event["host"] = way.url.host;
+    const { url, send } = wayTo(rooms, job.hook_url ?? "", caller ?? { fetchAllow: [] });
+    event["host"] = url.host;
     const secret = await sealer.open(webhookPurpose(job.id), job.hook_secret ?? "");
     if (secret === undefined) throw new Error("the webhook's secret cannot be opened");
     const body = bodyOf(job);
     const id = `msg_${job.id.slice("job_".length)}`;
     const at = new Date(now());
-    const response = await way.send(way.url.href, {
+    const response = await send(url.href, {
       method: "POST",
       redirect: "manual",
       signal: AbortSignal.timeout(timeoutMs),
@@ -128,6 +123,7 @@ export function webhookSender(rooms: WebhookRooms) {
       status = await attempt(job, event);
     } catch (error) {
       event["cause"] = describeError(error);
+      if (error instanceof AppError) event["internal"] = error.internal;
     }
     event["status"] = status;
     const waitMs = waitsMs[job.hook_attempts - 1];

@@ -54,8 +54,16 @@ export interface WorkStore {
   overdue(before: number, limit: number): Promise<readonly string[]>;
   /** Jobs whose time is over. */
   expired(limit: number): Promise<readonly string[]>;
-  /** Jobs to be deleted, with their tenants. */
-  outdated(limit: number): Promise<readonly { readonly id: string; readonly tenant: string }[]>;
+  /** Jobs to be deleted. */
+  outdated(limit: number): Promise<readonly JobName[]>;
+  /** Jobs that were over before `before` and whose requests are still there. */
+  withFile(before: number, limit: number): Promise<readonly JobName[]>;
+  fileDropped(jobId: string): Promise<void>;
+}
+
+export interface JobName {
+  readonly id: string;
+  readonly tenant: string;
 }
 
 export interface WorkStoreOptions {
@@ -83,6 +91,8 @@ export function workStore(options: WorkStoreOptions): WorkStore {
   const prepared = (sql: string, ...values: SqlValue[]) => table.prepare(sql).bind(...values);
   const idsOf = async (sql: string, ...values: SqlValue[]): Promise<string[]> =>
     jobIdsSchema.parse((await prepared(sql, ...values).all()).results).map(({ id }) => id);
+  const namesOf = async (sql: string, ...values: SqlValue[]): Promise<JobName[]> =>
+    namesSchema.parse((await prepared(sql, ...values).all()).results);
 
   return {
     async claim({ jobId, want, perJob, overall, leaseMs }) {
@@ -181,12 +191,20 @@ export function workStore(options: WorkStoreOptions): WorkStore {
         ...[now(), limit],
       ),
 
-    async outdated(limit) {
-      const { results } = await prepared(
+    outdated: (limit) =>
+      namesOf(
         "SELECT id, tenant FROM jobs WHERE keep_until IS NOT NULL AND keep_until <= ?1 LIMIT ?2",
         ...[now(), limit],
-      ).all();
-      return outdatedSchema.parse(results);
+      ),
+
+    withFile: (before, limit) =>
+      namesOf(
+        "SELECT id, tenant FROM jobs WHERE file_kept = 1 AND finished_at <= ?1 LIMIT ?2",
+        ...[before, limit],
+      ),
+
+    async fileDropped(jobId) {
+      await prepared("UPDATE jobs SET file_kept = 0 WHERE id = ?", jobId).run();
     },
   };
 }
@@ -196,4 +214,4 @@ const standingSchema = z.object({
   next_due_at: z.number().nullable(),
   running: z.number(),
 });
-const outdatedSchema = z.array(z.object({ id: z.string(), tenant: z.string() }));
+const namesSchema = z.array(z.object({ id: z.string(), tenant: z.string() }));

@@ -51,6 +51,7 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
     const limits = limitReport();
     const served = servedReport();
     const memory = pictures.share();
+    let lasting: Promise<unknown> | undefined;
     c.set("context", {
       requestId,
       startedAt,
@@ -65,12 +66,27 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
       memory,
       later: (work) => c.executionCtx.waitUntil(work.catch(() => {})),
     });
+    c.set("lastsUntil", (work) => {
+      lasting = work;
+    });
     await next();
-    stop();
-    memory.keep(0);
-    const durationMs = now() - startedAt;
+    const answeredMs = now() - startedAt;
+    const end = (error: unknown, durationMs: number): void => {
+      stop();
+      memory.keep(0);
+      event["status"] = c.res.status;
+      event["duration_ms"] = durationMs;
+      describeHops(event, hops.done);
+      if (error !== undefined) describeFault(event, error);
+      writeEvent(event, write);
+      if (usagePoints !== undefined) writeUsagePoint(usagePoints, event);
+      if (exportTrace !== undefined && trace.sampled && event["key_id"] !== undefined) {
+        const times = { startMs: startedAt, endMs: startedAt + durationMs };
+        c.executionCtx.waitUntil(exportTrace(tracedRequest(trace, times, event, hops.done)));
+      }
+    };
     c.res.headers.set("x-request-id", requestId);
-    c.res.headers.set("server-timing", timingsOf(hops.done, durationMs));
+    c.res.headers.set("server-timing", timingsOf(hops.done, answeredMs, lasting !== undefined));
     c.res.headers.set("x-content-type-options", "nosniff");
     const rung = c.error === undefined ? rungOf(served) : undefined;
     if (rung !== undefined) c.res.headers.set("blip2-served", rung);
@@ -78,16 +94,10 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
     for (const [name, value] of Object.entries(limitHeaders(limits, now()))) {
       c.res.headers.set(name, value);
     }
-    event["status"] = c.res.status;
-    event["duration_ms"] = durationMs;
-    describeHops(event, hops.done);
-    if (c.error !== undefined) describeFault(event, c.error);
-    writeEvent(event, write);
-    if (usagePoints !== undefined) writeUsagePoint(usagePoints, event);
-    if (exportTrace !== undefined && trace.sampled && event["key_id"] !== undefined) {
-      const times = { startMs: startedAt, endMs: startedAt + durationMs };
-      c.executionCtx.waitUntil(exportTrace(tracedRequest(trace, times, event, hops.done)));
-    }
+    if (lasting === undefined) return end(c.error, answeredMs);
+    event["answered_ms"] = answeredMs;
+    const endNow = (error?: unknown): void => end(error, now() - startedAt);
+    c.executionCtx.waitUntil(lasting.then(() => endNow(), endNow));
   };
 }
 
@@ -124,13 +134,14 @@ function tracedRequest(
   };
 }
 
-function timingsOf(hops: readonly Hop[], totalMs: number): string {
-  const ofNodes = Array.from(nodeTimes(hops), ([stage, ms]) => [`node-${stage}`, ms] as const);
-  return writeServerTiming([...hopTimes(hops), ...ofNodes, ["total", totalMs]]);
+/** Of a stream the time until it begins is told: its end is not known when its head is sent. */
+function timingsOf(hops: readonly Hop[], ms: number, streams: boolean): string {
+  const ofNodes = Array.from(nodeTimes(hops), ([stage, took]) => [`node-${stage}`, took] as const);
+  return writeServerTiming([...hopTimes(hops), ...ofNodes, [streams ? "begin" : "total", ms]]);
 }
 
 /** The problem's words are not in the log: some quote the request, and the caller has them. */
-function describeFault(event: LogEvent, error: Error): void {
+function describeFault(event: LogEvent, error: unknown): void {
   if (error instanceof AppError) {
     event["problem"] = error.code;
     event["internal"] = error.internal;
@@ -139,5 +150,5 @@ function describeFault(event: LogEvent, error: Error): void {
   }
   event["problem"] = "internal";
   event["cause"] = describeError(error);
-  event["stack"] = error.stack;
+  event["stack"] = error instanceof Error ? error.stack : undefined;
 }

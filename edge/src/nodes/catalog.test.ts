@@ -73,6 +73,13 @@ test("is asked once in its lifetime, kept, and asked again after it", async () =
   expect(state.asked).toBe(2);
 });
 
+test("where nothing is known yet, requests that come at the same time each get it", async () => {
+  const { room, state } = setUp();
+  const both = await Promise.all([room.all(signal), room.all(signal)]);
+  expect(both).toEqual([catalog, catalog]);
+  expect(state.asked).toBe(2);
+});
+
 test("while the node is down the old one serves, from memory or from the store, and the node is left alone", async () => {
   const known = setUp();
   await known.room.all(signal);

@@ -130,7 +130,8 @@ export function models(options: CatalogOptions): Models {
 
   /** Hears of the nodes that announce themselves. While the registry is away, the last list stands. */
   async function readList({ list, ttlMs: listTtlMs }: NodeList): Promise<void> {
-    memory.listAgainAt = now() + listTtlMs;
+    // Others need not ask meanwhile, unless they have nothing to go by.
+    if (memory.known !== undefined) memory.listAgainAt = now() + listTtlMs;
     try {
       const listed = await list(now());
       const urls = new Set(listed.map(({ url }) => url));
@@ -139,12 +140,13 @@ export function models(options: CatalogOptions): Models {
     } catch (error) {
       onFault(describeError(error));
     }
+    memory.listAgainAt = now() + listTtlMs;
   }
 
   /** Asks the nodes that do not say by themselves what they hold. */
   async function refresh(signal: AbortSignal): Promise<void> {
-    // Others need not ask meanwhile.
-    memory.askAgainAt = now() + timeoutMs;
+    // The same here.
+    if (memory.known !== undefined) memory.askAgainAt = now() + timeoutMs;
     const left = fleet.nodes().filter(({ heardAt }) => heardAt === undefined);
     if (left.length === 0) {
       memory.askAgainAt = now() + ttlMs;

@@ -1,6 +1,8 @@
 // One signed HTTP exchange with a node: sends, reads the answer within bounds, turns a problem into an
 // AppError that the public may see. What a node says about itself stays in the log.
-import { AppError, fromProblem, type ProblemCode } from "@blip2-edge/shared/problem";
+import { AppError, fromProblem, toProblem, type ProblemCode } from "@blip2-edge/shared/problem";
+import { eventStreamType } from "@blip2-edge/shared/sse";
+import { readEvents } from "@blip2-edge/shared/wire/events";
 import { protocolHeader, protocolVersion } from "@blip2-edge/shared/wire/protocol";
 import { readBounded } from "@blip2-edge/shared/read-bounded";
 import { traceparentHeader } from "@blip2-edge/shared/wire/traceparent";
@@ -127,11 +129,11 @@ export class NodeNotReady extends AppError {
 /** Resolves with the parsed JSON of a 2xx answer. Throws AppError or ConnectionBroke. */
 export function nodeExchange(options: ExchangeOptions): Exchange {
   const { nodeUrl, sign, maxAnswerBytes = defaultMaxAnswerBytes } = options;
-  return async (request, signal) => {
+  return async (request, signal, onText) => {
     signal.throwIfAborted();
     const url = new URL(request.path, nodeUrl);
     const plain: Record<string, string> = {
-      accept: "application/json",
+      accept: onText === undefined ? "application/json" : `application/json, ${eventStreamType}`,
       [protocolHeader]: protocolVersion,
       ...(request.contentType === undefined ? {} : { "content-type": request.contentType }),
       ...(request.traced === undefined ? {} : { [traceparentHeader]: request.traced.traceparent }),
@@ -157,6 +159,9 @@ export function nodeExchange(options: ExchangeOptions): Exchange {
         internal: `protocol version ${response.headers.get(protocolHeader) ?? "missing"}`,
       });
     }
+    if (onText !== undefined && response.ok && response.body !== null && isEventStream(response)) {
+      return readStreamed(response.body, maxAnswerBytes, signal, onText);
+    }
     let text: string;
     try {
       const read = await readBounded(response.body, maxAnswerBytes, signal);
@@ -177,4 +182,44 @@ export function nodeExchange(options: ExchangeOptions): Exchange {
     if (!response.ok) throw publicError(response.status, body);
     return body;
   };
+}
+
+const isEventStream = ({ headers }: Response): boolean =>
+  (headers.get("content-type") ?? "").startsWith(eventStreamType);
+
+/** The result of a streamed answer. Its failures after a text are final: what was said cannot be unsaid. */
+async function readStreamed(
+  body: ReadableStream<Uint8Array>,
+  maxCharacters: number,
+  signal: AbortSignal,
+  onText: OnText,
+): Promise<unknown> {
+  let characters = 0;
+  try {
+    // Through a pipe, which the signal breaks even while the node says nothing.
+    for await (const event of readEvents(body.pipeThrough(new TransformStream(), { signal }))) {
+      if (event.event === "result") return event.data;
+      if (event.event === "problem") throw publicErrorOf(event.error);
+      characters += event.data.text.length;
+      if (characters > maxCharacters) {
+        throw new AppError("node_protocol", "The node's answer was too long.");
+      }
+      onText(event.data.index, event.data.text);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof AppError) throw error;
+    throw new ConnectionBroke(true, error);
+  }
+  throw new ConnectionBroke(true, new Error("the events end without a result"));
+}
+
+/** A stream has begun, so a wish to be asked again comes too late. */
+function publicErrorOf(error: AppError): AppError {
+  if (error.code !== "pixels_required" && error.code !== "revision_mismatch") {
+    return publicError(error.kind.status, toProblem(error));
+  }
+  return new AppError("node_protocol", "The node's answer was not understood.", {
+    internal: `${error.code} in a stream`,
+  });
 }

@@ -12,6 +12,7 @@ export const hopNames = [
   "fetch",
   "decode",
   "lookup",
+  "wait",
   "quota",
   "node",
   "store",

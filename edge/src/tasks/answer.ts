@@ -8,15 +8,18 @@ import type { Answer, VqaOptions, VqaResponse } from "@blip2-edge/shared/contrac
 import type { AuthenticatedContext } from "../context.ts";
 import type { Answered } from "./answered.ts";
 import { generate, moreOf } from "./generate.ts";
+import type { Listener } from "./listener.ts";
 import { namedIn, type PictureSource } from "./open-picture.ts";
 import type { Rooms } from "./rooms.ts";
 
 export async function answer(
   rooms: Rooms,
   picture: PictureSource,
-  { model, question, questions, template, ...generation }: VqaOptions,
+  options: VqaOptions,
   context: AuthenticatedContext,
+  listener?: Listener,
 ): Promise<Answered<VqaResponse>> {
+  const { model, question, questions, template, stream: _, ...generation } = options;
   const asked = questions ?? (question === undefined ? [] : [question]);
   const done = await generate(
     rooms,
@@ -29,6 +32,7 @@ export async function answer(
         asked.map((text) => applyTemplate(template ?? own ?? defaultQuestionTemplate, text)),
     },
     context,
+    listener,
   );
   const about = {
     ...namedIn(done),

@@ -1,11 +1,13 @@
 // A task's call of a node. About a picture it says whose it is, keeps the pixels meanwhile, so that the
 // picture can be asked about by its id, and has stored ones at hand for a node that lacks them.
+import { AppError } from "@blip2-edge/shared/problem";
 import type { CatalogModel, imageReferenceSchema } from "@blip2-edge/shared/wire/protocol";
 import type { z } from "zod";
 import { keepsNothing, type AuthenticatedContext } from "../context.ts";
 import type { LogEvent } from "../log.ts";
 import type { Reply, Timed } from "../nodes/ask.ts";
 import type { NodeAsked, NodeCall, NodeTold } from "../nodes/calls.ts";
+import type { OnText } from "../nodes/exchange.ts";
 import type { OpenedPicture } from "./open-picture.ts";
 import type { Rooms } from "./rooms.ts";
 
@@ -57,6 +59,7 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
   { imageId, partitions, pixels, size, keeping }: OpenedPicture,
   request: (about: AboutPicture) => Asked,
   context: AuthenticatedContext,
+  onText?: OnText,
 ): Promise<Told> {
   const { event, signal, remainingMs } = context;
   const kept = keeping?.now();
@@ -65,19 +68,33 @@ export async function askNodeAbout<Asked extends NodeAsked, Told extends NodeTol
   const image = { image_id: imageId, size };
   const requestIn = (deadline_ms: number) =>
     request({ model, model_revision, partition, image, deadline_ms, ...priorityOf(context) });
-  const reply = await rooms.meter.spend(context, unitsOf(requestIn(remainingMs())), () =>
-    rooms.askNode(
-      call,
-      {
-        request: requestIn,
-        remainingMs,
-        timed: timedBy(context),
-        pixels,
-        loadPixels: () => rooms.pixels.get(partitions, imageId, size),
-        keepsNothing: keepsNothing(context),
-      },
-      signal,
-    ),
+  let heard = false;
+  const hear: OnText | undefined =
+    onText === undefined
+      ? undefined
+      : (index, text) => {
+          heard = true;
+          onText(index, text);
+        };
+  const reply = await rooms.meter.spend(
+    context,
+    unitsOf(requestIn(remainingMs())),
+    () =>
+      rooms.askNode(
+        call,
+        {
+          request: requestIn,
+          remainingMs,
+          timed: timedBy(context),
+          pixels,
+          loadPixels: () => rooms.pixels.get(partitions, imageId, size),
+          keepsNothing: keepsNothing(context),
+          onText: hear,
+        },
+        signal,
+      ),
+    // Who leaves after the first text has been served; otherwise reading all but the end would be free.
+    (error) => heard && error instanceof AppError && error.code === "canceled",
   );
   await kept;
   return told(event, reply);

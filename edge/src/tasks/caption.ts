@@ -3,19 +3,23 @@ import type { CaptionOptions, CaptionResponse } from "@blip2-edge/shared/contrac
 import type { AuthenticatedContext } from "../context.ts";
 import type { Answered } from "./answered.ts";
 import { generate, moreOf } from "./generate.ts";
+import type { Listener } from "./listener.ts";
 import { namedIn, type PictureSource } from "./open-picture.ts";
 import type { Rooms } from "./rooms.ts";
 
 export async function caption(
   rooms: Rooms,
   picture: PictureSource,
-  { model, prompt, ...generation }: CaptionOptions,
+  options: CaptionOptions,
   context: AuthenticatedContext,
+  listener?: Listener,
 ): Promise<Answered<CaptionResponse>> {
+  const { model, prompt, stream: _, ...generation } = options;
   const done = await generate(
     rooms,
     { picture, model, ability: "caption", generation, textsFor: () => [prompt ?? null] },
     context,
+    listener,
   );
   const [result] = done.results;
   if (result === undefined) throw new Error("one text, no result");

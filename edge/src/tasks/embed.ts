@@ -6,7 +6,9 @@ import type {
   EmbedTextRequest,
 } from "@blip2-edge/shared/contracts/embed";
 import { readEmbedding } from "@blip2-edge/shared/wire/embedding";
-import type { CatalogModel, Embedding } from "@blip2-edge/shared/wire/protocol";
+import { invalidRequest } from "@blip2-edge/shared/contracts/refuse";
+import type { CatalogModel, Embedding, FeatureName } from "@blip2-edge/shared/wire/protocol";
+import type { CacheOutcome } from "../cache/answer-headers.ts";
 import { imageEmbeddingKey, textEmbeddingKey } from "../cache/keys.ts";
 import type { AuthenticatedContext } from "../context.ts";
 import { embedCall } from "../nodes/calls.ts";
@@ -28,7 +30,7 @@ export function embedPicture(
   return withPicture(rooms, wish, context, async (model, picture) => {
     const { imageId, partitions } = picture;
     const cached = await throughCache(
-      rooms.results,
+      rooms,
       {
         items: [features],
         partitions,
@@ -52,24 +54,39 @@ export function embedPicture(
   });
 }
 
-export function embedText(
+export interface EmbedTextsTask {
+  readonly model: string | undefined;
+  /** One after the other; the same may stand there twice. */
+  readonly texts: readonly string[];
+  readonly features: FeatureName;
+  /** What the vectors must have; a model gives no other than its own. */
+  readonly dimensions?: number | undefined;
+}
+
+export interface EmbeddedTexts {
+  readonly model: CatalogModel;
+  readonly embeddings: readonly Embedding[];
+  readonly outcome: CacheOutcome;
+}
+
+export function embedTexts(
   rooms: Rooms,
-  { model: name, features = "projected", text }: EmbedTextRequest,
+  { model: name, features, texts, dimensions }: EmbedTextsTask,
   context: AuthenticatedContext,
-): Promise<Answered<EmbedResponse>> {
+): Promise<EmbeddedTexts> {
   return withModel(rooms, { model: name, ability: "embed" }, context, async (model) => {
     const cached = await throughCache(
-      rooms.results,
+      rooms,
       {
-        items: [text],
+        items: [...new Set(texts)],
         partitions: [tenantPartition(context.caller.tenant)],
-        keyOf: () => textEmbeddingKey(model.model_revision, text, features),
-        compute: async (texts) => {
+        keyOf: (text) => textEmbeddingKey(model.model_revision, text, features),
+        compute: async (missing) => {
           const told = await askNode(
             rooms,
             embedCall,
             model,
-            (about) => ({ ...about, features, texts: [...texts] }),
+            (about) => ({ ...about, features, texts: [...missing] }),
             context,
           );
           return told.embeddings;
@@ -77,8 +94,27 @@ export function embedText(
       },
       context,
     );
-    return { outcome: cached.outcome, body: bodyOf(cached.of(text), model) };
+    const embeddings = texts.map(cached.of);
+    const own = embeddings[0]?.dims.at(-1);
+    if (dimensions !== undefined && dimensions !== own) {
+      throw invalidRequest([
+        { field: "dimensions", message: `must be ${own}: ${model.model} gives no other` },
+      ]);
+    }
+    return { model, embeddings, outcome: cached.outcome };
   });
+}
+
+export async function embedText(
+  rooms: Rooms,
+  { model: name, features = "projected", text }: EmbedTextRequest,
+  context: AuthenticatedContext,
+): Promise<Answered<EmbedResponse>> {
+  const task = { model: name, features, texts: [text] };
+  const { model, embeddings, outcome } = await embedTexts(rooms, task, context);
+  const [embedding] = embeddings;
+  if (embedding === undefined) throw new Error("one text, no embedding");
+  return { outcome, body: bodyOf(embedding, model) };
 }
 
 function bodyOf(embedding: Embedding, { model, model_revision }: CatalogModel): EmbedResponse {

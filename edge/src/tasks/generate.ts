@@ -13,7 +13,9 @@ import type { CacheOutcome } from "../cache/answer-headers.ts";
 import { generationKey, type StoredGeneration } from "../cache/keys.ts";
 import type { AuthenticatedContext } from "../context.ts";
 import { inferCall } from "../nodes/calls.ts";
+import type { OnText } from "../nodes/exchange.ts";
 import { askNodeAbout } from "./ask-node.ts";
+import type { Listener } from "./listener.ts";
 import type { PictureSource } from "./open-picture.ts";
 import type { Rooms } from "./rooms.ts";
 import { throughCache } from "./through-cache.ts";
@@ -41,20 +43,28 @@ export function generate(
   rooms: Rooms,
   task: GenerateTask,
   context: AuthenticatedContext,
+  listener?: Listener,
 ): Promise<Generated> {
   const generation = resolveGeneration(task.generation);
   const notes = generationNotes(task.generation);
   return withPicture(rooms, task, context, async (model, picture) => {
     const { imageId, exact, partitions } = picture;
     const texts = task.textsFor(model);
+    const saying = listener === undefined ? undefined : sayEach(texts, model, listener);
     const infer = async (wanted: readonly (string | null)[]): Promise<StoredGeneration[]> => {
       const { results } = await askNodeAbout(
         rooms,
         inferCall,
         model,
         picture,
-        (about) => ({ ...about, texts: [...wanted], generation: requestOf(generation) }),
+        (about) => ({
+          ...about,
+          texts: [...wanted],
+          generation: requestOf(generation),
+          ...(saying === undefined ? {} : { stream: true }),
+        }),
         context,
+        saying?.hears(wanted),
       );
       return results.map(stored);
     };
@@ -62,11 +72,12 @@ export function generate(
       context.event["cache"] = "bypass";
       context.served.results = "bypass";
       const drawn = await infer(texts);
+      saying?.rest(drawn);
       return { model, imageId, exact, outcome: "bypass", results: drawn.map(withNotes(notes)) };
     }
     const modelRevision = model.model_revision;
     const cached = await throughCache(
-      rooms.results,
+      rooms,
       {
         items: [...new Set(texts)],
         partitions,
@@ -76,9 +87,35 @@ export function generate(
       },
       context,
     );
-    const results = texts.map(cached.of).map(withNotes(notes));
+    const found = texts.map(cached.of);
+    saying?.rest(found);
+    const results = found.map(withNotes(notes));
     return { model, imageId, exact, outcome: cached.outcome, results };
   });
+}
+
+/**
+ * Says what a node writes as it comes, at every place where its text was asked for, and in one piece what
+ * came otherwise: from a cache, from a node that does not stream, by a search that decides at its end.
+ */
+function sayEach(texts: readonly (string | null)[], model: CatalogModel, { says }: Listener) {
+  const said = new Set<number>();
+  return {
+    hears:
+      (wanted: readonly (string | null)[]): OnText =>
+      (at, piece) => {
+        texts.forEach((text, index) => {
+          if (at >= wanted.length || text !== wanted[at]) return;
+          said.add(index);
+          says(index, piece, model);
+        });
+      },
+    rest(results: readonly StoredGeneration[]): void {
+      results.forEach(({ text }, index) => {
+        if (!said.has(index)) says(index, text, model);
+      });
+    },
+  };
 }
 
 /** The fields of an answer that only some have. */

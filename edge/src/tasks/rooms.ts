@@ -4,11 +4,13 @@ import type { AskNode } from "../nodes/ask.ts";
 import type { Models } from "../nodes/catalog.ts";
 import type { PartitionTag } from "../nodes/partition-tag.ts";
 import type { Meter } from "../usage/meter.ts";
+import type { Collapse } from "../work/collapse.ts";
 import type { PictureRooms } from "./open-picture.ts";
 
 export interface Rooms extends PictureRooms {
   readonly models: Models;
   readonly results: ResultCache;
+  readonly collapse: Collapse;
   readonly askNode: AskNode;
   readonly meter: Pick<Meter, "spend">;
   readonly partitionTag: PartitionTag;

@@ -51,7 +51,7 @@ export function score(
       }
     }
     const cached = await throughCache(
-      rooms.results,
+      rooms,
       {
         items: [...items.values()],
         partitions,

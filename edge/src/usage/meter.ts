@@ -3,6 +3,7 @@
 import { AppError } from "@blip2-edge/shared/problem";
 import type { Caller } from "../auth/caller.ts";
 import { describeError, type LogEvent } from "../log.ts";
+import { unlessAborted } from "../unless-aborted.ts";
 import type { LedgerDay, Reservation, Reserved, Settled } from "./ledger.ts";
 import { reportViolation, type LimitReport } from "./limit-headers.ts";
 
@@ -34,9 +35,15 @@ export interface Spender {
 export interface Meter {
   /**
    * Does `work` for so many inferences of the caller's key. Throws what it throws, quota_exceeded,
-   * concurrency_exceeded, meter_unavailable.
+   * concurrency_exceeded, meter_unavailable. What failed is given back, unless `isSpent` says of the failure
+   * that the caller has had what it paid for.
    */
-  spend<Result>(spender: Spender, units: number, work: () => Promise<Result>): Promise<Result>;
+  spend<Result>(
+    spender: Spender,
+    units: number,
+    work: () => Promise<Result>,
+    isSpent?: (error: unknown) => boolean,
+  ): Promise<Result>;
   days(keyId: string, from: string, to: string, signal: AbortSignal): Promise<LedgerDay[]>;
 }
 
@@ -54,19 +61,6 @@ const unavailable = (cause: unknown): AppError =>
     cause,
     retryAfterS: 1,
   });
-
-/** Settles with the promise, or rejects with the signal's reason. */
-function unlessAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    promise
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener("abort", abort))
-      .catch(() => {});
-  });
-}
 
 export function keyMeter(options: MeterOptions): Meter {
   const { meters, graceMs = 15_000, closeTimeoutMs = 5_000 } = options;
@@ -114,14 +108,20 @@ export function keyMeter(options: MeterOptions): Meter {
   }
 
   return {
-    async spend<Result>(spender: Spender, units: number, work: () => Promise<Result>) {
+    async spend<Result>(
+      spender: Spender,
+      units: number,
+      work: () => Promise<Result>,
+      isSpent: (error: unknown) => boolean = () => false,
+    ) {
       const lease = newId();
       await spender.hops.time("quota", () => reserve(spender, lease, units));
       let result: Result;
       try {
         result = await work();
       } catch (error) {
-        await spender.hops.time("quota", () => close(spender, "refund", lease, units));
+        const how = isSpent(error) ? "settle" : "refund";
+        await spender.hops.time("quota", () => close(spender, how, lease, units));
         throw error;
       }
       await spender.hops.time("quota", () => close(spender, "settle", lease, units));

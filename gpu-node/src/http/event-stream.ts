@@ -1,12 +1,8 @@
 // The body of a streamed answer. Nothing is kept that the client could have: while it does not read, what is
 // written of one text grows into one event, so that a slow reader costs no more than the texts themselves.
 import { AppError } from "@blip2-edge/shared/problem";
-import {
-  eventStreamType,
-  heartbeat,
-  type InferEvent,
-  writeEvent,
-} from "@blip2-edge/shared/wire/events";
+import { eventStreamType } from "@blip2-edge/shared/sse";
+import { heartbeat, type InferEvent, writeEvent } from "@blip2-edge/shared/wire/events";
 
 export interface EventStream {
   readonly body: ReadableStream<Uint8Array>;

@@ -11,11 +11,13 @@ export const usageError = (why: string, usage: string): AppError =>
 const commonFlags = {
   url: { type: "string" },
   key: { type: "string" },
+  timeout: { type: "string" },
   json: { type: "boolean", default: false },
 } as const satisfies ParseArgsOptionsConfig;
 
 export const commonHelp = `  --url URL    the Worker; default BLIP2_URL, else http://127.0.0.1:8787
   --key KEY    an API key; default BLIP2_API_KEY, which other users of the machine do not see
+  --timeout S  seconds for one call, its retries too; default: as long as it takes
   --json       one JSON object a line on standard output, and nothing else`;
 
 /** Errors: `usage` for an unknown flag or a value where none belongs. */
@@ -39,7 +41,11 @@ export function parseFlags<const Options extends ParseArgsOptionsConfig>(
 
 /** A client for the Worker that the flags or the environment name. Errors: `usage`. */
 export function clientOf(
-  flags: { readonly url?: string | undefined; readonly key?: string | undefined },
+  flags: {
+    readonly url?: string | undefined;
+    readonly key?: string | undefined;
+    readonly timeout?: string | undefined;
+  },
   { env, fetch }: CliIo,
   usage: string,
 ): Client {
@@ -51,7 +57,13 @@ export function clientOf(
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw usageError("--url must be an http or https address", usage);
   }
-  return createClient({ url, key, ...(fetch === undefined ? {} : { fetch }) });
+  const timeoutS = countOf("--timeout", flags.timeout, usage);
+  return createClient({
+    url,
+    key,
+    ...(fetch === undefined ? {} : { fetch }),
+    ...(timeoutS === undefined ? {} : { timeoutMs: timeoutS * 1000 }),
+  });
 }
 
 /** A whole number of at least 0. Errors: `usage`. */
@@ -59,4 +71,14 @@ export function countOf(flag: string, text: string | undefined, usage: string): 
   if (text === undefined) return undefined;
   if (/^\d{1,12}$/.test(text)) return Number(text);
   throw usageError(`${flag} must be a whole number`, usage);
+}
+
+/** What the contract says against flags is wrong usage. */
+export function orUsage<Result>(usage: string, parse: () => Result): Result {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof AppError) throw usageError(error.detail, usage);
+    throw error;
+  }
 }

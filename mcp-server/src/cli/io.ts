@@ -3,6 +3,8 @@
 export interface CliIo {
   /** Results: one line, without its line feed. With --json nothing but JSON goes here. */
   stdout(line: string): void;
+  /** A piece of a line on standard output. */
+  write(text: string): void;
   /** Explanations. */
   stderr(line: string): void;
   /** Aborted when the user wants out. */

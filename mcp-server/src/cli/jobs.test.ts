@@ -36,6 +36,7 @@ async function run(
   const [out, err]: [string[], string[]] = [[], []];
   const status = await jobs(args, {
     stdout: (line) => void out.push(line),
+    write: (text) => void out.push(text),
     stderr: (line) => void err.push(line),
     signal: new AbortController().signal,
     env: { BLIP2_API_KEY: "key", BLIP2_URL: "https://edge.example", ...env },

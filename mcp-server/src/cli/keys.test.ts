@@ -21,6 +21,7 @@ async function run(args: readonly string[], answer: (request: Request) => Respon
   const [out, err]: [string[], string[]] = [[], []];
   const status = keys(args, {
     stdout: (line) => void out.push(line),
+    write: (text) => void out.push(text),
     stderr: (line) => void err.push(line),
     signal: new AbortController().signal,
     env: { BLIP2_API_KEY: "admin", BLIP2_URL: "https://edge.example" },

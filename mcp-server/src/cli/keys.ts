@@ -7,7 +7,7 @@ import {
 } from "@blip2-edge/shared/contracts/keys";
 import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
-import { clientOf, commonHelp, countOf, parseFlags, usageError } from "./flags.ts";
+import { clientOf, commonHelp, countOf, orUsage, parseFlags, usageError } from "./flags.ts";
 import type { CliIo } from "./io.ts";
 
 const usages = {
@@ -143,16 +143,6 @@ type CountFlag =
   | "inferences-per-day"
   | "inferences-per-month"
   | "concurrency";
-
-/** What the contract says against flags is wrong usage. */
-function orUsage<Result>(usage: string, parse: () => Result): Result {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof AppError) throw usageError(error.detail, usage);
-    throw error;
-  }
-}
 
 function printSecret({ key, ...about }: KeyWithSecret, json: boolean, io: CliIo): void {
   if (json) return io.stdout(JSON.stringify({ key, ...about }));

@@ -16,6 +16,48 @@ interface Command {
 }
 
 const commands: Readonly<Record<string, Command>> = {
+  caption: {
+    summary: "say what is in pictures",
+    load: async () => {
+      const { caption, captionHelp } = await import("./caption.ts");
+      return { run: caption, help: captionHelp };
+    },
+  },
+  vqa: {
+    summary: "answer questions about a picture",
+    load: async () => {
+      const { vqa, vqaHelp } = await import("./vqa.ts");
+      return { run: vqa, help: vqaHelp };
+    },
+  },
+  match: {
+    summary: "say how well texts fit a picture",
+    load: async () => {
+      const { match, matchHelp } = await import("./match.ts");
+      return { run: match, help: matchHelp };
+    },
+  },
+  classify: {
+    summary: "sort labels by how well they fit a picture",
+    load: async () => {
+      const { classify, classifyHelp } = await import("./match.ts");
+      return { run: classify, help: classifyHelp };
+    },
+  },
+  embed: {
+    summary: "give the vectors of a picture or a text",
+    load: async () => {
+      const { embed, embedHelp } = await import("./embed.ts");
+      return { run: embed, help: embedHelp };
+    },
+  },
+  models: {
+    summary: "list the models",
+    load: async () => {
+      const { models, modelsHelp } = await import("./models.ts");
+      return { run: models, help: modelsHelp };
+    },
+  },
   keys: {
     summary: "make, list, rotate and revoke API keys",
     load: async () => {
@@ -89,6 +131,7 @@ process.stdout.on("error", () => process.exit(1));
 
 process.exitCode = await main(process.argv.slice(2), {
   stdout: (line) => void process.stdout.write(`${line}\n`),
+  write: (text) => void process.stdout.write(text),
   stderr: (line) => void process.stderr.write(`${line}\n`),
   signal: interrupt.signal,
   stdin: () => text(process.stdin),

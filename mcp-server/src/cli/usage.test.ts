@@ -17,6 +17,7 @@ async function run(...args: string[]) {
   };
   const status = await usage(args, {
     stdout: (line) => void out.push(line),
+    write: () => {},
     stderr: () => {},
     signal: new AbortController().signal,
     env: { BLIP2_API_KEY: "admin", BLIP2_URL: "https://edge.example" },

@@ -8,6 +8,7 @@ import {
   usageSchema,
 } from "./generation.ts";
 import { imageInputSchema, imageUrlSchema, pictureOfAnswer } from "./image.ts";
+import { streamField } from "./stream.ts";
 import { maxTextCharacters } from "./text.ts";
 
 export const modelNameSchema = z
@@ -24,9 +25,11 @@ const captionFields = {
 } as const;
 
 /** The request without its picture: the part `request` of a multipart body. */
-export const captionOptionsSchema = z.strictObject(captionFields).superRefine(refuseCombinations);
+export const captionOptionsSchema = z
+  .strictObject({ ...captionFields, stream: streamField })
+  .superRefine(refuseCombinations);
 export const captionRequestSchema = z
-  .strictObject({ ...captionFields, image: imageInputSchema })
+  .strictObject({ ...captionFields, stream: streamField, image: imageInputSchema })
   .superRefine(refuseCombinations);
 export type CaptionOptions = z.infer<typeof captionOptionsSchema>;
 export type CaptionRequest = z.infer<typeof captionRequestSchema>;

@@ -1,5 +1,6 @@
 // GET /v1/models: what can be asked for, in the shape that OpenAI's clients read.
 import { z } from "zod";
+import { modelNameSchema } from "./caption.ts";
 import { modelRevisionSchema } from "../wire/protocol.ts";
 
 /** Fields beyond `id`, `object`, `created` and `owned_by` are ours; OpenAI's clients pass over them. */
@@ -13,6 +14,8 @@ export const modelSchema = z.object({
   abilities: z.array(z.string()),
 });
 export type Model = z.infer<typeof modelSchema>;
+
+export const oneModelRequestSchema = z.strictObject({ model: modelNameSchema });
 
 export const modelListSchema = z.object({
   object: z.literal("list"),

@@ -10,6 +10,7 @@ import {
 } from "./generation.ts";
 import { imageInputSchema, pictureOfAnswer } from "./image.ts";
 import { isQuestionTemplate } from "./question-template.ts";
+import { streamField } from "./stream.ts";
 import { textSchema } from "./text.ts";
 
 export const maxQuestions = 16;
@@ -24,6 +25,7 @@ const vqaFields = {
     .refine(isQuestionTemplate, "must contain {} exactly once")
     .optional(),
   model: modelNameSchema.optional(),
+  stream: streamField,
   ...generationFields,
 } as const;
 

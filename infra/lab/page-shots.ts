@@ -1,0 +1,53 @@
+// Takes the pictures of the playground that the README shows: the local stack in a state folder of its own, a real
+// browser, the first sample asked about. Run it again when the page looks different; the fonts are the machine's.
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { browserIsMissing, openPage, startBrowser, webpOf } from "../../test/support/browser.ts";
+import { startStack } from "../start/stack.ts";
+
+const root = path.resolve(import.meta.dirname, "../..");
+const shots = [
+  { name: "desktop-light", width: 1280, height: 880, colorScheme: "light" },
+  { name: "desktop-dark", width: 1280, height: 880, colorScheme: "dark" },
+  { name: "phone-light", width: 390, height: 844, colorScheme: "light" },
+  { name: "phone-dark", width: 390, height: 844, colorScheme: "dark" },
+] as const;
+
+if (browserIsMissing !== undefined) throw new Error(browserIsMissing);
+const browser = await startBrowser();
+try {
+  for (const { name, width, height, colorScheme } of shots) {
+    // Each its own state, so that each shows a first answer.
+    const stateDir = await mkdtemp(path.join(os.tmpdir(), "blip2-shots-"));
+    const stack = await startStack({
+      ...{ stateDir, port: 0, modelsDir: path.join(root, ".blip2/models") },
+      ...{ say: () => {}, log: () => {} },
+    });
+    try {
+      const { page } = await openPage(browser, `${stack.url}/#key=${stack.apiKey}`, {
+        ...{ viewport: { width, height }, colorScheme, deviceScaleFactor: 2 },
+      });
+      // What a first request costs that no later one does is not what is to be seen.
+      await page.getByRole("button", { name: "palm tree" }).click();
+      await page.locator("#caption-facts .facts").waitFor();
+      await page.getByRole("link", { name: "blip2-edge" }).click();
+      await page.goto(`${stack.url}/?#key=${stack.apiKey}`);
+      await page.getByRole("button", { name: "owls and a lion" }).click();
+      await page.locator("#caption-facts .facts").waitFor();
+      for (const question of ["is there a cat?", "how many owls are there?"]) {
+        await page.getByRole("button", { name: question }).click();
+        await page.getByText(question, { exact: true }).last().waitFor();
+        await page.locator("#answers > li:first-child .facts").waitFor();
+      }
+      await page.evaluate("document.activeElement.blur()");
+      await page.mouse.move(0, 0);
+      await writeFile(path.join(root, `docs/playground-${name}.webp`), await webpOf(page));
+    } finally {
+      await stack.stop();
+      await rm(stateDir, { recursive: true, force: true });
+    }
+  }
+} finally {
+  await browser.close();
+}
