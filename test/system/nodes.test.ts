@@ -154,12 +154,14 @@ test("a node is told to end under load: no call fails, and none goes there once 
   let served = 0;
   let stopped: Promise<void> | undefined;
   let goneAt = Number.POSITIVE_INFINITY;
+  const end = async (): Promise<void> => {
+    await target.stop();
+    goneAt = Date.now();
+  };
   const calls = await load(() => {
     served += 1;
     if (served === 40) {
-      stopped = target.stop().then(() => {
-        goneAt = Date.now();
-      });
+      stopped = end();
     }
     return Date.now() > goneAt + 2000;
   });
