@@ -111,6 +111,11 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
       read: () => env.RESULTS.get(catalogKey),
       write: (text) => env.RESULTS.put(catalogKey, text),
     },
+    tell: ({ url, out }) =>
+      writeEvent(
+        { event: out === undefined ? "node_back" : "node_out", node: url, because: out },
+        write,
+      ),
   });
   const tag = partitionTag(settings.PARTITION_SECRET);
   const keys = keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS });
