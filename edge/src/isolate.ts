@@ -10,6 +10,7 @@ import { sealer } from "./auth/seal.ts";
 import type { Bindings } from "./bindings.ts";
 import { addressBook } from "./cache/addresses.ts";
 import { digestBook } from "./cache/digests.ts";
+import { markBook } from "./cache/marks.ts";
 import { memoryTier } from "./cache/memory-tier.ts";
 import { purges, type PurgeMemory, type Purges } from "./cache/purges.ts";
 import { resultCache } from "./cache/results.ts";
@@ -112,6 +113,11 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
       read: () => env.RESULTS.get(catalogKey),
       write: (text) => env.RESULTS.put(catalogKey, text),
     },
+    tell: ({ url, out }) =>
+      writeEvent(
+        { event: out === undefined ? "node_back" : "node_out", node: url, because: out },
+        write,
+      ),
   });
   const tag = partitionTag(settings.PARTITION_SECRET);
   const keys = keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS });
@@ -202,6 +208,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
           at,
           purgedAt: async (own, imageId) => (await forgotten.of(own))({ imageId }),
         }),
+        marks: markBook(kept),
         digests: digestBook(kept),
         addresses: addressBook(kept),
         claims: taken,

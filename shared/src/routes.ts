@@ -50,6 +50,7 @@ import {
   updateKeyRequestSchema,
   type Scope,
 } from "./contracts/keys.ts";
+import { mcpMessageSchema, mcpPath } from "./contracts/mcp.ts";
 import { matchOptionsSchema, matchRequestSchema, matchResponseSchema } from "./contracts/match.ts";
 import {
   healthSchema,
@@ -590,6 +591,26 @@ export const nodeRoutes = {
   },
 } as const satisfies Record<string, Route>;
 export type NodeRouteId = keyof typeof nodeRoutes;
+
+/** Where agents speak a protocol of their own (MCP): no method of the client, no operation of the document. */
+export const agentRoutes = {
+  mcp: {
+    id: "mcp",
+    method: "POST",
+    path: mcpPath,
+    scope: "any",
+    summary: "Tools for agents, as MCP over Streamable HTTP.",
+    input: { kind: "none" },
+    response: mcpMessageSchema,
+    problems: distinct(keyProblems, [
+      "body_too_large",
+      "request_timeout",
+      "overloaded",
+      "canceled",
+    ]),
+  },
+} as const satisfies Record<string, Route>;
+export type AgentRouteId = keyof typeof agentRoutes;
 
 export type RouteId = keyof typeof routes;
 /** The rows that a program asks: all but the pages. */

@@ -93,6 +93,20 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: usage, help: usageHelp };
     },
   },
+  mcp: {
+    summary: "serve the tools for agents on standard input and output",
+    load: async () => {
+      const { mcp, mcpHelp } = await import("./mcp.ts");
+      return { run: mcp, help: mcpHelp };
+    },
+  },
+  doctor: {
+    summary: "say what is wrong with a connection",
+    load: async () => {
+      const { doctor, doctorHelp } = await import("./doctor.ts");
+      return { run: doctor, help: doctorHelp };
+    },
+  },
 };
 
 const overview = `blip2-edge COMMAND ...
