@@ -169,6 +169,24 @@ test("what is no message, too long, or another method is refused", async () => {
   await expectProblem(await edge.call("/mcp"), "method_not_allowed");
 });
 
+test("a caller that leaves ends the work of the node", async () => {
+  const client = await v2();
+  const before = edge.node.abandoned();
+  edge.node.failNext({ kind: "wait", ms: 30_000 });
+  const gone = new AbortController();
+  const asked = edge.node.asked.length;
+  const calling = client.callTool(
+    { name: "ask_image", arguments: { image: url, questions: ["who leaves?"] } },
+    { signal: gone.signal },
+  );
+  const ended = expect(calling).rejects.toThrow();
+  await expect.poll(() => edge.node.asked.length).toBeGreaterThan(asked);
+  gone.abort();
+  await ended;
+  await expect.poll(() => edge.node.abandoned(), { timeout: 10_000 }).toBeGreaterThan(before);
+  await client.close();
+});
+
 test("the trace goes from the agent's call to the node", async () => {
   const traceId = "5a".repeat(16);
   const client = await v2();
