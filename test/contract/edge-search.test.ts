@@ -269,7 +269,10 @@ describe("search", () => {
       const search = await edge.json("/v1/search", { namespace: "aged", text: "b" });
       const { detail } = await expectProblem(search, "index_outdated", "search");
       expect(detail).toContain("DELETE /v1/namespaces/aged");
+      const marks = () => edge.worker.files("PIXELS", "held/");
+      const before = await marks();
       await expectProblem(await put("aged", "b", await picture()), "index_outdated", "imagePut");
+      expect(await marks()).toEqual(before);
       await edge.call("/v1/namespaces/aged", { method: "DELETE" });
       await record(put("aged", "b", await picture()));
       expect(idsOf(await found({ namespace: "aged", text: "b" }))).toEqual(["b"]);

@@ -24,6 +24,8 @@ export interface ResultNames {
 
 export interface HeldPictures {
   hold(partition: Partition, imageId: ImageId, namespace: string): Promise<void>;
+  /** Takes the mark away and nothing else. */
+  unhold(partition: Partition, imageId: ImageId, namespace: string): Promise<void>;
   /** True: no namespace of the partition holds it any more, and nothing is kept of it. */
   release(partition: Partition, imageId: ImageId, namespace: string): Promise<boolean>;
 }
@@ -58,12 +60,16 @@ export function heldPictures({ store, results, purges }: HeldPicturesOptions): H
     await Promise.all(keys.map(({ name }) => results.delete(name)));
   }
 
+  const unhold = (partition: Partition, imageId: ImageId, namespace: string): Promise<void> =>
+    store.delete([`${heldPrefix(partition, imageId)}${namespace}`]);
+
   return {
     async hold(partition, imageId, namespace) {
       await store.put(`${heldPrefix(partition, imageId)}${namespace}`, new Uint8Array(0));
     },
+    unhold,
     async release(partition, imageId, namespace) {
-      await store.delete([`${heldPrefix(partition, imageId)}${namespace}`]);
+      await unhold(partition, imageId, namespace);
       const others = await namesUnder(heldPrefix(partition, imageId));
       if (others.length > 0) return false;
       await forget(partition, imageId);
