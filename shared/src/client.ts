@@ -37,9 +37,7 @@ type WithBytes<Request> = Request extends { readonly image: ImageInput }
   ? Omit<Request, "image"> & { readonly image: ClientImage }
   : "image" extends keyof Request
     ? Omit<Request, "image"> & { readonly image?: ClientImage | undefined }
-    : Request extends { readonly image?: ImageInput | undefined }
-      ? Omit<Request, "image"> & { readonly image?: ClientImage | undefined }
-      : Request;
+    : Request;
 
 type Call<Input extends RouteInput, Answer> = Input extends { readonly schema: infer Schema }
   ? (
