@@ -60,7 +60,7 @@ describe("clients of both generations list the tools and complete each, and the 
   test("v2, through the first instance", async () => {
     const client = await v2();
     expect(client.getNegotiatedProtocolVersion()).toBe("2026-07-28");
-    expect((await client.listTools()).tools).toHaveLength(3);
+    expect((await client.listTools()).tools).toHaveLength(5);
     const before = edge.node.inferences();
     for (const call of calls) {
       const { isError, structuredContent } = await client.callTool(call);
@@ -73,7 +73,7 @@ describe("clients of both generations list the tools and complete each, and the 
 
   test("v1, through the second: the same answers, none inferred", async () => {
     const client = await v1(1);
-    expect((await client.listTools()).tools).toHaveLength(3);
+    expect((await client.listTools()).tools).toHaveLength(5);
     const before = edge.node.inferences();
     for (const [index, call] of calls.entries()) {
       const { structuredContent } = await client.callTool(call);
@@ -185,6 +185,43 @@ test("a caller that leaves ends the work of the node", async () => {
   await ended;
   await expect.poll(() => edge.node.abandoned(), { timeout: 10_000 }).toBeGreaterThan(before);
   await client.close();
+});
+
+test("what is indexed is found, by its tenant alone; a tampered cursor is refused; progress is told over HTTP", async () => {
+  const { key } = await createApiKey();
+  await edge.worker.putKey({
+    key,
+    tenant: "ada",
+    name: "all",
+    scopes: ["infer", "search", "index"],
+  });
+  const { key: foreign } = await createApiKey();
+  await edge.worker.putKey({
+    key: foreign,
+    tenant: "bob",
+    name: "bob",
+    scopes: ["infer", "search"],
+  });
+  const [ada, bob] = [await v2(0, key), await v1(1, foreign)];
+  const told: number[] = [];
+  const put = await ada.callTool(
+    { name: "index_image", arguments: { image: url, id: "boots-1", title: "Boots" } },
+    { onprogress: ({ progress }) => void told.push(progress) },
+  );
+  expect(put.structuredContent, JSON.stringify(put.content)).toMatchObject({ id: "boots-1" });
+  expect(told).toEqual([0, 1]);
+  const search = { name: "search_images", arguments: { image: url } };
+  const { structuredContent } = await ada.callTool(search);
+  expect(structuredContent).toMatchObject({ hits: [{ id: "boots-1" }], no_match: false });
+  expect((await bob.callTool(search)).structuredContent).toMatchObject({ hits: [] });
+  const tampered = await ada.callTool({
+    ...{ name: "search_images", arguments: { image: url, cursor: "eyJvZmZzZXQiOi0xfQ" } },
+  });
+  expect(tampered.isError).toBe(true);
+  const unscoped = await v2();
+  const refused = await unscoped.callTool(search);
+  expect(JSON.stringify(refused.content)).toMatch(/lacks the scope `search`/);
+  await Promise.all([ada.close(), bob.close(), unscoped.close()]);
 });
 
 test("the trace goes from the agent's call to the node", async () => {
