@@ -74,6 +74,8 @@ const headers = {
   "WWW-Authenticate": "How to authenticate (RFC 9110, 11.6.1).",
   ETag: "Strong: equal tags mean equal bytes.",
   "Cache-Status": "Whether the result was cached (RFC 9211).",
+  "Blip2-Served":
+    "What was done for it: `cache`, `stale` (the picture's address is past its time), `revalidated` (its origin says it is the same), `shared` (waited for an equal request) or `live` (a node was asked).",
   "Idempotent-Replayed": "`true`: the answer to an earlier request with the same Idempotency-Key.",
   Link: 'Where to go on, as `rel="next"` (RFC 8288).',
 } as const;
@@ -289,7 +291,7 @@ function successOf(route: Route, name: NameOf): Record<string, Answer> {
     ...always,
     ...(scope === null ? [] : ofKeys),
     ...(cached === true ? (["ETag"] as const) : []),
-    ...(cached === true && scope !== null ? (["Cache-Status"] as const) : []),
+    ...(cached === true && scope !== null ? (["Cache-Status", "Blip2-Served"] as const) : []),
     ...(makesOnce === true ? (["Idempotent-Replayed"] as const) : []),
     ...(lines === true ? (["Link"] as const) : []),
   ];
