@@ -111,8 +111,10 @@ describe("images", () => {
     const { image_id: imageId } = await record(put("one", "a", file, { title: "t" }));
     await record(put("two", "a", file));
     const names = async () => (await edge.worker.stored()).filter((name) => name.includes(imageId));
-    // Results reach KV behind the answer.
-    await expect.poll(names).toContainEqual(expect.stringMatching(/^results\//));
+    // Results reach KV behind the answer: the vectors and the caption.
+    const results = async () => (await names()).filter((name) => name.startsWith("results/"));
+    await expect.poll(results).toHaveLength(2);
+    await expect.poll(names).toContainEqual(expect.stringMatching(/^marks\//));
     expect(await names()).toContainEqual(expect.stringMatching(/^pixels\//));
     await edge.call(at("one", "a"), { method: "DELETE" });
     // Another namespace of the tenant still holds it.

@@ -9,6 +9,7 @@ const [ada, bob] = ["t:ada", "t:bob"] as const;
 function stores(names: readonly string[], resultNames: readonly string[]) {
   const [objects, results] = [new Set(names), new Set(resultNames)];
   const purged: unknown[] = [];
+  const unmarked: unknown[] = [];
   const held = heldPictures({
     store: {
       put: async (key) => void objects.add(key),
@@ -32,8 +33,9 @@ function stores(names: readonly string[], resultNames: readonly string[]) {
       delete: async (name) => void results.delete(name),
     },
     purges: { add: async (scope) => purged.push(scope) },
+    marks: { forget: async (own, id) => void unmarked.push([own, id]) },
   });
-  return { held, objects, results, purged };
+  return { held, objects, results, purged, unmarked };
 }
 
 test("a picture goes with the last namespace that holds it, and nothing else goes", async () => {
@@ -43,7 +45,7 @@ test("a picture goes with the last namespace that holds it, and nothing else goe
     `pixels/${ada}/${other}/224`,
     `known/${ada}/${other}`,
   ];
-  const { held, objects, results, purged } = stores(
+  const { held, objects, results, purged, unmarked } = stores(
     [...own, `known/${ada}/${imageId}`, ...kept],
     [`results/${ada}/${imageId}/r/1`, `results/${ada}/${other}/r/1`],
   );
@@ -56,5 +58,6 @@ test("a picture goes with the last namespace that holds it, and nothing else goe
   expect(await held.release(ada, imageId, "two")).toBe(true);
   expect([...objects].toSorted()).toEqual([`held/${bob}/${imageId}/one`, ...kept].toSorted());
   expect([...results]).toEqual([`results/${ada}/${other}/r/1`]);
+  expect(unmarked).toEqual([[ada, imageId]]);
   expect(purged).toEqual([{ partition: ada, imageId, modelRevision: "*" }]);
 });

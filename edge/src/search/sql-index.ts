@@ -232,7 +232,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
     // What another way let through gets the scores of every way, so that it can be compared.
     const through = new Set(scores.keys());
     for (const { name, query } of ways) {
-      for (const { key, score } of table.nearest(query, through.size, through)) {
+      for (const { key, score } of table.scores(query, through)) {
         note(key, { [name]: score });
       }
     }
