@@ -174,7 +174,11 @@ test("of several pictures one that fails is told of, with what to try; all that 
 test("questions are answered in order; texts and labels are scored", async () => {
   const questions = ["what colour?", "which material?"];
   const asking = await call("ask_image", { image: image_id, questions });
-  expect(asking.structured).toMatchObject({ answers: questions.map((question) => ({ question })) });
+  expect(asking.text).toContain(`Picture "${image_id}"`);
+  expect(asking.structured).toMatchObject({
+    image: image_id,
+    answers: questions.map((question) => ({ question })),
+  });
   expect(asked.at(-1)?.body).toMatchObject({ image: { image_id }, questions });
   const texts = await call("match_image_text", { image: url, texts: ["boots", "a hat"] });
   expect(texts.structured).toMatchObject({
