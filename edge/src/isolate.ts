@@ -198,6 +198,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
         },
       });
       const kept = { tiers: tiersFor({ event, later }), purges: forgotten, at };
+      const marks = markBook(kept);
       return {
         admit: admission(outside.policy),
         fetchPicture,
@@ -208,7 +209,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
           at,
           purgedAt: async (own, imageId) => (await forgotten.of(own))({ imageId }),
         }),
-        marks: markBook(kept),
+        marks,
         digests: digestBook(kept),
         addresses: addressBook(kept),
         claims: taken,
@@ -226,7 +227,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
         results: resultCache(kept),
         collapse: once,
         indexOf: (tenant, namespace) => env.NAMESPACE_INDEX.getByName(indexName(tenant, namespace)),
-        held: heldPictures({ store: env.PIXELS, results: env.RESULTS, purges: forgotten }),
+        held: heldPictures({ store: env.PIXELS, results: env.RESULTS, purges: forgotten, marks }),
         sealer: seals,
       };
     },

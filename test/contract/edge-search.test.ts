@@ -111,8 +111,10 @@ describe("images", () => {
     const { image_id: imageId } = await record(put("one", "a", file, { title: "t" }));
     await record(put("two", "a", file));
     const names = async () => (await edge.worker.stored()).filter((name) => name.includes(imageId));
-    // Results reach KV behind the answer.
-    await expect.poll(names).toContainEqual(expect.stringMatching(/^results\//));
+    // Results reach KV behind the answer: the vectors and the caption.
+    const results = async () => (await names()).filter((name) => name.startsWith("results/"));
+    await expect.poll(results).toHaveLength(2);
+    await expect.poll(names).toContainEqual(expect.stringMatching(/^marks\//));
     expect(await names()).toContainEqual(expect.stringMatching(/^pixels\//));
     await edge.call(at("one", "a"), { method: "DELETE" });
     // Another namespace of the tenant still holds it.
@@ -269,7 +271,10 @@ describe("search", () => {
       const search = await edge.json("/v1/search", { namespace: "aged", text: "b" });
       const { detail } = await expectProblem(search, "index_outdated", "search");
       expect(detail).toContain("DELETE /v1/namespaces/aged");
+      const marks = () => edge.worker.files("PIXELS", "held/");
+      const before = await marks();
       await expectProblem(await put("aged", "b", await picture()), "index_outdated", "imagePut");
+      expect(await marks()).toEqual(before);
       await edge.call("/v1/namespaces/aged", { method: "DELETE" });
       await record(put("aged", "b", await picture()));
       expect(idsOf(await found({ namespace: "aged", text: "b" }))).toEqual(["b"]);

@@ -172,7 +172,7 @@ export function testImageIndex(name: string, open: () => Promise<ImageIndex>): v
           ...{ record: recordOf("b", 2), by: other, now: 1 },
           ...{ vectors: vectorsOf(2).slice(0, 3 * 8), dim: 8 },
         });
-      expect(await again()).toEqual({ kind: "other_model", by });
+      expect(await again()).toEqual({ kind: "other_model", by, holds: false });
       const asked = await index.rank({ by: other, candidates: 9, maxSimilarity: true });
       expect(asked).toEqual({ kind: "other_model", by });
       expect(await index.clear(10)).toEqual({ removed: 1, left: 0, freed: [imageIdOf(1)] });

@@ -10,7 +10,14 @@ export interface StageCalibration extends Logistic {
 type Calibration = Readonly<Record<CalibratedStage, StageCalibration>>;
 
 /** By the name of a model, its precision left out. */
-const calibrations: Readonly<Record<string, Calibration>> = {};
+const calibrations: Readonly<Record<string, Calibration>> = {
+  // npm run lab:search -- --scenes 1000 --queries 300 (seed 11, fp32); docs/search.md says what they keep out.
+  "nano-itm": {
+    text_mean: { slope: 27.112, intercept: -17.382, minScore: 0.334 },
+    itc: { slope: 39.52, intercept: -29.906, minScore: 0.538 },
+    itm: { slope: 11.293, intercept: -7.828, minScore: 0.712 },
+  },
+};
 
 /** Undefined: nobody has measured this model. */
 export const calibrationOf = (model: string): Calibration | undefined =>

@@ -2,6 +2,7 @@
 // last record of it does: its pixels, what is cached of it, what it is known by. Marks are set before a record
 // and taken away after it, so a crash between leaves a picture too many and never one too few.
 import type { ImageId } from "@blip2-edge/shared/contracts/image";
+import type { MarkBook } from "../cache/marks.ts";
 import type { Purges } from "../cache/purges.ts";
 import type { Partition } from "../partition.ts";
 
@@ -24,6 +25,8 @@ export interface ResultNames {
 
 export interface HeldPictures {
   hold(partition: Partition, imageId: ImageId, namespace: string): Promise<void>;
+  /** Takes the mark away and nothing else. */
+  unhold(partition: Partition, imageId: ImageId, namespace: string): Promise<void>;
   /** True: no namespace of the partition holds it any more, and nothing is kept of it. */
   release(partition: Partition, imageId: ImageId, namespace: string): Promise<boolean>;
 }
@@ -35,9 +38,10 @@ export interface HeldPicturesOptions {
   readonly store: MarkStore;
   readonly results: ResultNames;
   readonly purges: Pick<Purges, "add">;
+  readonly marks: Pick<MarkBook, "forget">;
 }
 
-export function heldPictures({ store, results, purges }: HeldPicturesOptions): HeldPictures {
+export function heldPictures({ store, results, purges, marks }: HeldPicturesOptions): HeldPictures {
   async function namesUnder(prefix: string): Promise<string[]> {
     const names: string[] = [];
     let cursor: string | undefined;
@@ -54,16 +58,21 @@ export function heldPictures({ store, results, purges }: HeldPicturesOptions): H
     await purges.add({ partition, imageId, modelRevision: "*" });
     const names = await namesUnder(`pixels/${partition}/${imageId}/`);
     await store.delete([...names, `known/${partition}/${imageId}`]);
+    await marks.forget(partition, imageId);
     const { keys } = await results.list({ prefix: `results/${partition}/${imageId}/` });
     await Promise.all(keys.map(({ name }) => results.delete(name)));
   }
+
+  const unhold = (partition: Partition, imageId: ImageId, namespace: string): Promise<void> =>
+    store.delete([`${heldPrefix(partition, imageId)}${namespace}`]);
 
   return {
     async hold(partition, imageId, namespace) {
       await store.put(`${heldPrefix(partition, imageId)}${namespace}`, new Uint8Array(0));
     },
+    unhold,
     async release(partition, imageId, namespace) {
-      await store.delete([`${heldPrefix(partition, imageId)}${namespace}`]);
+      await unhold(partition, imageId, namespace);
       const others = await namesUnder(heldPrefix(partition, imageId));
       if (others.length > 0) return false;
       await forget(partition, imageId);

@@ -41,8 +41,9 @@ export interface PutRequest {
 
 export type PutOutcome =
   | { readonly kind: "put"; readonly record: StoredRecord; readonly freed: ImageId | null }
-  | { readonly kind: "other_model"; readonly by: IndexedBy }
-  | { readonly kind: "full"; readonly maxRecords: number };
+  /** `holds`: another record of it has the picture that was to be put. */
+  | { readonly kind: "other_model"; readonly by: IndexedBy; readonly holds: boolean }
+  | { readonly kind: "full"; readonly maxRecords: number; readonly holds: boolean };
 
 export interface IndexInfo {
   readonly records: number;

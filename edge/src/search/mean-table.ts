@@ -12,6 +12,8 @@ export interface MeanTable {
   delete(key: number): void;
   /** The best by cosine, the best first; among equals the smaller key. `allowed` undefined: all. */
   nearest(query: Float32Array, count: number, allowed?: ReadonlySet<number>): Candidate[];
+  /** Of those of the keys that there are, in their order. */
+  scores(query: Float32Array, keys: Iterable<number>): Candidate[];
 }
 
 const firstRoom = 1024;
@@ -35,6 +37,12 @@ export function meanTable(dim: number): MeanTable {
     codes = more(Int8Array, codes);
     scales = more(Float32Array, scales);
     keys = more(Float64Array, keys);
+  }
+
+  function scoreAt(query: Float32Array, place: number): number {
+    let sum = 0;
+    for (let at = 0, of = place * dim; at < dim; at++, of++) sum += query[at]! * codes[of]!;
+    return sum * scales[place]!;
   }
 
   return {
@@ -67,30 +75,27 @@ export function meanTable(dim: number): MeanTable {
       placeOf.set(moved, place);
     },
     nearest(query, count, allowed) {
-      const scores = new Float32Array(size);
-      const places: number[] = [];
-      for (let place = 0; place < size; place++) {
-        if (allowed !== undefined && !allowed.has(keys[place]!)) continue;
-        let sum = 0;
-        for (let at = 0, of = place * dim; at < dim; at++, of++) sum += query[at]! * codes[of]!;
-        scores[place] = sum * scales[place]!;
-        places.push(place);
-      }
-      return best(places, scores, keys, count);
+      const places =
+        allowed === undefined ? undefined : [...allowed].flatMap((key) => placeOf.get(key) ?? []);
+      const among = places?.length ?? size;
+      const scores = new Float32Array(among);
+      for (let at = 0; at < among; at++) scores[at] = scoreAt(query, places?.[at] ?? at);
+      return best(scores, count, (at) => keys[places?.[at] ?? at]!);
     },
+    scores: (query, wanted) =>
+      [...wanted].flatMap((key) => {
+        const place = placeOf.get(key);
+        return place === undefined ? [] : [{ key, score: Math.fround(scoreAt(query, place)) }];
+      }),
   };
 }
 
-/** Only what reaches the count-th best score is sorted. */
-function best(places: number[], scores: Float32Array, keys: Float64Array, count: number) {
-  let left = places;
-  if (places.length > count) {
-    const sorted = Float32Array.from(places, (place) => scores[place]!).sort();
-    const least = sorted[sorted.length - count]!;
-    left = places.filter((place) => scores[place]! >= least);
+/** Only what reaches the count-th best score is put in order. */
+function best(scores: Float32Array, count: number, keyAt: (at: number) => number): Candidate[] {
+  const least = scores.length > count ? (scores.toSorted()[scores.length - count] ?? 0) : -Infinity;
+  const found: Candidate[] = [];
+  for (let at = 0; at < scores.length; at++) {
+    if (scores[at]! >= least) found.push({ key: keyAt(at), score: scores[at]! });
   }
-  return left
-    .map((place): Candidate => ({ key: keys[place]!, score: scores[place]! }))
-    .sort((a, b) => b.score - a.score || a.key - b.key)
-    .slice(0, count);
+  return found.sort((a, b) => b.score - a.score || a.key - b.key).slice(0, count);
 }

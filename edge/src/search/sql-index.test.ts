@@ -86,8 +86,10 @@ test("what fails halfway leaves nothing behind", async () => {
 test("a full index says so, and still takes what it has", async () => {
   const { db, sql } = memory();
   const index = waiting(open(db, sql, 1));
+  const refusal = { kind: "full", maxRecords: 1 };
   await put(index, recordOf("a", 1), 1);
-  expect(await put(index, recordOf("b", 2), 2)).toEqual({ kind: "full", maxRecords: 1 });
+  expect(await put(index, recordOf("b", 2), 2)).toEqual({ ...refusal, holds: false });
+  expect(await put(index, recordOf("b", 1), 1)).toEqual({ ...refusal, holds: true });
   expect(await put(index, recordOf("a", 2), 2)).toMatchObject({ freed: imageIdOf(1) });
 });
 

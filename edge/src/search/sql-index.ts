@@ -90,6 +90,9 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
     return row === undefined ? undefined : recordOf(row);
   };
 
+  const holds = ({ imageId }: IndexRecord): boolean =>
+    count("SELECT EXISTS (SELECT 1 FROM pictures WHERE image_id = ?) AS n", imageId) === 1;
+
   /** The key of a picture whose vectors stand in the index, put there when they do not. */
   function pictureKey({ record, vectors, dim }: PutRequest): number {
     const known = first(
@@ -229,7 +232,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
     // What another way let through gets the scores of every way, so that it can be compared.
     const through = new Set(scores.keys());
     for (const { name, query } of ways) {
-      for (const { key, score } of table.nearest(query, through.size, through)) {
+      for (const { key, score } of table.scores(query, through)) {
         note(key, { [name]: score });
       }
     }
@@ -271,10 +274,8 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
       return change(() => {
         const own = madeBy();
         if (own !== undefined && own.modelRevision !== by.modelRevision) {
-          return {
-            kind: "other_model",
-            by: { model: own.model, modelRevision: own.modelRevision },
-          };
+          const { model, modelRevision } = own;
+          return { kind: "other_model", by: { model, modelRevision }, holds: holds(record) };
         }
         const before = first(
           all<Pick<RecordRow, "seq" | "picture">>(
@@ -283,7 +284,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
           ),
         );
         if (before === undefined && count("SELECT count(*) AS n FROM records") >= maxRecords) {
-          return { kind: "full", maxRecords };
+          return { kind: "full", maxRecords, holds: holds(record) };
         }
         if (own === undefined) {
           run(

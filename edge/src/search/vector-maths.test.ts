@@ -111,6 +111,10 @@ test("the table of averages finds what a plain scan finds, after any changes", (
         .toSorted((a, b) => b.score - a.score || a.key - b.key);
       expect(table.size).toBe(plain.size);
       expect(table.nearest(query, 5)).toEqual(expected.slice(0, 5));
+      const wanted = [3, 99, 0];
+      expect(table.scores(query, wanted)).toEqual(
+        wanted.flatMap((key) => expected.filter((each) => each.key === key)),
+      );
       const even = new Set([0, 2, 4, 6]);
       expect(table.nearest(query, 3, even)).toEqual(
         expected.filter(({ key }) => even.has(key)).slice(0, 3),

@@ -46,6 +46,9 @@ export async function indexImage(
     dim: body.dim,
     now: Date.now(),
   });
+  if (outcome.kind !== "put" && !outcome.holds) {
+    await rooms.held.unhold(partition, imageId, namespace);
+  }
   if (outcome.kind === "other_model") throw outdated(namespace, outcome.by);
   if (outcome.kind === "full") {
     throw new AppError(

@@ -58,6 +58,13 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: search, help: searchHelp };
     },
   },
+  images: {
+    summary: "list, show and delete indexed pictures",
+    load: async () => {
+      const { images, imagesHelp } = await import("./images.ts");
+      return { run: images, help: imagesHelp };
+    },
+  },
   import: {
     summary: "index the pictures of a folder; may be ended and begun again",
     load: async () => {
