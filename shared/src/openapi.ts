@@ -281,7 +281,7 @@ const always: readonly HeaderName[] = ["X-Request-Id", "Server-Timing"];
 const ofKeys: readonly HeaderName[] = ["RateLimit-Policy", "RateLimit"];
 
 function successOf(route: Route, name: NameOf): Record<string, Answer> {
-  const { response, streams, cached, method, scope, status = 200, media } = route;
+  const { response, streams, cached, method, scope, status = 200, media, otherMedia } = route;
   const names: HeaderName[] = [
     ...always,
     ...(scope === null ? [] : ofKeys),
@@ -293,6 +293,9 @@ function successOf(route: Route, name: NameOf): Record<string, Answer> {
     headers: headersNamed(names),
     content: {
       [media ?? "application/json"]: { schema: refTo("schemas", name(response)) },
+      ...(otherMedia === undefined
+        ? {}
+        : { [otherMedia]: { schema: { type: "string", description: "An object a line." } } }),
       ...(streams !== undefined
         ? {
             [eventStreamType]: {

@@ -87,6 +87,8 @@ export interface Route {
   readonly status?: 200 | 201;
   /** Of a success; JSON when left out. What is a page is for people: clients have no method for it. */
   readonly media?: "text/html";
+  /** Another form of the same answer, which a field of the request asks for. */
+  readonly otherMedia?: "application/x-ndjson";
   /** A problem document has the member `error` as well, which OpenAI's clients read. */
   readonly dialect?: "openai";
   /** It makes something, and takes the header Idempotency-Key so that it is made once. */
@@ -314,6 +316,7 @@ export const routes = {
     summary: "Gives the results that are there, also while the job runs.",
     input: { kind: "query", schema: jobResultsQuerySchema },
     response: jobResultsSchema,
+    otherMedia: "application/x-ndjson",
     problems: distinct(keyProblems, ["invalid_request", "not_found"]),
   },
   jobCancel: {
