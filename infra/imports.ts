@@ -106,6 +106,11 @@ const rooms: readonly {
     specifier: /^(hono|@hono\/)/,
     only: /^edge\/src\/|^gpu-node\/src\/http\/|\.test\.ts$/,
   },
+  {
+    what: "the MCP SDK",
+    specifier: /^@modelcontextprotocol\//,
+    only: /^mcp-server\/src\/|\.test\.ts$/,
+  },
   { what: "miniflare and wrangler", specifier: /^(miniflare|wrangler)/, only: /^(infra|test)\// },
   {
     what: "node built-ins in code that runs anywhere",

@@ -1,4 +1,5 @@
-// Questions about the picture, one after the other, the last on top.
+// Questions about the picture, one after the other, the last on top, each answer shown as it is written.
+import type { Answer as VqaAnswer, VqaResponse } from "@blip2-edge/shared/contracts/vqa";
 import type { Asker } from "./asker.ts";
 import { byId, el, onSubmit } from "./dom.ts";
 import { note } from "./note.ts";
@@ -19,9 +20,13 @@ export function askSection(asker: Asker): AskSection {
     const item = el("li", {}, el("p", { class: "question", text: question }), place);
     list.prepend(item);
     const called = await asker.ask(place, async (client, image, signal) => {
-      const told = await client.vqa({ image, question }, { signal });
-      if ("answer" in told) return told;
-      throw new Error("answers to a question that was not asked");
+      let told: (VqaResponse & VqaAnswer) | undefined;
+      for await (const event of client.streams.vqa({ image, question }, { signal })) {
+        if (event.event === "text") voice.append(event.text);
+        else if ("answer" in event.result) told = event.result;
+      }
+      if (told === undefined) throw new Error("a stream without a result");
+      return told;
     });
     if (called === undefined) return;
     voice.textContent = called.answer.answer === "" ? "(nothing)" : called.answer.answer;

@@ -1,4 +1,5 @@
-// The caption: asked for as soon as there is a picture.
+// The caption: asked for as soon as there is a picture, shown as it is written.
+import type { CaptionResponse } from "@blip2-edge/shared/contracts/caption";
 import type { Asker } from "./asker.ts";
 import type { CallFacts } from "./call.ts";
 import { byId, el } from "./dom.ts";
@@ -16,9 +17,15 @@ export function captionSection(asker: Asker): CaptionSection {
     const voice = el("p", { class: "voice writing" });
     place.replaceChildren(voice);
     below.replaceChildren();
-    const called = await asker.ask(place, (client, image, signal) =>
-      client.caption({ image }, { signal }),
-    );
+    const called = await asker.ask(place, async (client, image, signal) => {
+      let told: CaptionResponse | undefined;
+      for await (const event of client.streams.caption({ image }, { signal })) {
+        if (event.event === "text") voice.append(event.text);
+        else told = event.result;
+      }
+      if (told === undefined) throw new Error("a stream without a result");
+      return told;
+    });
     if (called === undefined) return;
     const { answer, facts } = called;
     voice.textContent = answer.text === "" ? "(nothing)" : answer.text;

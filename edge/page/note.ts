@@ -15,7 +15,12 @@ const rungs: Readonly<Record<string, string>> = {
 const words: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   worker: {
     ...{ auth: "key", body: "upload", catalog: "models", fetch: "fetch picture" },
-    ...{ decode: "decode picture", lookup: "look in cache", store: "put in cache" },
+    ...{
+      decode: "decode picture",
+      lookup: "look in cache",
+      wait: "wait for the same",
+      store: "put in cache",
+    },
   },
   node: { decode: "write" },
 };

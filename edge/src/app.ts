@@ -3,9 +3,11 @@
 import { openAiError } from "@blip2-edge/shared/contracts/openai";
 import { AppError, problemResponse, retryAfterOf, type Problem } from "@blip2-edge/shared/problem";
 import {
+  agentRoutes,
   nodeRoutes,
   routeList,
   routes,
+  type AgentRouteId,
   type NodeRouteId,
   type RouteId,
 } from "@blip2-edge/shared/routes";
@@ -19,13 +21,16 @@ import { cachePurgeRoute } from "./routes/cache.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { embedRoute } from "./routes/embed.ts";
+import { imageRoutes } from "./routes/images.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { heartbeatRoute } from "./routes/heartbeat.ts";
 import { healthRoute, modelRoutes } from "./routes/models.ts";
+import { mcpGuard, mcpRoute } from "./routes/mcp.ts";
 import { openAiRoutes } from "./routes/openai.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
 import { playgroundRoute } from "./routes/playground.ts";
+import { searchRoute } from "./routes/search.ts";
 import { usageRoute } from "./routes/usage.ts";
 import { answer } from "./tasks/answer.ts";
 import { caption } from "./tasks/caption.ts";
@@ -33,7 +38,8 @@ import { classify } from "./tasks/classify.ts";
 import { match } from "./tasks/match.ts";
 
 export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
-  const handlers: Readonly<Record<RouteId | NodeRouteId, Handler<Env>>> = {
+  const { settings, memory, usagePoints, exportTrace } = isolate;
+  const handlers: Readonly<Record<RouteId | NodeRouteId | AgentRouteId, Handler<Env>>> = {
     caption: pictureRoute(isolate, routes.caption.input.options, caption),
     captionByUrl: captionByUrlRoute(isolate),
     vqa: pictureRoute(isolate, routes.vqa.input.options, answer),
@@ -43,6 +49,8 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     ...modelRoutes(isolate),
     ...openAiRoutes(isolate),
     ...jobRoutes(isolate),
+    ...imageRoutes(isolate),
+    search: searchRoute(isolate),
     ...keyRoutes(isolate),
     usage: usageRoute(isolate),
     cachePurge: cachePurgeRoute(isolate),
@@ -50,9 +58,12 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     ...documentRoutes(),
     heartbeat: heartbeatRoute(isolate),
     playground: playgroundRoute,
+    // Its tools ask this very app, as anyone would.
+    mcp: mcpRoute(settings, (request, c) =>
+      Promise.resolve(app.fetch(request, c.env, c.executionCtx)),
+    ),
   };
   const app = new Hono<Env>();
-  const { settings, memory, usagePoints, exportTrace } = isolate;
   app.use(
     requestContext({
       timeoutMs: settings.REQUEST_TIMEOUT_MS,
@@ -60,6 +71,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
       ...{ write, memory, usagePoints, exportTrace },
     }),
   );
+  app.use(agentRoutes.mcp.path, mcpGuard(settings));
   const needsKey = requireKey(isolate);
   for (const { id, method, path, scope } of served) {
     // First of all, so that the log names the route of what is refused too.
@@ -92,7 +104,11 @@ const forOpenAi = (problem: Problem) => ({ error: openAiError(problem) });
 
 /** Longer than this no client is told to wait within a call. */
 const maxRetryS = 60;
-const served = [...Object.values(routes), ...Object.values(nodeRoutes)];
+const served = [
+  ...Object.values(routes),
+  ...Object.values(nodeRoutes),
+  ...Object.values(agentRoutes),
+];
 
 /** A field in a route's path stands for anything but a slash. */
 const isAt = (path: string, at: string): boolean =>

@@ -16,6 +16,15 @@ const list = z
       .map((entry) => entry.trim().toLowerCase())
       .filter((entry) => entry !== ""),
   );
+/** As in a URL, without port; those of this machine when nothing is said. */
+const hostNames = z
+  .string()
+  .default("localhost,127.0.0.1,[::1]")
+  .transform((text) => text.split(/[\s,]+/).map((entry) => entry.toLowerCase()))
+  .transform((entries) => entries.filter((entry) => entry !== ""))
+  .pipe(
+    z.array(z.string().regex(/^(\[[0-9a-f:]+\]|[a-z0-9.-]+)$/, "each is a host name without port")),
+  );
 const flag = z
   .enum(["true", "false"])
   .default("false")
@@ -188,6 +197,9 @@ export const settingsSchema = z.object({
     .default("")
     .transform(headersOf)
     .describe("Secret. What the collector wants to see: name=value pairs separated by commas."),
+  MCP_HOSTS: hostNames.describe(
+    "Host names under which /mcp answers, and whose pages may use it; what else a request names as Host or Origin is refused.",
+  ),
   TRACE_SAMPLE_RATIO: z.coerce
     .number()
     .min(0)

@@ -10,6 +10,7 @@ import { sealer } from "./auth/seal.ts";
 import type { Bindings } from "./bindings.ts";
 import { addressBook } from "./cache/addresses.ts";
 import { digestBook } from "./cache/digests.ts";
+import { markBook } from "./cache/marks.ts";
 import { memoryTier } from "./cache/memory-tier.ts";
 import { purges, type PurgeMemory, type Purges } from "./cache/purges.ts";
 import { resultCache } from "./cache/results.ts";
@@ -32,6 +33,8 @@ import type { Announcements } from "./nodes/announcements.ts";
 import { nodeRooms } from "./nodes/node-rooms.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
 import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
+import { heldPictures } from "./search/held-pictures.ts";
+import { indexName } from "./search/image-index.ts";
 import type { Rooms } from "./tasks/rooms.ts";
 import type { UsagePoints } from "./usage/data-point.ts";
 import { collapse } from "./work/collapse.ts";
@@ -110,6 +113,11 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
       read: () => env.RESULTS.get(catalogKey),
       write: (text) => env.RESULTS.put(catalogKey, text),
     },
+    tell: ({ url, out }) =>
+      writeEvent(
+        { event: out === undefined ? "node_back" : "node_out", node: url, because: out },
+        write,
+      ),
   });
   const tag = partitionTag(settings.PARTITION_SECRET);
   const keys = keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS });
@@ -190,6 +198,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
         },
       });
       const kept = { tiers: tiersFor({ event, later }), purges: forgotten, at };
+      const marks = markBook(kept);
       return {
         admit: admission(outside.policy),
         fetchPicture,
@@ -200,6 +209,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
           at,
           purgedAt: async (own, imageId) => (await forgotten.of(own))({ imageId }),
         }),
+        marks,
         digests: digestBook(kept),
         addresses: addressBook(kept),
         claims: taken,
@@ -216,6 +226,9 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
         }),
         results: resultCache(kept),
         collapse: once,
+        indexOf: (tenant, namespace) => env.NAMESPACE_INDEX.getByName(indexName(tenant, namespace)),
+        held: heldPictures({ store: env.PIXELS, results: env.RESULTS, purges: forgotten, marks }),
+        sealer: seals,
       };
     },
   };

@@ -5,7 +5,6 @@
 // run. A miss is then measured in workerd itself, by the CPU time of its process, with a picture of 64 x
 // 64 pixels, so that decoding and resizing do not count: once as it is, once padded to 4 MB. The local
 // KV, R2, D1 and cache run in that process too, so this is more than production's.
-import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 import { canonicalSize, imageIdOf } from "@blip2-edge/shared/image/canonical";
@@ -19,6 +18,7 @@ import { startFakeNode } from "../../test/support/fake-node.ts";
 import { testCodecModules } from "../../test/support/image-codecs.ts";
 import { drawnPhoto, type Draw } from "../../test/support/photos.ts";
 import { startWorker } from "../start/worker.ts";
+import { processCpuMs } from "./process-cpu.ts";
 
 const { values } = parseArgs({
   options: {
@@ -140,15 +140,6 @@ async function stagesTable(): Promise<void> {
       );
     }
   }
-}
-
-/** CPU time of a process so far; Linux counts it in hundredths of a second. */
-function processCpuMs(pids: readonly { readonly pid: number }[]): number {
-  return pids.reduce((sum, { pid }) => {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return sum + (Number(fields[11]) + Number(fields[12])) * 10;
-  }, 0);
 }
 
 /** Comments between the start and the rest: nothing to decode, all to read. */

@@ -40,7 +40,7 @@ try {
         await page.getByText(question, { exact: true }).last().waitFor();
         await page.locator("#answers > li:first-child .facts").waitFor();
       }
-      await page.evaluate("document.activeElement.blur()");
+      await page.evaluate("document.activeElement.blur(); scrollTo(0, 0)");
       await page.mouse.move(0, 0);
       await writeFile(path.join(root, `docs/playground-${name}.webp`), await webpOf(page));
     } finally {

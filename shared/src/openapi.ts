@@ -74,6 +74,10 @@ const headers = {
   "WWW-Authenticate": "How to authenticate (RFC 9110, 11.6.1).",
   ETag: "Strong: equal tags mean equal bytes.",
   "Cache-Status": "Whether the result was cached (RFC 9211).",
+  "Blip2-Served":
+    "What was done for it: `cache`, `stale` (the picture's address is past its time), `revalidated` (its origin says it is the same), `shared` (waited for an equal request) or `live` (a node was asked).",
+  "Idempotent-Replayed": "`true`: the answer to an earlier request with the same Idempotency-Key.",
+  Link: 'Where to go on, as `rel="next"` (RFC 8288).',
 } as const;
 type HeaderName = keyof typeof headers;
 
@@ -277,31 +281,41 @@ function bodyOf({ input }: Route, name: NameOf): Operation["requestBody"] {
   };
 }
 
+const linesType = "application/x-ndjson";
 const always: readonly HeaderName[] = ["X-Request-Id", "Server-Timing"];
 const ofKeys: readonly HeaderName[] = ["RateLimit-Policy", "RateLimit"];
 
 function successOf(route: Route, name: NameOf): Record<string, Answer> {
-  const { response, streams, cached, method, scope, status = 200, media, otherMedia } = route;
+  const { response, streams, lines, makesOnce, cached, method, scope, status = 200, media } = route;
   const names: HeaderName[] = [
     ...always,
     ...(scope === null ? [] : ofKeys),
     ...(cached === true ? (["ETag"] as const) : []),
-    ...(cached === true && scope !== null ? (["Cache-Status"] as const) : []),
+    ...(cached === true && scope !== null ? (["Cache-Status", "Blip2-Served"] as const) : []),
+    ...(makesOnce === true ? (["Idempotent-Replayed"] as const) : []),
+    ...(lines === true ? (["Link"] as const) : []),
   ];
   const answer: Answer = {
     description: "What was asked for.",
     headers: headersNamed(names),
     content: {
       [media ?? "application/json"]: { schema: refTo("schemas", name(response)) },
-      ...(otherMedia === undefined
-        ? {}
-        : { [otherMedia]: { schema: { type: "string", description: "An object a line." } } }),
       ...(streams !== undefined
         ? {
             [eventStreamType]: {
               schema: {
                 type: "string",
                 description: "With `stream: true`; docs/api.md says which events come.",
+              },
+            },
+          }
+        : {}),
+      ...(lines === true
+        ? {
+            [linesType]: {
+              schema: {
+                type: "string",
+                description: "With `format=ndjson`; where to go on stands in the header Link.",
               },
             },
           }

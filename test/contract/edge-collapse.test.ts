@@ -91,6 +91,23 @@ test("so are uploads, whose pictures are each decoded, and questions in several 
   expect(edge.node.inferences() - before).toBe(2);
 });
 
+test("whoever leads or follows, a stream and an answer in one piece say the same", async () => {
+  const image = await known();
+  const before = edge.node.inferences();
+  edge.node.failNext({ kind: "wait", ms: 600 });
+  const responses = await many(6, (index) =>
+    askById(index, { image, prompt: "streamed", ...(index % 2 === 0 ? { stream: true } : {}) }),
+  );
+  const bodies = await Promise.all(responses.map((response) => response.text()));
+  const { text } = JSON.parse(bodies[1] ?? "") as { text: string };
+  for (const body of bodies) expect(body).toContain(text);
+  expect(tally(responses, "content-type")).toEqual({
+    "application/json": 3,
+    "text/event-stream": 3,
+  });
+  expect(edge.node.inferences() - before).toBe(1);
+});
+
 test("another tenant's request for the same private picture is work of its own", async () => {
   const adas = await known(edge.ada);
   await known(edge.bob);

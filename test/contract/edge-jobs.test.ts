@@ -187,7 +187,7 @@ test("a used-up quota pauses the job, which goes on when there is more", async (
 });
 
 test("results are there while the job runs, page by page, each once; NDJSON says where to go on", async () => {
-  edge.node.failNext(...Array.from({ length: 8 }, () => ({ kind: "wait" as const, ms: 300 })));
+  edge.node.failNext(...Array.from({ length: 12 }, () => ({ kind: "wait" as const, ms: 400 })));
   const seeds = Array.from({ length: 12 }, (_, index) => 20 + index);
   const made = await ada.jobCreate({ task: "caption", items: await items(seeds) });
   let partial = await ada.jobResults({ id: made.id });
@@ -254,7 +254,7 @@ test("a key that is revoked ends its jobs", async () => {
   const { key, id: keyId } = await clientOf(operatorKey).keyCreate({
     ...{ name: "short-lived", tenant: "ada", scopes: ["jobs"] },
   });
-  edge.node.failNext({ kind: "wait", ms: 1000 });
+  edge.node.failNext({ kind: "wait", ms: 4000 });
   const own = { image: { base64: await base64(50) } };
   const made = await clientOf(key).jobCreate({
     ...{ task: "caption", items: [own, ...(await items([51, 52, 53, 54, 55, 56]))] },
@@ -351,7 +351,7 @@ test("the command line follows a job to its end", async () => {
     const main = path.resolve(import.meta.dirname, "../../mcp-server/src/cli/main.ts");
     const child = spawn(process.execPath, [main, "jobs", "create", "--wait", "--json", ...files], {
       env: { PATH: process.env["PATH"], BLIP2_URL: edge.url, BLIP2_API_KEY: adaKey },
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", "ignore"],
     });
     const exit = new Promise<number | null>((resolve) => child.on("exit", resolve));
     const lines = (await text(child.stdout)).trimEnd().split("\n");

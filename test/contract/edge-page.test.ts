@@ -102,6 +102,21 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
     expect(await page.locator("#ranked li").count()).toBe(4);
   });
 
+  test("a caption is shown as it is written", async () => {
+    const page = await open();
+    const pause = Promise.withResolvers<void>();
+    edge.node.failNext({ kind: "after_first_text", wait: pause.promise });
+    await page.getByRole("button", { name: "palm tree" }).click();
+    // The node says no more until this is seen.
+    await page.locator("#caption[aria-busy=true] .writing", { hasText: /^picture $/ }).waitFor();
+    pause.resolve();
+    await page.locator("#caption-facts .facts").waitFor();
+    expect(await page.locator("#caption .voice").textContent()).toMatch(/^picture \S+/);
+    expect(await page.locator("#caption .writing, #caption[aria-busy]").count()).toBe(0);
+    const parts = await page.locator("#caption-facts .part dt").allTextContents();
+    expect(parts).toEqual(["network", "Worker", "node"]);
+  });
+
   test("by keyboard alone", async () => {
     const page = await open();
     const focused = () => page.locator(":focus").getAttribute("id");
@@ -138,24 +153,24 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
         const options = { bubbles: true, cancelable: true, dataTransfer, clipboardData: dataTransfer };
         document.body.dispatchEvent(new ${event}(${JSON.stringify(event === "DragEvent" ? "drop" : "paste")}, options));
       `);
-    const source = async () => {
+    const isSentAs = async (source: string) => {
       await page.locator("#caption-facts .facts").waitFor();
-      return edge.lastEvent()["image_source"];
+      await expect.poll(() => edge.lastEvent()).toMatchObject({ image_source: source });
     };
     await give("DragEvent", { bytes });
-    expect(await source()).toBe("upload");
+    await isSentAs("upload");
     await page.getByRole("link", { name: "blip2-edge" }).click();
     await page.getByText("Drop a picture here").waitFor();
     await setKey(page, edge.ada);
     await give("ClipboardEvent", { text: "https://pictures.example.com/a.jpg" });
-    expect(await source()).toBe("url");
+    await isSentAs("url");
     await page.getByText("pictures.example.com").waitFor();
     await page.getByText("Fetched by the Worker, not by this page").waitFor();
     await page.getByLabel("Your question").fill("what is it?");
     await page.getByRole("button", { name: "Ask", exact: true }).click();
     await page.locator("#answers .facts").waitFor();
     // From the second question on the picture has a name.
-    expect(edge.lastEvent()["image_source"]).toBe("image_id");
+    await expect.poll(() => edge.lastEvent()).toMatchObject({ image_source: "image_id" });
     expect(opened.at(-1)?.hosts).toEqual(new Set([new URL(edge.url).host]));
   });
 

@@ -11,7 +11,11 @@ import { AppError } from "@blip2-edge/shared/problem";
 import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
 import { jpeg } from "../support/pictures.ts";
 
-const vars = { OPERATOR_KEYS: `b2e_operator_${"7x".repeat(16)}` };
+const vars = {
+  OPERATOR_KEYS: `b2e_operator_${"7x".repeat(16)}`,
+  // Who waits for a place at the node is not refused for it, however slow the machine is.
+  NODE_QUEUE_MS: "60000",
+};
 let edge: Edge;
 beforeAll(async () => {
   edge = await startEdge({ instances: 2, vars });

@@ -63,7 +63,7 @@ describe("one node of four is permanently slow", () => {
     base = await run({ script: healthy }, 100);
   });
 
-  test.each([3.5, 20, 200])("%s times", async (factor) => {
+  test.each([3.5, 20])("%s times", async (factor) => {
     const turnsSlowMs = 20_000;
     const script: ScriptedOptions["script"] = (node, at, random) => ({
       answersAfterMs: usual(random) * (node === "http://b" && at >= turnsSlowMs ? factor : 1),

@@ -1,5 +1,5 @@
-// A real browser for tests, if this machine has one: Debian's chromium, or what BLIP2_CHROMIUM names. Those that
-// need it are skipped without it, and say so.
+// A real browser for tests, if this machine has one: Debian's chromium, or what BLIP2_CHROMIUM names (empty: none).
+// Those that need it are skipped without it, and say so.
 import { existsSync } from "node:fs";
 import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
 import sharp from "sharp";
@@ -8,7 +8,7 @@ const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/goog
 const chromiumPath = process.env["BLIP2_CHROMIUM"] ?? places.find((place) => existsSync(place));
 
 export const browserIsMissing: string | undefined =
-  chromiumPath === undefined
+  chromiumPath === undefined || chromiumPath === ""
     ? "there is no chromium (Debian: apt-get install chromium; or BLIP2_CHROMIUM=PATH)"
     : undefined;
 

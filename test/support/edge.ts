@@ -71,11 +71,14 @@ export async function startEdge(options: Partial<WorkerOptions> = {}): Promise<E
         headers: { "content-type": "application/json" },
         body: typeof body === "string" ? body : JSON.stringify(body),
       }),
-    upload(path, file, request, key = ada) {
+    async upload(path, file, request, key = ada) {
       const data = new FormData();
       data.set("image", new Blob([new Uint8Array(file)]), "picture");
       if (request !== undefined) data.set("request", JSON.stringify(request));
-      return call(path, { method: "POST", body: data, key });
+      // In one piece: a form is a stream, and who answers before its end may close the connection on it.
+      const form = new Response(data);
+      const headers = { "content-type": form.headers.get("content-type") ?? "" };
+      return call(path, { method: "POST", body: await form.arrayBuffer(), key, headers });
     },
     lastEvent: () => events.at(-1) ?? {},
     async stop() {

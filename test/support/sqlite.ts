@@ -25,20 +25,21 @@ export function memoryTables(upTo?: number): MemoryTables & { migrate(): void } 
   };
   run(files.slice(0, upTo));
   let statements = 0;
+  const rowsOf = new WeakMap<BoundStatement, () => unknown[]>();
   return {
     db,
     migrate: () => run(upTo === undefined ? [] : files.slice(upTo)),
     statements: () => statements,
-    async batch(bound: BoundStatement[]) {
+    // At one go: nothing comes in between, as in D1.
+    batch(bound: BoundStatement[]) {
       db.exec("BEGIN");
       try {
-        const results = [];
-        for (const statement of bound) results.push(await statement.all());
+        const results = bound.map((statement) => ({ results: rowsOf.get(statement)?.() ?? [] }));
         db.exec("COMMIT");
-        return results;
+        return Promise.resolve(results);
       } catch (error) {
         db.exec("ROLLBACK");
-        throw error;
+        return Promise.reject(error);
       }
     },
     prepare(sql) {
@@ -48,11 +49,15 @@ export function memoryTables(upTo?: number): MemoryTables & { migrate(): void } 
         return Promise.resolve(result);
       };
       return {
-        bind: (...values: SqlValue[]) => ({
-          first: () => counted<unknown>(statement.get(...values) ?? null),
-          all: () => counted({ results: statement.all(...values) }),
-          run: () => counted<unknown>(statement.run(...values)),
-        }),
+        bind(...values: SqlValue[]) {
+          const bound: BoundStatement = {
+            first: () => counted<unknown>(statement.get(...values) ?? null),
+            all: () => counted({ results: statement.all(...values) }),
+            run: () => counted<unknown>(statement.run(...values)),
+          };
+          rowsOf.set(bound, () => statement.all(...values));
+          return bound;
+        },
       };
     },
   };

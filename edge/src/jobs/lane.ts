@@ -42,6 +42,8 @@ export interface LaneOptions {
   readonly maxImageBytes: number;
   readonly traceRatio: number;
   readonly usagePoints: UsagePoints | undefined;
+  /** The work on one item; of tests their own. */
+  readonly run?: typeof runItem;
   /** How often it is looked whether the job still runs. */
   readonly watchMs?: number;
   readonly now?: () => number;
@@ -66,6 +68,7 @@ const longestHintMs = 60_000;
 export function jobLane(options: LaneOptions): RunLane {
   const { jobs, work, files, dropFile, queue, callerOfKey, perJob, overall } = options;
   const { itemTimeoutMs, leaseGraceMs, sliceMs, watchMs = 1000, now = Date.now } = options;
+  const { run = runItem } = options;
 
   async function whoFor({ key_id: keyId }: JobRecord): Promise<Caller | AppError> {
     const caller = await callerOfKey(keyId);
@@ -118,7 +121,7 @@ export function jobLane(options: LaneOptions): RunLane {
       const stored = await files.getItem(tenant, id, item.inputAt, item.inputBytes);
       if (stored === undefined) throw new Error("the job's file is gone");
       const rooms = options.roomsFor(context);
-      const result = await runItem(rooms, stored, job.defaults, options.maxImageBytes, context);
+      const result = await run(rooms, stored, job.defaults, options.maxImageBytes, context);
       const resultBytes = await files.putResult(tenant, id, item.n, item.lease, result);
       const recorded = await work.record(id, item, { state: "succeeded", resultBytes });
       event["outcome"] = recorded ? "succeeded" : "discarded";

@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createFleet, type Choice, type Fleet, type Flight, type Wanted } from "./fleet.ts";
+import {
+  createFleet,
+  type Choice,
+  type Fleet,
+  type Flight,
+  type NodeChange,
+  type Wanted,
+} from "./fleet.ts";
 import type { CallOutcome } from "./node-health.ts";
 import { defaultPolicy } from "./policy.ts";
 
@@ -291,6 +298,23 @@ describe("an outlier", () => {
     expect(outs(fleet, now)).toEqual(["http://a faults"]);
     expect(urlOf(fleet.choose(wanted, now))).toBe("http://a");
   });
+});
+
+test("tells when a node is taken out and when it is back, once each", () => {
+  const told: NodeChange[] = [];
+  const fleet = createFleet({}, (change) => told.push(change));
+  fleet.setNodes(
+    urls.map((url) => facts(url)),
+    0,
+  );
+  const now = calls(fleet, "http://a", 3, broken);
+  for (let at = 0; at < 3; at++) fleet.state(now);
+  fleet.checked("http://a", [model("m")], now + 1);
+  for (let at = 0; at < 3; at++) fleet.choose(wanted, now + 1);
+  expect(told).toEqual([
+    { url: "http://a", out: "unreachable" },
+    { url: "http://a", out: undefined },
+  ]);
 });
 
 test("whatever happens: outliers are at most half, some node is in, and who is out is not chosen", () => {

@@ -71,6 +71,12 @@ export interface NodeState {
   readonly inFlight: number;
 }
 
+/** A node is taken out of the rotation, or is let back. */
+export interface NodeChange {
+  readonly url: string;
+  readonly out: OutBecause | undefined;
+}
+
 export interface Fleet {
   readonly policy: FleetPolicy;
   /** The nodes that there are; those that stay keep their record. */
@@ -105,6 +111,8 @@ interface Member {
   facts: NodeFacts;
   readonly health: NodeHealth;
   readonly flights: Set<Flight>;
+  /** As it was told last. */
+  told: OutBecause | undefined;
 }
 
 const maxKinds = 64;
@@ -112,7 +120,10 @@ const maxKinds = 64;
 const graceMs = 5000;
 const noOne: ReadonlySet<string> = new Set();
 
-export function createFleet(options: Partial<FleetPolicy> = {}): Fleet {
+export function createFleet(
+  options: Partial<FleetPolicy> = {},
+  tell: (change: NodeChange) => void = () => {},
+): Fleet {
   const policy = { ...defaultPolicy, ...options };
   const members = new Map<string, Member>();
   const kinds = new Map<string, LatencyDigest>();
@@ -144,9 +155,13 @@ export function createFleet(options: Partial<FleetPolicy> = {}): Fleet {
   };
 
   function sweep(now: number): void {
-    for (const { health, flights } of members.values()) {
+    for (const member of members.values()) {
+      const { facts, health, flights } = member;
       for (const flight of flights) if (flight.until <= now) flights.delete(flight);
       passTime(health, now, policy);
+      if (member.told === health.out?.because) continue;
+      member.told = health.out?.because;
+      tell({ url: facts.url, out: member.told });
     }
     if (now < evaluatedAt + policy.evaluateEveryMs) return;
     evaluatedAt = now;
@@ -231,7 +246,8 @@ export function createFleet(options: Partial<FleetPolicy> = {}): Fleet {
       for (const facts of nodes) {
         const member = members.get(facts.url);
         if (member === undefined) {
-          members.set(facts.url, { facts, health: newHealth(), flights: new Set() });
+          const health = newHealth();
+          members.set(facts.url, { facts, health, flights: new Set(), told: undefined });
           continue;
         }
         member.facts = { ...facts, models: facts.models ?? member.facts.models };

@@ -6,7 +6,7 @@ import type { AllowedOrigin } from "./announcers.ts";
 import { nodeAsker, type AskNode } from "./ask.ts";
 import { catalogMemory, models, type CatalogOptions, type Models } from "./catalog.ts";
 import type { Fetch, TracedExchange } from "./exchange.ts";
-import { createFleet, staticNodes } from "./fleet.ts";
+import { createFleet, staticNodes, type NodeChange } from "./fleet.ts";
 import { heldImages } from "./held-images.ts";
 import { nodeExchanges } from "./node-exchanges.ts";
 
@@ -32,6 +32,7 @@ export interface NodeRoomsOptions {
   readonly registries: Registries;
   /** Where the last known catalogue survives an isolate. */
   readonly backup: CatalogOptions["backup"];
+  readonly tell: (change: NodeChange) => void;
 }
 
 /** What of a request asking for the catalogue takes. */
@@ -45,7 +46,8 @@ export interface NodeRooms {
   modelsFor(request: CatalogRequest): Models;
 }
 
-export function nodeRooms({ settings, fetch, registries, backup }: NodeRoomsOptions): NodeRooms {
+export function nodeRooms(options: NodeRoomsOptions): NodeRooms {
+  const { settings, fetch, registries, backup, tell } = options;
   const exchangeWith = nodeExchanges({ keys: settings.NODE_KEYS, fetch });
   const announced = announcements({
     registries,
@@ -57,10 +59,11 @@ export function nodeRooms({ settings, fetch, registries, backup }: NodeRoomsOpti
     settings.ANNOUNCE_ORIGINS.length === 0
       ? undefined
       : { list: announced.list, ttlMs: settings.NODE_LIST_TTL_MS };
-  const fleet = createFleet({
+  const policy = {
     maxInFlight: settings.NODE_MAX_IN_FLIGHT,
     hedgeShare: settings.NODE_HEDGE_PERCENT / 100,
-  });
+  };
+  const fleet = createFleet(policy, tell);
   const fixed = staticNodes(settings.NODE_URL);
   fleet.setNodes(fixed, Date.now());
   const memory = catalogMemory();

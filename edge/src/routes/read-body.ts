@@ -23,7 +23,8 @@ export interface RequestFields {
 
 type BodyContext = Pick<RequestContext, "memory" | "signal" | "event" | "hops">;
 
-async function readBytes(
+/** The body as it stands. Throws body_too_large, request_timeout, overloaded, canceled. */
+export async function readBytes(
   request: Request,
   limits: BodyLimits,
   { memory, signal, event, hops }: BodyContext,

@@ -5,6 +5,7 @@ import { sha256Hex } from "@blip2-edge/shared/hex";
 import type { AddressBook } from "../cache/addresses.ts";
 import type { Claims } from "../claims.ts";
 import type { DigestBook } from "../cache/digests.ts";
+import type { MarkBook } from "../cache/marks.ts";
 import type { KnownPicture } from "../cache/known-picture.ts";
 import { keepsNothing, type AuthenticatedContext } from "../context.ts";
 import type { Admit } from "../images/admit.ts";
@@ -55,6 +56,7 @@ export interface PictureRooms {
   readonly fetchPicture: PictureFetcher;
   readonly canonicalise: Canonicalise;
   readonly pixels: PixelStore;
+  readonly marks: MarkBook;
   readonly digests: DigestBook;
   readonly addresses: AddressBook;
   readonly claims: Claims;

@@ -1,7 +1,9 @@
 // A picture from whatever names it: a URL, a file, or the id of one that was seen before.
+import type { ImageId } from "@blip2-edge/shared/contracts/image";
 import { AppError } from "@blip2-edge/shared/problem";
-import type { AuthenticatedContext } from "../context.ts";
-import { partitionsOf, publicPartition, tenantPartition } from "../partition.ts";
+import type { Mark } from "../cache/marks.ts";
+import { keepsNothing, type AuthenticatedContext } from "../context.ts";
+import { partitionsOf, publicPartition, tenantPartition, type Partition } from "../partition.ts";
 import {
   openFile,
   type OpenedPicture,
@@ -35,18 +37,27 @@ export function openPicture(
 
 async function openById(
   rooms: PictureRooms,
-  imageId: OpenedPicture["imageId"],
+  imageId: ImageId,
   size: number,
-  { caller, memory }: AuthenticatedContext,
+  context: AuthenticatedContext,
 ): Promise<OpenedPicture> {
+  const { caller, memory, later } = context;
   memory.keep(0);
   const own = tenantPartition(caller.tenant);
-  const marks = await rooms.pixels.knownIn([own, publicPartition], imageId);
+  const quiet = keepsNothing(context);
+  const remembered = quiet ? undefined : await rooms.marks.find(own, imageId);
+  const mark = remembered ?? (await markOf(rooms, own, imageId));
+  if (remembered === undefined && !quiet) later(rooms.marks.remember(own, imageId, mark));
+  const partitions = partitionsOf(caller.tenant, mark.isPublic);
+  return { imageId, exact: mark.exact, partitions, size, pixels: undefined };
+}
+
+async function markOf({ pixels }: PictureRooms, own: Partition, imageId: ImageId): Promise<Mark> {
+  const marks = await pixels.knownIn([own, publicPartition], imageId);
   const [mark] = marks;
   if (mark === undefined) {
     throw new AppError("image_not_found", "No image with this id was sent with this key before.");
   }
   const isPublic = marks.some(({ partition }) => partition === publicPartition);
-  const partitions = partitionsOf(caller.tenant, isPublic);
-  return { imageId, exact: mark.exact, partitions, size, pixels: undefined };
+  return { exact: mark.exact, isPublic };
 }

@@ -11,6 +11,7 @@ import {
 import { createSigner, type SigningKey } from "@blip2-edge/shared/wire/signature";
 import { setTimeout as sleep } from "node:timers/promises";
 import { benchImageId, benchPixels } from "./bench-pictures.ts";
+import { patientFetch } from "./patient-fetch.ts";
 
 export interface Asked {
   /** Which picture; benchPixels makes it. */
@@ -84,8 +85,8 @@ export async function connect(
     content?: { readonly body: Uint8Array; readonly contentType: string },
   ): Promise<Response> => {
     const headers = await signer.sign({ method, url: `${url}${path}`, ...content });
-    const body = content === undefined ? {} : { body: content.body as Uint8Array<ArrayBuffer> };
-    const response = await fetch(`${url}${path}`, { method, headers, signal, ...body });
+    const body = content === undefined ? {} : { body: content.body };
+    const response = await patientFetch(`${url}${path}`, { method, headers, signal, ...body });
     if (response.ok) return response;
     const problem = fromProblem(await response.json().catch(() => undefined));
     throw problem ?? new AppError("node_protocol", `${path} was answered with ${response.status}.`);

@@ -39,16 +39,17 @@ export function parseFlags<const Options extends ParseArgsOptionsConfig>(
   }
 }
 
-/** A client for the Worker that the flags or the environment name. Errors: `usage`. */
-export function clientOf(
-  flags: {
-    readonly url?: string | undefined;
-    readonly key?: string | undefined;
-    readonly timeout?: string | undefined;
-  },
-  { env, fetch }: CliIo,
+interface PlaceFlags {
+  readonly url?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+/** Where the Worker is, and with which key, as the flags or the environment say. Errors: `usage`. */
+export function placeOf(
+  flags: PlaceFlags,
+  { env }: CliIo,
   usage: string,
-): Client {
+): { readonly url: string; readonly key: string } {
   const url = flags.url ?? env["BLIP2_URL"] ?? "http://127.0.0.1:8787";
   const key = flags.key ?? env["BLIP2_API_KEY"];
   if (key === undefined || !/^\S{1,256}$/.test(key)) {
@@ -57,10 +58,19 @@ export function clientOf(
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw usageError("--url must be an http or https address", usage);
   }
+  return { url, key };
+}
+
+/** A client for that Worker. Errors: `usage`. */
+export function clientOf(
+  flags: PlaceFlags & { readonly timeout?: string | undefined },
+  io: CliIo,
+  usage: string,
+): Client {
+  const { fetch } = io;
   const timeoutS = countOf("--timeout", flags.timeout, usage);
   return createClient({
-    url,
-    key,
+    ...placeOf(flags, io, usage),
     ...(fetch === undefined ? {} : { fetch }),
     ...(timeoutS === undefined ? {} : { timeoutMs: timeoutS * 1000 }),
   });

@@ -9,8 +9,9 @@ import {
 } from "@blip2-edge/shared/contracts/jobs";
 import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
-import { clientOf, commonHelp, countOf, parseFlags, usageError } from "./flags.ts";
+import { clientOf, commonHelp, countOf, orUsage, parseFlags, usageError } from "./flags.ts";
 import type { CliIo } from "./io.ts";
+import { pictureOf } from "./picture.ts";
 
 const usages = {
   create: "blip2-edge jobs create [--task TASK] [options] (PICTURE... | --items FILE)",
@@ -25,7 +26,7 @@ type Action = keyof typeof usages;
 const jobsUsage = "blip2-edge jobs create | list | get | results | cancel | delete";
 export const jobsHelp = `${Object.values(usages).join("\n")}
 
-PICTURE is a file, an http or https address, or the id of an image that the Worker has seen.
+PICTURE is a file, an http or https URL, or an image_id (img_…).
 
   --task TASK           caption (default with pictures), vqa, match, classify or embed
   --parameters JSON     what the task takes, e.g. '{"labels":["owl","cat"]}'
@@ -214,13 +215,9 @@ function oneId(positionals: readonly string[], usage: string): string {
 }
 
 async function itemOf(picture: string): Promise<CreateJobRequest["items"][number]> {
-  if (/^https?:\/\//i.test(picture)) return { id: picture, image: { url: picture } };
-  if (/^img_[0-9a-f]{64}$/.test(picture)) return { id: picture, image: { image_id: picture } };
-  const bytes = await readFile(picture).catch((error: NodeJS.ErrnoException) => {
-    const why = error.code ?? error.message;
-    throw new AppError("image_required", `${picture} cannot be read: ${why}`);
-  });
-  return { id: picture, image: { base64: bytes.toString("base64") } };
+  const image = await pictureOf(picture);
+  if (!("bytes" in image)) return { id: picture, image };
+  return { id: picture, image: { base64: Buffer.from(image.bytes).toString("base64") } };
 }
 
 async function textOf(file: string, { stdin }: CliIo): Promise<string> {
@@ -249,14 +246,4 @@ function webhookOf(url: string | undefined, { env }: CliIo, usage: string): unkn
   const secret = env["BLIP2_WEBHOOK_SECRET"];
   if (secret !== undefined) return { url, secret };
   throw usageError("Set BLIP2_WEBHOOK_SECRET: it signs what the webhook is told", usage);
-}
-
-/** What the contract says against flags is wrong usage. */
-function orUsage<Result>(usage: string, parse: () => Result): Result {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof AppError) throw usageError(error.detail, usage);
-    throw error;
-  }
 }

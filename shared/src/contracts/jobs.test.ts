@@ -55,11 +55,13 @@ test("an item's parameters are held to its task's contract, and named with the i
     { image, task: "classify" },
     { image, task: "caption", parameters: { max_new_tokns: 5 } },
     { image, task: "match", parameters: { texts: [""] } },
+    { image, task: "caption", parameters: { stream: true } },
   ];
   expect(faultsOf({ task: "caption", items })).toEqual({
     "items[1].parameters.labels": "is missing",
     "items[2].parameters.max_new_tokns": expect.stringContaining("is an unknown field"),
     "items[3].parameters.texts[0]": "is empty",
+    "items[4].parameters.stream": "is for requests that somebody waits for",
   });
 });
 

@@ -117,6 +117,13 @@ export const createJobRequestSchema = z
       if (!own) sharedIsChecked = true;
       const parsed = jobParameters[asked.task].safeParse(asked.parameters);
       const at = own ? ["items", index, "parameters"] : ["parameters"];
+      if (asked.parameters["stream"] !== undefined) {
+        context.addIssue({
+          code: "custom",
+          path: [...at, "stream"],
+          message: "is for requests that somebody waits for",
+        });
+      }
       for (const issue of parsed.error?.issues ?? []) {
         context.addIssue({ ...issue, path: [...at, ...issue.path] });
       }

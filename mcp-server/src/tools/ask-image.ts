@@ -1,0 +1,71 @@
+// ask_image: one question or several about one picture, answered in the order they were asked.
+import { answerSchema, maxQuestions, vqaRequestSchema } from "@blip2-edge/shared/contracts/vqa";
+import { captionResponseSchema } from "@blip2-edge/shared/contracts/caption";
+import { AppError } from "@blip2-edge/shared/problem";
+import { z } from "zod";
+import { cut, nameOf, quote, rounded, shareOf } from "../format.ts";
+import { imageArgumentSchema } from "./image-argument.ts";
+import { detailSchema, imageExactSchema, noteSchema, type Tool } from "./tool.ts";
+
+const { questions, model } = vqaRequestSchema.shape;
+const answer = captionResponseSchema.shape;
+
+const input = z.strictObject({
+  image: imageArgumentSchema.describe("As in caption_image."),
+  questions: questions
+    .unwrap()
+    .max(maxQuestions)
+    .describe("Short, each about one thing; all in one call."),
+  model,
+  detail: detailSchema,
+});
+
+export const askImage: Tool<typeof input> = {
+  name: "ask_image",
+  title: "Ask about a picture",
+  description:
+    "Answers questions about one picture with a word or a short phrase. Use it for specific facts: what, how many, which colour. Not for a description (use caption_image) or long text. Answers can be wrong; log_prob near 0 means sure.",
+  input,
+  output: z.object({
+    note: noteSchema,
+    image: z.string(),
+    image_id: z.string(),
+    image_exact: imageExactSchema,
+    answers: z.array(
+      z.object({ question: z.string(), answer: z.string(), log_prob: answerSchema.shape.log_prob }),
+    ),
+    model: answer.model.optional(),
+  }),
+  async run({ image, questions, model, detail }, call) {
+    const said = await call.client.vqa(
+      { image: await call.image(image), questions, model },
+      call.options,
+    );
+    if (!("answers" in said)) throw new AppError("api_unexpected", "The API gave no answers.");
+    // Question and answer share what a result may have.
+    const share = Math.floor(shareOf(said.answers.length) / 2);
+    const answers = said.answers.map(({ question, answer, log_prob }) => ({
+      question: cut(question, share),
+      answer: cut(answer, share),
+      log_prob: rounded(log_prob),
+    }));
+    const name = nameOf(image);
+    return {
+      lines: [
+        `Picture ${quote(name === said.image_id ? name : `${name} (${said.image_id})`)}`,
+        ...answers.map(
+          ({ question, answer, log_prob }) =>
+            `${quote(question)}: ${quote(answer)}, log_prob ${log_prob}`,
+        ),
+        ...(detail === "detailed" ? [`Model ${said.model}`] : []),
+      ],
+      structured: {
+        image: name,
+        image_id: said.image_id,
+        ...(said.image_exact === undefined ? {} : { image_exact: said.image_exact }),
+        answers,
+        ...(detail === "detailed" ? { model: said.model } : {}),
+      },
+    };
+  },
+};

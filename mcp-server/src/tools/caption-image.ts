@@ -1,0 +1,105 @@
+// caption_image: what is in one picture or several. Some may fail while others succeed; the call fails when all
+// do.
+import { captionRequestSchema, captionResponseSchema } from "@blip2-edge/shared/contracts/caption";
+import { AppError } from "@blip2-edge/shared/problem";
+import { z } from "zod";
+import { cut, describeFailure, nameOf, quote, rounded, shareOf } from "../format.ts";
+import { imageArgumentSchema } from "./image-argument.ts";
+import { detailSchema, imageExactSchema, noteSchema, type Tool, type ToolCall } from "./tool.ts";
+
+const maxImages = 16;
+/** Calls at a time, so that one batch leaves room for others. */
+const concurrency = 4;
+const { model, log_prob } = captionResponseSchema.shape;
+
+const input = z.strictObject({
+  images: z.array(imageArgumentSchema).min(1).max(maxImages),
+  prompt: captionRequestSchema.shape.prompt.describe("How the caption begins, e.g. 'a photo of'."),
+  model: captionRequestSchema.shape.model,
+  detail: detailSchema,
+});
+const captionSchema = z.object({
+  image: z.string(),
+  // Answers that fail have neither; the pattern is the API's affair.
+  image_id: z.string().optional(),
+  caption: z.string().optional(),
+  problem: z.string().optional(),
+  image_exact: imageExactSchema,
+  log_prob: log_prob.optional(),
+  model: model.optional(),
+});
+type Caption = z.output<typeof captionSchema>;
+
+export const captionImage: Tool<typeof input> = {
+  name: "caption_image",
+  title: "Caption pictures",
+  description:
+    "Says in one sentence what each picture shows. Use it to learn what pictures contain or to draft alt text. Not for specific facts (use ask_image).",
+  input,
+  output: z.object({ note: noteSchema, captions: z.array(captionSchema) }),
+  async run({ images, prompt, model, detail }, call) {
+    const share = shareOf(images.length);
+    const captions: Caption[] = [];
+    const faults: AppError[] = [];
+    let done = 0;
+    await eachOf(images, concurrency, async (image, index) => {
+      try {
+        const answer = await call.client.caption(
+          { image: await call.image(image), prompt, model },
+          call.options,
+        );
+        captions[index] = captionOf(image, answer, share, detail === "detailed");
+      } catch (error) {
+        call.options.signal.throwIfAborted();
+        const fault = error instanceof AppError ? error : new AppError("internal", "");
+        faults.push(fault);
+        captions[index] = { image: nameOf(image), problem: cut(describeFailure(fault), share) };
+      }
+      done += 1;
+      await call.progress(done, images.length, nameOf(image));
+    });
+    const [fault] = faults;
+    if (fault !== undefined && faults.length === images.length) throw fault;
+    return { lines: captions.map(lineOf), structured: { captions } };
+  },
+};
+
+function captionOf(
+  image: string,
+  answer: Awaited<ReturnType<ToolCall["client"]["caption"]>>,
+  share: number,
+  detailed: boolean,
+): Caption {
+  return {
+    image: nameOf(image),
+    image_id: answer.image_id,
+    caption: cut(answer.text, share),
+    ...(answer.image_exact === undefined ? {} : { image_exact: answer.image_exact }),
+    ...(detailed
+      ? {
+          log_prob: rounded(answer.log_prob),
+          model: answer.model,
+        }
+      : {}),
+  };
+}
+
+function lineOf({ image, image_id, caption, problem, log_prob, model }: Caption): string {
+  if (caption === undefined) return `${quote(image)}: failed: ${problem ?? ""}`;
+  const more = log_prob === undefined ? "" : `, log_prob ${log_prob}, model ${model}`;
+  const name = image === image_id || image_id === undefined ? image : `${image} (${image_id})`;
+  return `${quote(name)}: ${quote(caption)}${more}`;
+}
+
+/** Some at a time, in order. Rejects with the first rejection. */
+async function eachOf<Item>(
+  items: readonly Item[],
+  atATime: number,
+  work: (item: Item, index: number) => Promise<void>,
+): Promise<void> {
+  const entries = items.entries();
+  const worker = async (): Promise<void> => {
+    for (const [index, item] of entries) await work(item, index);
+  };
+  await Promise.all(Array.from({ length: Math.min(atATime, items.length) }, worker));
+}
