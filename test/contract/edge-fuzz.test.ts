@@ -19,6 +19,7 @@ import {
   type FuzzRequest,
   type FuzzWorld,
 } from "../support/openapi-requests.ts";
+import type { Hints } from "../support/schema-values.ts";
 import { jpeg, png } from "../support/pictures.ts";
 
 const seed = Number(process.env["FUZZ_SEED"] ?? 20_261_130);
@@ -42,47 +43,58 @@ beforeAll(async () => {
   const client = createClient({ url: edge.url, key });
   document = (await client.openapi()) as unknown as OpenApiDocument;
   const { image_id: imageId } = await client.caption({ image: { bytes: picture } });
-  // Several, since some requests end them.
-  const made = await Promise.all(
-    Array.from({ length: 10 }, async (_, index) => {
-      const { id } = await client.keyCreate({ name: `target ${index}` });
-      const items = [{ image: { image_id: imageId } }];
-      return [id, (await client.jobCreate({ task: "caption", items })).id];
-    }),
-  );
-  const ids = made.flat();
+  // Several of each, since some requests end them.
+  const several = <Made>(make: (index: number) => Promise<Made>) =>
+    Promise.all(Array.from({ length: 30 }, (_, index) => make(index)));
+  const keys = await several(async (index) => {
+    return (await client.keyCreate({ name: `target ${index}` })).id;
+  });
+  const jobs = await several(async () => {
+    const items = [{ image: { image_id: imageId } }];
+    return (await client.jobCreate({ task: "caption", items })).id;
+  });
+  const namespaces = await several(async (index) => {
+    const namespace = `n${index}`;
+    await client.imagePut({ namespace, id: "picture", image: { bytes: picture } });
+    return namespace;
+  });
+  const idsOf: Record<string, readonly string[]> = { key: keys, job: jobs, image: ["picture"] };
+  const hints: Hints = {
+    namespace: namespaces,
+    url: ["https://pictures.example/a.jpg", "https://pictures.example/b.jpg?c=d"],
+    base64: [Buffer.from(picture).toString("base64")],
+    image_id: [imageId],
+    model: [fakeModel.model, fakeRetrieval.model],
+    key_id: keys,
+    input: ["a cat"],
+    content: ["what is it?", ""],
+    question: ["what is it?"],
+    questions: ["what is it?", "where?"],
+    texts: ["a cat", "a dog"],
+    labels: ["cat", "dog"],
+    template: ["{}?"],
+    items: [[{ image: { image_id: imageId }, task: "caption" }]],
+    messages: [
+      [{ role: "user", content: [{ type: "image_url", image_url: { url: imageId } }] }],
+      [
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "what?" },
+            { type: "image_url", image_url: { url: "https://pictures.example/a.jpg" } },
+          ],
+        },
+        { role: "assistant", content: "a cat" },
+        { role: "user", content: "which?" },
+      ],
+    ],
+  };
   world = {
     schemas: document.components.schemas,
-    hints: {
-      url: ["https://pictures.example/a.jpg", "https://pictures.example/b.jpg?c=d"],
-      base64: [Buffer.from(picture).toString("base64")],
-      image_id: [imageId],
-      model: [fakeModel.model, fakeRetrieval.model],
-      id: ids,
-      key_id: ids,
-      input: ["a cat"],
-      content: ["what is it?", ""],
-      question: ["what is it?"],
-      questions: ["what is it?", "where?"],
-      texts: ["a cat", "a dog"],
-      labels: ["cat", "dog"],
-      template: ["{}?"],
-      items: [[{ image: { image_id: imageId }, task: "caption" }]],
-      messages: [
-        [{ role: "user", content: [{ type: "image_url", image_url: { url: imageId } }] }],
-        [
-          {
-            role: "user",
-            content: [
-              { type: "text", text: "what?" },
-              { type: "image_url", image_url: { url: "https://pictures.example/a.jpg" } },
-            ],
-          },
-          { role: "assistant", content: "a cat" },
-          { role: "user", content: "which?" },
-        ],
-      ],
-    },
+    hintsFor: (operationId) => ({
+      ...hints,
+      id: idsOf[/^[a-z]+/.exec(operationId)?.[0] ?? ""] ?? [],
+    }),
     authorizations: fc.oneof(
       { weight: 12, arbitrary: fc.constant<string | undefined>(`Bearer ${key}`) },
       {

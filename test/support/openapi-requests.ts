@@ -2,7 +2,14 @@
 // of body, with another, with none, with broken ones.
 import * as fc from "fast-check";
 import type { OpenApiDocument, Operation, Parameter } from "@blip2-edge/shared/openapi";
-import { nearly, perhaps, strangeValue, validValue, type SchemaWorld } from "./schema-values.ts";
+import {
+  nearly,
+  perhaps,
+  strangeValue,
+  validValue,
+  type Hints,
+  type SchemaWorld,
+} from "./schema-values.ts";
 
 export interface FuzzRequest {
   readonly operationId: string;
@@ -13,7 +20,8 @@ export interface FuzzRequest {
   readonly body: string | Uint8Array<ArrayBuffer> | undefined;
 }
 
-export interface FuzzWorld extends SchemaWorld {
+export interface FuzzWorld extends Omit<SchemaWorld, "hints"> {
+  readonly hintsFor: (operationId: string) => Hints;
   /** Values of Authorization: mostly a good one. */
   readonly authorizations: fc.Arbitrary<string | undefined>;
   /** Files for the part `image`. */
@@ -36,8 +44,9 @@ export function placesOf(document: OpenApiDocument): Place[] {
   );
 }
 
-export function requestTo(place: Place, world: FuzzWorld): fc.Arbitrary<FuzzRequest> {
+export function requestTo(place: Place, fuzzed: FuzzWorld): fc.Arbitrary<FuzzRequest> {
   const { path, method, operation } = place;
+  const world = { ...fuzzed, hints: fuzzed.hintsFor(operation.operationId) };
   return fc
     .record({
       parameters: parametersOf(operation.parameters, world),
@@ -78,12 +87,12 @@ const strangeHeaders: fc.Arbitrary<Record<string, string>> = fc.constantFrom<
 );
 
 /** Few of the optional ones or many; mostly as they should be, the rest strange, as text. */
-const parametersOf = (parameters: readonly Parameter[], world: FuzzWorld) =>
+const parametersOf = (parameters: readonly Parameter[], world: SchemaWorld) =>
   fc.oneof(...[12, 2].map((weight) => someParameters(parameters, world, weight)));
 
 function someParameters(
   parameters: readonly Parameter[],
-  world: FuzzWorld,
+  world: SchemaWorld,
   optionalWeight: number,
 ) {
   const values = parameters.map((parameter) => {
@@ -108,10 +117,7 @@ function someParameters(
     const given = required ? value : perhaps(value, optionalWeight);
     return given.map((text) => ({ name, where, text }));
   });
-  const extra = fc.option(fc.tuple(fc.string({ maxLength: 8 }), fc.string({ maxLength: 8 })), {
-    nil: undefined,
-    freq: 12,
-  });
+  const extra = perhaps(fc.tuple(fc.string({ maxLength: 8 }), fc.string({ maxLength: 8 })), 12);
   return fc.tuple(fc.tuple(...values), extra).map(([all, unknown]) => {
     const at = (place: string) =>
       all.flatMap(({ name, where, text }) =>
@@ -145,7 +151,9 @@ interface Body {
   readonly content: string | Uint8Array<ArrayBuffer> | undefined;
 }
 
-function bodyOf({ requestBody }: Operation, world: FuzzWorld): fc.Arbitrary<Body> {
+type WorldWithFiles = SchemaWorld & Pick<FuzzWorld, "files">;
+
+function bodyOf({ requestBody }: Operation, world: WorldWithFiles): fc.Arbitrary<Body> {
   if (requestBody === undefined) return fc.constant({ headers: {}, content: undefined });
   const json = requestBody.content["application/json"];
   const form = requestBody.content["multipart/form-data"];
@@ -198,7 +206,10 @@ function brokenBody(body: fc.Arbitrary<Body>): fc.Arbitrary<Body> {
   );
 }
 
-function multipart(options: fc.Arbitrary<unknown>, world: FuzzWorld): fc.Arbitrary<Body> {
+function multipart(
+  options: fc.Arbitrary<unknown>,
+  world: Pick<FuzzWorld, "files">,
+): fc.Arbitrary<Body> {
   return fc
     .record({
       request: fc.option(options, { nil: undefined, freq: 8 }),

@@ -46,8 +46,14 @@ export function validValue(
       return fc.integer(boundsOf(schema, 0, 100));
     case "number": {
       const { min, max } = boundsOf(schema, -1, 1);
-      const excluded = schema["exclusiveMinimum"] === min;
-      return fc.double({ min, max, minExcluded: excluded, noNaN: true });
+      const minExcluded = schema["exclusiveMinimum"] === min;
+      // Mostly such as people write.
+      const plain = fc.integer({ min: Math.floor(min * 100) + 1, max: Math.floor(max * 100) });
+      const any = fc.double({ min, max, minExcluded, noNaN: true });
+      return fc.oneof(
+        { weight: 4, arbitrary: plain.map((n) => n / 100) },
+        { weight: 1, arbitrary: any },
+      );
     }
     case "boolean":
       return fc.boolean();
