@@ -21,6 +21,7 @@ import { cachePurgeRoute } from "./routes/cache.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { embedRoute } from "./routes/embed.ts";
+import { imageRoutes } from "./routes/images.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { heartbeatRoute } from "./routes/heartbeat.ts";
@@ -29,6 +30,7 @@ import { mcpGuard, mcpRoute } from "./routes/mcp.ts";
 import { openAiRoutes } from "./routes/openai.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
 import { playgroundRoute } from "./routes/playground.ts";
+import { searchRoute } from "./routes/search.ts";
 import { usageRoute } from "./routes/usage.ts";
 import { answer } from "./tasks/answer.ts";
 import { caption } from "./tasks/caption.ts";
@@ -47,6 +49,8 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     ...modelRoutes(isolate),
     ...openAiRoutes(isolate),
     ...jobRoutes(isolate),
+    ...imageRoutes(isolate),
+    search: searchRoute(isolate),
     ...keyRoutes(isolate),
     usage: usageRoute(isolate),
     cachePurge: cachePurgeRoute(isolate),

@@ -3,6 +3,7 @@
 import type { ImagesBinding } from "./images/shrink.ts";
 import type { JobQueue } from "./jobs/messages.ts";
 import type { D1Database, Fetcher, KVNamespace, R2Bucket } from "@cloudflare/workers-types";
+import type { ImageIndexes } from "./search/image-index.ts";
 import type { UsagePoints } from "./usage/data-point.ts";
 import type { Registries } from "./nodes/announcements.ts";
 import type { KeyMeters } from "./usage/meter.ts";
@@ -17,6 +18,8 @@ export interface Bindings {
   readonly WORK_LEASES: WorkLeases;
   /** One object with which nodes announce themselves (class NodeRegistry). */
   readonly NODE_REGISTRY: Registries;
+  /** One object for each namespace of each tenant (class NamespaceIndex). */
+  readonly NAMESPACE_INDEX: ImageIndexes;
   /** Results of inference and the last known catalogue. */
   readonly RESULTS: KVNamespace;
   /** Canonical pixels, per partition. */

@@ -13,6 +13,7 @@ import { takeJobMessages } from "./jobs/take-messages.ts";
 import { describeError, writeEvent } from "./log.ts";
 
 export { NodeRegistry } from "./nodes/node-registry.ts";
+export { NamespaceIndex } from "./search/namespace-index.ts";
 export { KeyMeter } from "./usage/key-meter.ts";
 export { WorkLease } from "./work/work-lease.ts";
 

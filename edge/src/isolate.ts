@@ -33,6 +33,8 @@ import type { Announcements } from "./nodes/announcements.ts";
 import { nodeRooms } from "./nodes/node-rooms.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
 import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
+import { heldPictures } from "./search/held-pictures.ts";
+import { indexName } from "./search/image-index.ts";
 import type { Rooms } from "./tasks/rooms.ts";
 import type { UsagePoints } from "./usage/data-point.ts";
 import { collapse } from "./work/collapse.ts";
@@ -196,6 +198,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
         },
       });
       const kept = { tiers: tiersFor({ event, later }), purges: forgotten, at };
+      const marks = markBook(kept);
       return {
         admit: admission(outside.policy),
         fetchPicture,
@@ -206,7 +209,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
           at,
           purgedAt: async (own, imageId) => (await forgotten.of(own))({ imageId }),
         }),
-        marks: markBook(kept),
+        marks,
         digests: digestBook(kept),
         addresses: addressBook(kept),
         claims: taken,
@@ -223,6 +226,9 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
         }),
         results: resultCache(kept),
         collapse: once,
+        indexOf: (tenant, namespace) => env.NAMESPACE_INDEX.getByName(indexName(tenant, namespace)),
+        held: heldPictures({ store: env.PIXELS, results: env.RESULTS, purges: forgotten, marks }),
+        sealer: seals,
       };
     },
   };

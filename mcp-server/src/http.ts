@@ -8,8 +8,9 @@ import {
 } from "@modelcontextprotocol/server";
 import { createServer, type McpServerParts } from "./server.ts";
 
-/** The platform tells that a caller has left when it is written to; a comment is. */
+/** The platform tells that a caller has left when something is written to it, so a comment is, and answers stream. */
 const keepAliveMs = 1000;
+const responseMode = "sse";
 
 export interface McpExchange extends McpServerParts {
   /** Already read, and not longer than may be. */
@@ -19,6 +20,7 @@ export interface McpExchange extends McpServerParts {
 export function answerMcp(request: Request, { body, ...parts }: McpExchange): Promise<Response> {
   const handler = createMcpHandler(() => createServer(parts), {
     keepAliveMs,
+    responseMode,
     maxRequestBodySize: Math.max(body.length, 1),
     // The lists never change, so there is nothing to wait for.
     maxSubscriptions: 0,

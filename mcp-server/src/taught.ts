@@ -30,7 +30,10 @@ export function taught<Schema extends z.ZodType>(
 }
 
 /** 2020-12 is the protocol's own dialect; patterns and lengths are told when they are missed. */
-const leftOut = new Set(["$schema", "pattern", "minLength", "maxLength", "additionalProperties"]);
+const leftOut = new Set([
+  ...["$schema", "additionalProperties", "pattern"],
+  ...["minLength", "maxLength", "minItems"],
+]);
 
 /** The keywords of a schema and of those within it; names of properties are no keywords. */
 function lean(schema: Record<string, unknown>): Record<string, unknown> {

@@ -35,7 +35,9 @@ export interface CallOptions {
 /** The request's picture may also be a file's bytes. */
 type WithBytes<Request> = Request extends { readonly image: ImageInput }
   ? Omit<Request, "image"> & { readonly image: ClientImage }
-  : Request;
+  : "image" extends keyof Request
+    ? Omit<Request, "image"> & { readonly image?: ClientImage | undefined }
+    : Request;
 
 type Call<Input extends RouteInput, Answer> = Input extends { readonly schema: infer Schema }
   ? (

@@ -44,6 +44,9 @@ export const problemKinds = {
   image_too_large: kind(413, "The image has too many pixels"),
   image_not_found: kind(404, "No such image"),
   image_pixels_gone: kind(410, "The pixels of this image are no longer stored"),
+  // Search
+  index_outdated: kind(409, "The namespace was indexed with another model or revision"),
+  index_full: kind(507, "The namespace holds as many images as it may"),
   // Fetching it
   url_refused: kind(400, "The URL may not be fetched"),
   fetch_failed: kind(502, "The image could not be fetched"),

@@ -17,6 +17,19 @@ import {
 import { embedOptionsSchema, embedRequestSchema, embedResponseSchema } from "./contracts/embed.ts";
 import { embeddingsRequestSchema, embeddingsResponseSchema } from "./contracts/embeddings.ts";
 import {
+  imageDeletedSchema,
+  imageListQuerySchema,
+  imageListSchema,
+  imagePutOptionsSchema,
+  imagePutRequestSchema,
+  imageRecordSchema,
+  imageUpdateRequestSchema,
+  namespaceDeletedSchema,
+  namespaceInfoSchema,
+  oneImageSchema,
+  oneNamespaceSchema,
+} from "./contracts/images.ts";
+import {
   createJobRequestSchema,
   jobDeletedSchema,
   jobListSchema,
@@ -46,6 +59,11 @@ import {
   oneModelRequestSchema,
 } from "./contracts/models.ts";
 import { openApiSchema, pageSchema } from "./contracts/pages.ts";
+import {
+  searchOptionsSchema,
+  searchRequestSchema,
+  searchResponseSchema,
+} from "./contracts/search.ts";
 import { usageListSchema, usageQuerySchema } from "./contracts/usage.ts";
 import { vqaOptionsSchema, vqaRequestSchema, vqaResponseSchema } from "./contracts/vqa.ts";
 import type { ProblemCode } from "./problem.ts";
@@ -70,7 +88,7 @@ export type RouteInput =
 
 export interface Route {
   readonly id: string;
-  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** With the names of fields in braces: /v1/keys/{id}. */
   readonly path: string;
   readonly scope: RouteScope;
@@ -340,6 +358,86 @@ export const routes = {
     response: jobDeletedSchema,
     problems: distinct(keyProblems, ["invalid_request", "not_found"]),
   },
+  imagePut: {
+    id: "imagePut",
+    method: "PUT",
+    path: "/v1/namespaces/{namespace}/images/{id}",
+    scope: "index",
+    summary: "Indexes a picture under the caller's own id; the same again changes nothing.",
+    input: { kind: "image", schema: imagePutRequestSchema, options: imagePutOptionsSchema },
+    response: imageRecordSchema,
+    problems: distinct(inferenceProblems, ["index_outdated", "index_full"]),
+  },
+  imageRead: {
+    id: "imageRead",
+    method: "GET",
+    path: "/v1/namespaces/{namespace}/images/{id}",
+    scope: "search",
+    summary: "Gives one record of a namespace.",
+    input: { kind: "query", schema: oneImageSchema },
+    response: imageRecordSchema,
+    problems: distinct(keyProblems, ["invalid_request", "not_found"]),
+  },
+  imageList: {
+    id: "imageList",
+    method: "GET",
+    path: "/v1/namespaces/{namespace}/images",
+    scope: "search",
+    summary: "Lists the records of a namespace by their ids.",
+    input: { kind: "query", schema: imageListQuerySchema },
+    response: imageListSchema,
+    problems: distinct(keyProblems, ["invalid_request"]),
+  },
+  imageUpdate: {
+    id: "imageUpdate",
+    method: "PATCH",
+    path: "/v1/namespaces/{namespace}/images/{id}",
+    scope: "index",
+    summary: "Changes what a record says of its picture.",
+    input: { kind: "json", schema: imageUpdateRequestSchema },
+    response: imageRecordSchema,
+    problems: distinct(keyProblems, bodyProblems, ["not_found", "canceled"]),
+  },
+  imageDelete: {
+    id: "imageDelete",
+    method: "DELETE",
+    path: "/v1/namespaces/{namespace}/images/{id}",
+    scope: "index",
+    summary: "Deletes a record, and its picture everywhere when no other record has it.",
+    input: { kind: "query", schema: oneImageSchema },
+    response: imageDeletedSchema,
+    problems: distinct(keyProblems, ["invalid_request", "not_found"]),
+  },
+  namespaceRead: {
+    id: "namespaceRead",
+    method: "GET",
+    path: "/v1/namespaces/{namespace}",
+    scope: "search",
+    summary: "Says how much a namespace holds, and by which model.",
+    input: { kind: "query", schema: oneNamespaceSchema },
+    response: namespaceInfoSchema,
+    problems: distinct(keyProblems, ["invalid_request"]),
+  },
+  namespaceDelete: {
+    id: "namespaceDelete",
+    method: "DELETE",
+    path: "/v1/namespaces/{namespace}",
+    scope: "index",
+    summary: "Deletes the records of a namespace, some hundred with each request.",
+    input: { kind: "query", schema: oneNamespaceSchema },
+    response: namespaceDeletedSchema,
+    problems: distinct(keyProblems, ["invalid_request"]),
+  },
+  search: {
+    id: "search",
+    method: "POST",
+    path: "/v1/search",
+    scope: "search",
+    summary: "Finds pictures by words, by a picture or by both, and says so when there is none.",
+    input: { kind: "image", schema: searchRequestSchema, options: searchOptionsSchema },
+    response: searchResponseSchema,
+    problems: distinct(inferenceProblems, ["index_outdated"]),
+  },
   keyCreate: {
     id: "keyCreate",
     method: "POST",
@@ -533,7 +631,7 @@ export const routeList: readonly Route[] = Object.values(routes);
  * thing once is told by its key that it was asked before.
  */
 export const isRepeatable = ({ method, scope, makesOnce }: Route): boolean =>
-  method !== "POST" || scope === "infer" || makesOnce === true;
+  method !== "POST" || scope === "infer" || scope === "search" || makesOnce === true;
 
 /** The fields that travel in a route's path. */
 export const pathFields = (path: string): string[] =>

@@ -60,7 +60,7 @@ describe("clients of both generations list the tools and complete each, and the 
   test("v2, through the first instance", async () => {
     const client = await v2();
     expect(client.getNegotiatedProtocolVersion()).toBe("2026-07-28");
-    expect((await client.listTools()).tools).toHaveLength(3);
+    expect((await client.listTools()).tools).toHaveLength(5);
     const before = edge.node.inferences();
     for (const call of calls) {
       const { isError, structuredContent } = await client.callTool(call);
@@ -73,7 +73,7 @@ describe("clients of both generations list the tools and complete each, and the 
 
   test("v1, through the second: the same answers, none inferred", async () => {
     const client = await v1(1);
-    expect((await client.listTools()).tools).toHaveLength(3);
+    expect((await client.listTools()).tools).toHaveLength(5);
     const before = edge.node.inferences();
     for (const [index, call] of calls.entries()) {
       const { structuredContent } = await client.callTool(call);
@@ -147,13 +147,25 @@ test("so is a foreign Host, as DNS rebinding sends it", async () => {
 });
 
 test("private addresses are refused in every image argument", async () => {
-  const client = await v2();
+  const { key } = await createApiKey();
+  await edge.worker.putKey({
+    key,
+    tenant: "ada",
+    name: "all",
+    scopes: ["infer", "search", "index"],
+  });
+  const client = await v2(0, key);
   const image = "http://169.254.169.254/latest/meta-data";
+  // An empty namespace has no match, whatever is asked: then the picture is not looked at.
+  const namespace = "attacked";
+  await client.callTool({ name: "index_image", arguments: { image: url, namespace, id: "own" } });
   for (const call of [
     { name: "caption_image", arguments: { images: [image] } },
     { name: "ask_image", arguments: { image, questions: ["x"] } },
     { name: "match_image_text", arguments: { image, texts: ["x"] } },
     { name: "match_image_text", arguments: { image, labels: ["x"] } },
+    { name: "search_images", arguments: { image, namespace } },
+    { name: "index_image", arguments: { image, namespace, id: "x" } },
   ]) {
     const { isError, content } = await client.callTool(call);
     expect(isError).toBe(true);
@@ -167,6 +179,61 @@ test("what is no message, too long, or another method is refused", async () => {
   expect((await post("{")).status).toBe(400);
   expect((await post(list, { "content-type": "text/plain" })).status).toBe(415);
   await expectProblem(await edge.call("/mcp"), "method_not_allowed");
+});
+
+test("a caller that leaves ends the work of the node", async () => {
+  const client = await v2();
+  const before = edge.node.abandoned();
+  edge.node.failNext({ kind: "wait", ms: 30_000 });
+  const gone = new AbortController();
+  const asked = edge.node.asked.length;
+  const calling = client.callTool(
+    { name: "ask_image", arguments: { image: url, questions: ["who leaves?"] } },
+    { signal: gone.signal },
+  );
+  const ended = expect(calling).rejects.toThrow();
+  await expect.poll(() => edge.node.asked.length).toBeGreaterThan(asked);
+  gone.abort();
+  await ended;
+  await expect.poll(() => edge.node.abandoned(), { timeout: 10_000 }).toBeGreaterThan(before);
+  await client.close();
+});
+
+test("what is indexed is found, by its tenant alone; a tampered cursor is refused; progress is told over HTTP", async () => {
+  const { key } = await createApiKey();
+  await edge.worker.putKey({
+    key,
+    tenant: "ada",
+    name: "all",
+    scopes: ["infer", "search", "index"],
+  });
+  const { key: foreign } = await createApiKey();
+  await edge.worker.putKey({
+    key: foreign,
+    tenant: "bob",
+    name: "bob",
+    scopes: ["infer", "search"],
+  });
+  const [ada, bob] = [await v2(0, key), await v1(1, foreign)];
+  const told: number[] = [];
+  const put = await ada.callTool(
+    { name: "index_image", arguments: { image: url, id: "boots-1", title: "Boots" } },
+    { onprogress: ({ progress }) => void told.push(progress) },
+  );
+  expect(put.structuredContent, JSON.stringify(put.content)).toMatchObject({ id: "boots-1" });
+  expect(told).toEqual([0, 1]);
+  const search = { name: "search_images", arguments: { image: url } };
+  const { structuredContent } = await ada.callTool(search);
+  expect(structuredContent).toMatchObject({ hits: [{ id: "boots-1" }], no_match: false });
+  expect((await bob.callTool(search)).structuredContent).toMatchObject({ hits: [] });
+  const tampered = await ada.callTool({
+    ...{ name: "search_images", arguments: { image: url, cursor: "eyJvZmZzZXQiOi0xfQ" } },
+  });
+  expect(tampered.isError).toBe(true);
+  const unscoped = await v2();
+  const refused = await unscoped.callTool(search);
+  expect(JSON.stringify(refused.content)).toMatch(/lacks the scope `search`/);
+  await Promise.all([ada.close(), bob.close(), unscoped.close()]);
 });
 
 test("the trace goes from the agent's call to the node", async () => {

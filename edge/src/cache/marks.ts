@@ -18,6 +18,7 @@ export interface MarkBook {
   /** `own`: the caller's partition. */
   find(own: Partition, imageId: string): Promise<Mark | undefined>;
   remember(own: Partition, imageId: string, mark: Mark): Promise<void>;
+  forget(own: Partition, imageId: string): Promise<void>;
 }
 
 const pathOf = (own: Partition, imageId: string): string => `marks/${own}/v1/${imageId}`;
@@ -43,5 +44,6 @@ export function markBook({
     },
     remember: (own, imageId, { exact, isPublic }) =>
       tiers.put(pathOf(own, imageId), writeStored({ at, value: { exact, is_public: isPublic } })),
+    forget: (own, imageId) => tiers.delete(pathOf(own, imageId)),
   };
 }

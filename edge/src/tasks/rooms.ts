@@ -1,8 +1,11 @@
 // The rooms that tasks put in order; made for each request in isolate.ts.
+import type { Sealer } from "../auth/seal.ts";
 import type { ResultCache } from "../cache/results.ts";
 import type { AskNode } from "../nodes/ask.ts";
 import type { Models } from "../nodes/catalog.ts";
 import type { PartitionTag } from "../nodes/partition-tag.ts";
+import type { HeldPictures } from "../search/held-pictures.ts";
+import type { ImageIndex } from "../search/image-index.ts";
 import type { Meter } from "../usage/meter.ts";
 import type { Collapse } from "../work/collapse.ts";
 import type { PictureRooms } from "./open-picture.ts";
@@ -14,4 +17,7 @@ export interface Rooms extends PictureRooms {
   readonly askNode: AskNode;
   readonly meter: Pick<Meter, "spend">;
   readonly partitionTag: PartitionTag;
+  readonly indexOf: (tenant: string, namespace: string) => ImageIndex;
+  readonly held: HeldPictures;
+  readonly sealer: Sealer;
 }

@@ -51,6 +51,27 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: embed, help: embedHelp };
     },
   },
+  search: {
+    summary: "find indexed pictures by words, by a picture or by both",
+    load: async () => {
+      const { search, searchHelp } = await import("./search.ts");
+      return { run: search, help: searchHelp };
+    },
+  },
+  images: {
+    summary: "list, show and delete indexed pictures",
+    load: async () => {
+      const { images, imagesHelp } = await import("./images.ts");
+      return { run: images, help: imagesHelp };
+    },
+  },
+  import: {
+    summary: "index the pictures of a folder; may be ended and begun again",
+    load: async () => {
+      const { importFolder, importHelp } = await import("./import.ts");
+      return { run: importFolder, help: importHelp };
+    },
+  },
   models: {
     summary: "list the models",
     load: async () => {

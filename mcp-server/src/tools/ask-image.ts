@@ -11,11 +11,11 @@ const { questions, model } = vqaRequestSchema.shape;
 const answer = captionResponseSchema.shape;
 
 const input = z.strictObject({
-  image: imageArgumentSchema,
+  image: imageArgumentSchema.describe("As in caption_image."),
   questions: questions
     .unwrap()
     .max(maxQuestions)
-    .describe("Short, each about one thing; one call for all questions is cheapest."),
+    .describe("Short, each about one thing; all in one call."),
   model,
   detail: detailSchema,
 });
@@ -24,7 +24,7 @@ export const askImage: Tool<typeof input> = {
   name: "ask_image",
   title: "Ask about a picture",
   description:
-    "Answers questions about one picture with a word or a short phrase: what, how many, which colour, is there a …? Use it for specific facts. Not for a general description (use caption_image), reading long text, or reasoning about things outside the picture. Answers can be wrong; log_prob near 0 means sure.",
+    "Answers questions about one picture with a word or a short phrase. Use it for specific facts: what, how many, which colour. Not for a description (use caption_image) or long text. Answers can be wrong; log_prob near 0 means sure.",
   input,
   output: z.object({
     note: noteSchema,
@@ -35,7 +35,6 @@ export const askImage: Tool<typeof input> = {
       z.object({ question: z.string(), answer: z.string(), log_prob: answerSchema.shape.log_prob }),
     ),
     model: answer.model.optional(),
-    model_revision: answer.model_revision.optional(),
   }),
   async run({ image, questions, model, detail }, call) {
     const said = await call.client.vqa(
@@ -58,16 +57,14 @@ export const askImage: Tool<typeof input> = {
           ({ question, answer, log_prob }) =>
             `${quote(question)}: ${quote(answer)}, log_prob ${log_prob}`,
         ),
-        ...(detail === "detailed" ? [`Model ${said.model}, revision ${said.model_revision}`] : []),
+        ...(detail === "detailed" ? [`Model ${said.model}`] : []),
       ],
       structured: {
         image: name,
         image_id: said.image_id,
         ...(said.image_exact === undefined ? {} : { image_exact: said.image_exact }),
         answers,
-        ...(detail === "detailed"
-          ? { model: said.model, model_revision: said.model_revision }
-          : {}),
+        ...(detail === "detailed" ? { model: said.model } : {}),
       },
     };
   },

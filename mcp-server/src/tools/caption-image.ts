@@ -10,7 +10,7 @@ import { detailSchema, imageExactSchema, noteSchema, type Tool, type ToolCall } 
 const maxImages = 16;
 /** Calls at a time, so that one batch leaves room for others. */
 const concurrency = 4;
-const { model, model_revision, log_prob } = captionResponseSchema.shape;
+const { model, log_prob } = captionResponseSchema.shape;
 
 const input = z.strictObject({
   images: z.array(imageArgumentSchema).min(1).max(maxImages),
@@ -27,7 +27,6 @@ const captionSchema = z.object({
   image_exact: imageExactSchema,
   log_prob: log_prob.optional(),
   model: model.optional(),
-  model_revision: model_revision.optional(),
 });
 type Caption = z.output<typeof captionSchema>;
 
@@ -35,7 +34,7 @@ export const captionImage: Tool<typeof input> = {
   name: "caption_image",
   title: "Caption pictures",
   description:
-    "Says in one sentence what each picture shows. Use it to learn what pictures contain or as a draft for alt text. Not for specific facts (use ask_image) and not for comparing with given texts or labels (use match_image_text).",
+    "Says in one sentence what each picture shows. Use it to learn what pictures contain or to draft alt text. Not for specific facts (use ask_image).",
   input,
   output: z.object({ note: noteSchema, captions: z.array(captionSchema) }),
   async run({ images, prompt, model, detail }, call) {
@@ -80,7 +79,6 @@ function captionOf(
       ? {
           log_prob: rounded(answer.log_prob),
           model: answer.model,
-          model_revision: answer.model_revision,
         }
       : {}),
   };

@@ -17,11 +17,11 @@ import {
 
 const input = z
   .strictObject({
-    image: imageArgumentSchema,
-    texts: matchRequestSchema.shape.texts.optional().describe("Sentences, each judged by itself."),
+    image: imageArgumentSchema.describe("As in caption_image."),
+    texts: matchRequestSchema.shape.texts.optional().describe("Each judged by itself."),
     labels: classifyRequestSchema.shape.labels
       .optional()
-      .describe("Classes that compete; the best comes first. Give texts or labels, not both."),
+      .describe("Classes that compete. Texts or labels, not both."),
     model: matchRequestSchema.shape.model,
     detail: detailSchema,
   })
@@ -37,7 +37,7 @@ export const matchImageText: Tool<typeof input> = {
   name: "match_image_text",
   title: "Match a picture with texts",
   description:
-    "Scores given texts against one picture. With texts: for each the probability (0 to 1) that it describes the picture; use it to check a caption or claim. With labels: sorted, scores sum to 1; use it to classify. Not for finding out what is there when you have no candidates (use caption_image).",
+    "Scores given texts against one picture. Use it with texts to check a caption or claim: each gets its probability. With labels to classify: best first, scores sum to 1. Not for when you have no candidates (use caption_image).",
   input,
   output: z.object({
     note: noteSchema,
@@ -52,7 +52,6 @@ export const matchImageText: Tool<typeof input> = {
       }),
     ),
     model: answer.model.optional(),
-    model_revision: answer.model_revision.optional(),
   }),
   run: async (request, call) =>
     answerOf(request, await scoresOf(request, await call.image(request.image), call)),
@@ -103,14 +102,14 @@ function answerOf({ image, detail }: Input, said: Scored): ToolAnswer {
         ({ text, score, itc }) =>
           `${score} ${quote(text)}${itc === undefined ? "" : `, cosine ${itc}`}`,
       ),
-      ...(detailed ? [`Model ${said.model}, revision ${said.model_revision}`] : []),
+      ...(detailed ? [`Model ${said.model}`] : []),
     ],
     structured: {
       image: name,
       image_id: said.image_id,
       ...(said.image_exact === undefined ? {} : { image_exact: said.image_exact }),
       matches,
-      ...(detailed ? { model: said.model, model_revision: said.model_revision } : {}),
+      ...(detailed ? { model: said.model } : {}),
     },
   };
 }

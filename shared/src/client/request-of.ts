@@ -28,7 +28,7 @@ export function requestOf({ path: template, input }: Route, fields: Fields): Tra
     const search = searchOf(rest as Query);
     return { path: search === "" ? path : `${path}?${search}` };
   }
-  const { image, ...options } = fields;
+  const { image, ...options } = rest as Fields;
   if (input.kind === "image" && image !== undefined && "bytes" in image) {
     const form = new FormData();
     form.set("request", JSON.stringify(options));

@@ -1,0 +1,121 @@
+// /v1/namespaces: HTTP in, the index of a namespace, HTTP out. A namespace belongs to the key's tenant and needs
+// not be made; whoever names one of another tenant names an empty one of their own.
+import type {
+  ImageDeleted,
+  ImageList,
+  NamespaceDeleted,
+  NamespaceInfo,
+} from "@blip2-edge/shared/contracts/images";
+import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
+import { AppError } from "@blip2-edge/shared/problem";
+import { routes } from "@blip2-edge/shared/routes";
+import type { Context, Handler } from "hono";
+import type { Env } from "../env.ts";
+import type { Isolate } from "../isolate.ts";
+import { tenantPartition } from "../partition.ts";
+import type { ImageIndex } from "../search/image-index.ts";
+import { indexImage, recordAnswer } from "../tasks/index-image.ts";
+import { fieldsWithPath, queryOf } from "./keys.ts";
+import { readFields, readJson } from "./read-body.ts";
+import { readPicture } from "./read-picture.ts";
+import { bodyLimits, callerContext } from "./request.ts";
+
+type ImageRouteId =
+  | "imagePut"
+  | "imageRead"
+  | "imageList"
+  | "imageUpdate"
+  | "imageDelete"
+  | "namespaceRead"
+  | "namespaceDelete";
+
+const unkept = { "cache-control": "no-store" } as const;
+const defaultPage = 50;
+/** Each record that goes may take its picture along, in several stores. */
+const clearedAtOnce = 200;
+const releasedAtOnce = 5;
+
+const noSuch = (id: string, namespace: string): AppError =>
+  new AppError("not_found", `There is no image ${id} in the namespace ${namespace}.`);
+
+export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>> {
+  const { settings, roomsFor } = isolate;
+  const roomsOf = (c: Context<Env>) => roomsFor(c.get("context"));
+  const indexOf = (c: Context<Env>, namespace: string): ImageIndex =>
+    roomsOf(c).indexOf(c.get("caller").tenant, namespace);
+
+  return {
+    async imagePut(c) {
+      const context = callerContext(c);
+      const fields = await readFields(c.req.raw, bodyLimits(settings), context);
+      const { namespace, id } = parseOrRefuse(routes.imageRead.input.schema, c.req.param());
+      const { picture, options: given } = readPicture(fields, settings.MAX_IMAGE_BYTES);
+      const options = parseOrRefuse(routes.imagePut.input.options, given);
+      const task = { namespace, id, picture, options };
+      return c.json(await indexImage(roomsOf(c), task, context), 200, unkept);
+    },
+    async imageRead(c) {
+      const { namespace, id } = queryOf(c, routes.imageRead.input.schema);
+      const [record] = await indexOf(c, namespace).read([id]);
+      if (record === undefined) throw noSuch(id, namespace);
+      return c.json(recordAnswer(namespace, record), 200, unkept);
+    },
+    async imageList(c) {
+      const asked = queryOf(c, routes.imageList.input.schema);
+      const { namespace, cursor = null, limit = defaultPage } = asked;
+      const records = await indexOf(c, namespace).list(cursor, limit + 1);
+      const page = records.slice(0, limit);
+      const last = records.length > limit ? page.at(-1)?.id : undefined;
+      const list: ImageList = {
+        images: page.map((record) => recordAnswer(namespace, record)),
+        ...(last === undefined ? {} : { cursor: last }),
+      };
+      return c.json(list, 200, unkept);
+    },
+    async imageUpdate(c) {
+      const json = await readJson(c.req.raw, bodyLimits(settings), c.get("context"));
+      const { namespace, id, ...changes } = parseOrRefuse(
+        routes.imageUpdate.input.schema,
+        fieldsWithPath(c, json),
+      );
+      const record = await indexOf(c, namespace).update(id, changes, Date.now());
+      if (record === null) throw noSuch(id, namespace);
+      return c.json(recordAnswer(namespace, record), 200, unkept);
+    },
+    async imageDelete(c) {
+      const { namespace, id } = queryOf(c, routes.imageDelete.input.schema);
+      const removed = await indexOf(c, namespace).remove(id);
+      if (removed === null) throw noSuch(id, namespace);
+      const { imageId, freed } = removed;
+      const partition = tenantPartition(c.get("caller").tenant);
+      const gone = freed && (await roomsOf(c).held.release(partition, imageId, namespace));
+      const deleted: ImageDeleted = { id, image_id: imageId, deleted: true, picture_deleted: gone };
+      return c.json(deleted, 200, unkept);
+    },
+    async namespaceRead(c) {
+      const { namespace } = queryOf(c, routes.namespaceRead.input.schema);
+      const { records, pictures, by } = await indexOf(c, namespace).describe();
+      const info: NamespaceInfo = {
+        ...{ namespace, images: records, pictures },
+        model: by?.model ?? null,
+        model_revision: by?.modelRevision ?? null,
+      };
+      return c.json(info, 200, unkept);
+    },
+    async namespaceDelete(c) {
+      const { namespace } = queryOf(c, routes.namespaceDelete.input.schema);
+      const { removed, left, freed } = await indexOf(c, namespace).clear(clearedAtOnce);
+      const partition = tenantPartition(c.get("caller").tenant);
+      const { held } = roomsOf(c);
+      const waiting = [...freed];
+      const work = async (): Promise<void> => {
+        for (let imageId = waiting.shift(); imageId !== undefined; imageId = waiting.shift()) {
+          await held.release(partition, imageId, namespace);
+        }
+      };
+      await Promise.all(Array.from({ length: releasedAtOnce }, work));
+      const deleted: NamespaceDeleted = { namespace, images_deleted: removed, images_left: left };
+      return c.json(deleted, 200, unkept);
+    },
+  };
+}

@@ -1,0 +1,55 @@
+import { expect, test } from "vitest";
+import { orderHits, reordered } from "./order-hits.ts";
+import type { Ranked } from "./image-index.ts";
+
+const hit = (id: string, scores: Ranked["scores"]): Ranked => ({
+  id,
+  imageId: `img_${id}`,
+  told: false,
+  scores,
+});
+const records = [
+  hit("a", { text_mean: 0.9, itc: 0.2, image: 0.8 }),
+  hit("b", { text_mean: 0.5, itc: 0.6, image: 0.1, full_text: 3 }),
+  hit("c", { text_mean: 0.1, itc: 0.4, image: -0.2 }),
+];
+const idsOf = (hits: readonly { readonly id: string }[]) => hits.map(({ id }) => id).join("");
+const text = { text: true, image: false, hybrid: false, maxSimilarity: true };
+const curve = { slope: 10, intercept: -5, minScore: 0.5 };
+
+test("one way of asking orders by its own score, the last stage's", () => {
+  expect(idsOf(orderHits(records, text, undefined))).toBe("bca");
+  expect(idsOf(orderHits(records, { ...text, maxSimilarity: false }, undefined))).toBe("abc");
+  const image = { ...text, text: false, image: true };
+  const byImage = orderHits(records, image, { itc: curve });
+  expect(byImage.map(({ id, score, decidedBy }) => [id, score, decidedBy])).toEqual([
+    ["a", 0.8, "max_similarity"],
+    ["b", 0.1, "max_similarity"],
+    // A likeness below nothing is none.
+    ["c", 0, "max_similarity"],
+  ]);
+});
+
+test("several ways are fused by ranks, and worth what the text says", () => {
+  const both = orderHits(records, { ...text, image: true, hybrid: true }, { itc: curve });
+  expect(idsOf(both)).toBe("bac");
+  expect(new Set(both.map(({ decidedBy }) => decidedBy))).toEqual(new Set(["fusion"]));
+  expect(both[0]?.score).toBeCloseTo(1 / (1 + Math.exp(-1)), 6);
+});
+
+test("ITM puts the first in its order; whom it could not see follows them", () => {
+  const hits = orderHits(records, text, { itc: curve, itm: curve });
+  const judged = new Map([
+    ["img_b", 0.3],
+    ["img_a", 0.9],
+  ]);
+  const all = reordered(hits, 3, judged, { itc: curve, itm: curve });
+  expect(all.map(({ id, decidedBy }) => [id, decidedBy])).toEqual([
+    ["a", "itm"],
+    ["b", "itm"],
+    ["c", "max_similarity"],
+  ]);
+  expect(all[0]?.score).toBeCloseTo(1 / (1 + Math.exp(-4)), 6);
+  // One that was judged and is not among the first stays where it was.
+  expect(idsOf(reordered(hits, 1, judged, undefined))).toBe("bca");
+});

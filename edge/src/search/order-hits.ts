@@ -1,0 +1,79 @@
+// The order of what an index found, and what each place is worth: one way of asking orders by its own score,
+// several by the fusion of their ranks; what image-text matching has judged stands first.
+import type { SearchScores, SearchStage } from "@blip2-edge/shared/contracts/search";
+import { scoreOf, type CalibratedStage, type StageCalibration } from "./calibrations.ts";
+import { fusedScores } from "./fuse.ts";
+import type { Ranked } from "./image-index.ts";
+
+export interface OrderedHit extends Omit<Ranked, "scores"> {
+  readonly scores: SearchScores;
+  /** 0 to 1. */
+  readonly score: number;
+  readonly decidedBy: SearchStage;
+}
+
+export interface WayOfAsking {
+  readonly text: boolean;
+  readonly image: boolean;
+  readonly hybrid: boolean;
+  readonly maxSimilarity: boolean;
+}
+
+export type Calibrated = Readonly<Partial<Record<CalibratedStage, StageCalibration>>> | undefined;
+
+/** The stage whose score says what a hit of a text query is worth before ITM. */
+export const textStage = ({ maxSimilarity }: Pick<WayOfAsking, "maxSimilarity">) =>
+  maxSimilarity ? ("itc" as const) : ("text_mean" as const);
+
+export function orderHits(
+  records: readonly Ranked[],
+  way: WayOfAsking,
+  calibration: Calibrated,
+): OrderedHit[] {
+  const ofText = textStage(way);
+  const ofImage = way.maxSimilarity ? "image" : "image_mean";
+  const ranking = (name: keyof Ranked["scores"]): Ranked[] =>
+    records
+      .filter(({ scores }) => scores[name] !== undefined)
+      .toSorted((a, b) => (b.scores[name] ?? 0) - (a.scores[name] ?? 0) || compare(a.id, b.id));
+  const rankings = [
+    ...(way.text ? [ranking(ofText)] : []),
+    ...(way.image ? [ranking(ofImage)] : []),
+    ...(way.text && way.hybrid ? [ranking("full_text")] : []),
+  ];
+  const fused = fusedScores(rankings);
+  const isFused = rankings.length > 1;
+  const ordered = isFused
+    ? [...fused.keys()].toSorted(
+        (a, b) => (fused.get(b) ?? 0) - (fused.get(a) ?? 0) || compare(a.id, b.id),
+      )
+    : (rankings[0] ?? []);
+  const decidedBy = isFused ? "fusion" : way.maxSimilarity ? "max_similarity" : "mean";
+  return ordered.map((record): OrderedHit => {
+    const { scores } = record;
+    const score = way.text
+      ? scoreOf(calibration?.[ofText], scores[ofText] ?? 0)
+      : scoreOf(undefined, scores[ofImage] ?? 0);
+    return { ...record, score, decidedBy };
+  });
+}
+
+/** `judged`: the ITM probability of pictures, by image_id; those of them among the first are put in its order. */
+export function reordered(
+  hits: readonly OrderedHit[],
+  first: number,
+  judged: ReadonlyMap<string, number>,
+  calibration: Calibrated,
+): OrderedHit[] {
+  const head = hits.slice(0, first).map((hit): OrderedHit => {
+    const itm = judged.get(hit.imageId);
+    if (itm === undefined) return hit;
+    const score = scoreOf(calibration?.itm, itm);
+    return { ...hit, scores: { ...hit.scores, itm }, score, decidedBy: "itm" };
+  });
+  const isJudged = ({ scores }: OrderedHit) => scores.itm !== undefined;
+  const byItm = head.filter(isJudged).toSorted((a, b) => (b.scores.itm ?? 0) - (a.scores.itm ?? 0));
+  return [...byItm, ...head.filter((hit) => !isJudged(hit)), ...hits.slice(first)];
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -1,0 +1,116 @@
+import { DatabaseSync } from "node:sqlite";
+import { expect, test } from "vitest";
+import {
+  by,
+  imageIdOf,
+  put,
+  recordOf,
+  testImageIndex,
+  textOf,
+} from "../../../test/support/image-index-suite.ts";
+import type { ImageIndex } from "./image-index.ts";
+import type { IndexSql } from "./index-sql.ts";
+import { sqlIndex, type SqlIndex } from "./sql-index.ts";
+
+function memory(): { readonly db: DatabaseSync; readonly sql: IndexSql } {
+  const db = new DatabaseSync(":memory:");
+  const exec: IndexSql["exec"] = (query, ...values) => {
+    const rows = db.prepare(query).all(...values);
+    return { toArray: () => rows };
+  };
+  return { db, sql: { exec } };
+}
+
+function open(db: DatabaseSync, sql: IndexSql, maxRecords = 1000): SqlIndex {
+  const atomically = <Result>(work: () => Result): Result => {
+    db.exec("BEGIN");
+    try {
+      const result = work();
+      db.exec("COMMIT");
+      return result;
+    } catch (error) {
+      db.exec("ROLLBACK");
+      throw error;
+    }
+  };
+  return sqlIndex({ sql, atomically, maxRecords });
+}
+
+/** As the world sees it. */
+const waiting = (index: SqlIndex): ImageIndex => ({
+  describe: async () => index.describe(),
+  put: async (request) => index.put(request),
+  read: async (ids) => index.read(ids),
+  list: async (after, limit) => index.list(after, limit),
+  update: async (id, changes, now) => index.update(id, changes, now),
+  remove: async (id) => index.remove(id),
+  clear: async (most) => index.clear(most),
+  rank: async (request) => index.rank(request),
+});
+
+testImageIndex("SQLite in memory", async () => {
+  const { db, sql } = memory();
+  return waiting(open(db, sql));
+});
+
+test("an index that is opened again knows what it held", async () => {
+  const { db, sql } = memory();
+  const first = waiting(open(db, sql));
+  for (const picture of [1, 2, 3]) await put(first, recordOf(`p${picture}`, picture), picture);
+  const again = open(db, sql);
+  const outcome = again.rank({ by, candidates: 1, maxSimilarity: true, text: textOf(2) });
+  expect(outcome).toMatchObject({ kind: "ranked", records: [{ id: "p2" }] });
+});
+
+test("what fails halfway leaves nothing behind", async () => {
+  const { db, sql } = memory();
+  let breaks = false;
+  const index = waiting(
+    open(db, {
+      exec(query, ...values) {
+        if (breaks && query.startsWith("INSERT INTO words")) throw new Error("the disk is full");
+        return sql.exec(query, ...values);
+      },
+    }),
+  );
+  await put(index, recordOf("a", 1), 1);
+  await index.rank({ by, candidates: 9, maxSimilarity: true, text: textOf(1) });
+  breaks = true;
+  await expect(put(index, recordOf("b", 2), 2)).rejects.toThrow("the disk is full");
+  breaks = false;
+  expect(await index.describe()).toMatchObject({ records: 1, pictures: 1 });
+  const outcome = await index.rank({ by, candidates: 9, maxSimilarity: true, text: textOf(2) });
+  expect(outcome).toMatchObject({ kind: "ranked", records: [{ id: "a" }] });
+});
+
+test("a full index says so, and still takes what it has", async () => {
+  const { db, sql } = memory();
+  const index = waiting(open(db, sql, 1));
+  const refusal = { kind: "full", maxRecords: 1 };
+  await put(index, recordOf("a", 1), 1);
+  expect(await put(index, recordOf("b", 2), 2)).toEqual({ ...refusal, holds: false });
+  expect(await put(index, recordOf("b", 1), 1)).toEqual({ ...refusal, holds: true });
+  expect(await put(index, recordOf("a", 2), 2)).toMatchObject({ freed: imageIdOf(1) });
+});
+
+test("after deleting no table holds a trace of it", async () => {
+  const { db, sql } = memory();
+  const index = waiting(open(db, sql));
+  const told = { title: "unmistakable", tags: ["unmistakable"], metadata: { m: "unmistakable" } };
+  await put(index, recordOf("gone", 1, { ...told, caption: "unmistakable" }), 1);
+  await put(index, recordOf("stays", 2), 2);
+  const holds = (): string[] =>
+    (db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all() as { name: string }[])
+      .filter(({ name }) => JSON.stringify(bytesAsText(db, name)).includes("unmistakable"))
+      .map(({ name }) => name);
+  expect(holds()).toContain("words_data");
+  await index.remove("gone");
+  expect(holds()).toEqual([]);
+});
+
+const bytesAsText = (db: DatabaseSync, table: string): unknown[] =>
+  db
+    .prepare(`SELECT * FROM "${table}"`)
+    .all()
+    .flatMap((row) => Object.values(row))
+    .map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString("latin1") : value));

@@ -1,0 +1,415 @@
+// The embedded index: records, words and vectors of one namespace in one SQLite, exact at every stage. Its
+// methods do not wait, so none sees another's half; what fails leaves the tables as they were.
+import type { ImageId } from "@blip2-edge/shared/contracts/image";
+import type { ImageUpdate } from "@blip2-edge/shared/contracts/images";
+import { conditionsOf } from "./filter-sql.ts";
+import { fullTextQueries } from "./full-text.ts";
+import type {
+  ImageIndex,
+  IndexRecord,
+  IndexedBy,
+  PutRequest,
+  Ranked,
+  RankRequest,
+  StoredRecord,
+} from "./image-index.ts";
+import {
+  attributeValue,
+  bytesOf,
+  codesOf,
+  createTables,
+  recordOf,
+  selectRecords,
+  vectorsOf,
+  type IndexSql,
+  type IndexValue,
+  type RecordRow,
+} from "./index-sql.ts";
+import { meanTable, type MeanTable } from "./mean-table.ts";
+import { averaged, quantise, type CodedVectors } from "./quantise.ts";
+import { maxSimilarity, pictureSimilarity } from "./similarity.ts";
+
+/** The same as ImageIndex, without waiting. */
+export type SqlIndex = {
+  [Name in keyof ImageIndex]: (
+    ...args: Parameters<ImageIndex[Name]>
+  ) => Awaited<ReturnType<ImageIndex[Name]>>;
+};
+
+export interface SqlIndexOptions {
+  readonly sql: IndexSql;
+  /** All of `work` or nothing of it. */
+  readonly atomically: <Result>(work: () => Result) => Result;
+  readonly maxRecords: number;
+}
+
+/** Rows that are read at a time. */
+const pageRows = 2000;
+
+export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlIndex {
+  createTables(sql);
+  const all = <Row>(query: string, ...values: IndexValue[]): Row[] =>
+    sql.exec(query, ...values).toArray() as Row[];
+  const run = (query: string, ...values: IndexValue[]): void => void all(query, ...values);
+  const count = (query: string, ...values: IndexValue[]): number =>
+    first(all<{ n: number }>(query, ...values))?.n ?? 0;
+
+  /** Read when it is first needed; undefined after a change that failed. */
+  let means: MeanTable | undefined;
+  const madeBy = (): (IndexedBy & { readonly dim: number }) | undefined =>
+    first(all(`SELECT model, model_revision AS "modelRevision", dim FROM made_by`));
+
+  function loadedMeans(dim: number): MeanTable {
+    if (means !== undefined) return means;
+    const table = meanTable(dim);
+    for (let after = 0; ;) {
+      const rows = all<{ key: number; mean_scale: number; mean: unknown }>(
+        "SELECT key, mean_scale, mean FROM pictures WHERE key > ? ORDER BY key LIMIT ?",
+        ...[after, pageRows],
+      );
+      for (const { key, mean_scale: scale, mean } of rows) table.set(key, scale, codesOf(mean));
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < pageRows) break;
+      after = last.key;
+    }
+    means = table;
+    return table;
+  }
+
+  function change<Result>(work: () => Result): Result {
+    try {
+      return atomically(work);
+    } catch (error) {
+      means = undefined;
+      throw error;
+    }
+  }
+
+  const whole = (id: string): StoredRecord | undefined => {
+    const row = first(all<RecordRow>(`${selectRecords} WHERE r.id = ?`, id));
+    return row === undefined ? undefined : recordOf(row);
+  };
+
+  const holds = ({ imageId }: IndexRecord): boolean =>
+    count("SELECT EXISTS (SELECT 1 FROM pictures WHERE image_id = ?) AS n", imageId) === 1;
+
+  /** The key of a picture whose vectors stand in the index, put there when they do not. */
+  function pictureKey({ record, vectors, dim }: PutRequest): number {
+    const known = first(
+      all<{ key: number }>("SELECT key FROM pictures WHERE image_id = ?", record.imageId),
+    );
+    if (known !== undefined) return known.key;
+    const coded = quantise(vectors, dim);
+    const mean = quantise(averaged(vectors, dim), dim);
+    const [meanScale = 0] = mean.scales;
+    const key = count(
+      "INSERT INTO pictures (image_id, mean_scale, mean) VALUES (?, ?, ?) RETURNING key AS n",
+      ...[record.imageId, meanScale, bytesOf(mean.codes)],
+    );
+    run(
+      "INSERT INTO vectors (key, scales, codes) VALUES (?, ?, ?)",
+      ...[key, bytesOf(coded.scales), bytesOf(coded.codes)],
+    );
+    means?.set(key, meanScale, mean.codes);
+    return key;
+  }
+
+  /** Takes a picture that no record has any more out of the index. */
+  function dropPicture(key: number): ImageId | null {
+    if (count("SELECT count(*) AS n FROM records WHERE picture = ?", key) > 0) return null;
+    run("DELETE FROM vectors WHERE key = ?", key);
+    means?.delete(key);
+    const gone = first(
+      all<{ image_id: ImageId }>("DELETE FROM pictures WHERE key = ? RETURNING image_id", key),
+    );
+    return gone?.image_id ?? null;
+  }
+
+  function forgetModelIfEmpty(): void {
+    if (count("SELECT EXISTS (SELECT 1 FROM records) AS n") === 1) return;
+    run("DELETE FROM made_by");
+    means = undefined;
+  }
+
+  function writeWords(seq: number, { title, text, tags, caption, metadata }: IndexRecord): void {
+    dropWords(seq);
+    run(
+      "INSERT INTO words (rowid, title, text, tags, caption) VALUES (?, ?, ?, ?, ?)",
+      ...[seq, title, text, tags.join(" , "), caption],
+    );
+    const put = (name: string, value: string | number): void =>
+      run("INSERT INTO attributes (seq, name, value) VALUES (?, ?, ?)", seq, name, value);
+    for (const tag of tags) put("", attributeValue(tag));
+    for (const [name, value] of Object.entries(metadata)) put(name, attributeValue(value));
+  }
+  function dropWords(seq: number): void {
+    run("DELETE FROM words WHERE rowid = ?", seq);
+    run("DELETE FROM attributes WHERE seq = ?", seq);
+  }
+
+  function removeRow({ seq, picture }: Pick<RecordRow, "seq" | "picture">): ImageId | null {
+    run("DELETE FROM records WHERE seq = ?", seq);
+    dropWords(seq);
+    return dropPicture(picture);
+  }
+
+  /** Undefined: no filter. */
+  function allowedRecords({ filter }: RankRequest): Set<number> | undefined {
+    const conditions = filter === undefined ? [] : conditionsOf(filter);
+    if (conditions.length === 0) return undefined;
+    const rows = all<{ seq: number }>(
+      `SELECT seq FROM records WHERE ${conditions.map((each) => each.sql).join(" AND ")}`,
+      ...conditions.flatMap(({ values }) => values),
+    );
+    return new Set(rows.map(({ seq }) => seq));
+  }
+
+  function unknownFields({ filter }: RankRequest): string[] {
+    return Object.keys(filter?.metadata ?? {}).filter(
+      (name) => count("SELECT EXISTS (SELECT 1 FROM attributes WHERE name = ?) AS n", name) === 0,
+    );
+  }
+
+  const inList = (keys: Iterable<number>): string => JSON.stringify([...keys]);
+  const listed = "IN (SELECT value FROM json_each(?))";
+
+  /** By record; of every record one of whose words is in the query, the best first. */
+  function wordScores(
+    words: string | undefined,
+    allowed: ReadonlySet<number> | undefined,
+    most: number,
+  ): { readonly scores: ReadonlyMap<number, number>; readonly told: ReadonlySet<number> } {
+    const queries = words === undefined ? undefined : fullTextQueries(words);
+    if (queries === undefined) return { scores: new Map(), told: new Set() };
+    const within = allowed === undefined ? "" : ` AND rowid ${listed}`;
+    const values = allowed === undefined ? [] : [inList(allowed)];
+    // A title says more than a long text.
+    const rank = "-bm25(words, 4, 1, 4, 2)";
+    const found = (query: string) =>
+      all<{ seq: number; score: number }>(
+        `SELECT rowid AS seq, ${rank} AS score FROM words WHERE words MATCH ?${within} ORDER BY score DESC LIMIT ?`,
+        ...[query, ...values, most],
+      );
+    const told = found(queries.told);
+    // One kind of score for all: who is in both lists has that of any of the words.
+    const ranked = [...told, ...found(queries.any)];
+    const scores = new Map(ranked.map(({ seq, score }) => [seq, score]));
+    return { scores, told: new Set(told.map(({ seq }) => seq)) };
+  }
+
+  interface VectorScores {
+    text_mean?: number;
+    image_mean?: number;
+    itc?: number;
+    image?: number;
+  }
+
+  function vectorScores(
+    request: RankRequest,
+    dim: number,
+    keys: readonly number[] | undefined,
+    more: readonly number[],
+  ): Map<number, VectorScores> {
+    const { text, image, candidates, maxSimilarity: isExact } = request;
+    const table = loadedMeans(dim);
+    const allowed = keys === undefined ? undefined : new Set(keys);
+    const scores = new Map<number, VectorScores>();
+    const note = (key: number, score: VectorScores): void => {
+      scores.set(key, { ...scores.get(key), ...score });
+    };
+    const ways = [
+      ...(text === undefined ? [] : [{ name: "text_mean" as const, query: text }]),
+      ...(image === undefined
+        ? []
+        : [{ name: "image_mean" as const, query: averaged(image, dim) }]),
+    ];
+    for (const key of more) note(key, {});
+    for (const { name, query } of ways) {
+      for (const { key, score } of table.nearest(query, candidates, allowed)) {
+        note(key, { [name]: score });
+      }
+    }
+    // What another way let through gets the scores of every way, so that it can be compared.
+    const through = new Set(scores.keys());
+    for (const { name, query } of ways) {
+      for (const { key, score } of table.scores(query, through)) {
+        note(key, { [name]: score });
+      }
+    }
+    if (!isExact) return scores;
+    for (const { key, vectors } of vectorsFor(through, dim)) {
+      if (text !== undefined) note(key, { itc: maxSimilarity(text, vectors) });
+      if (image !== undefined) note(key, { image: pictureSimilarity(image, vectors) });
+    }
+    return scores;
+  }
+
+  const vectorsFor = (keys: Iterable<number>, dim: number) =>
+    all<{ key: number; scales: unknown; codes: unknown }>(
+      `SELECT key, scales, codes FROM vectors WHERE key ${listed}`,
+      inList(keys),
+    ).map(({ key, ...blobs }): { key: number; vectors: CodedVectors } => ({
+      key,
+      vectors: vectorsOf(blobs, dim),
+    }));
+
+  const picturesOf = (records: Iterable<number>): number[] =>
+    all<{ picture: number }>(
+      `SELECT DISTINCT picture FROM records WHERE seq ${listed}`,
+      inList(records),
+    ).map(({ picture }) => picture);
+
+  return {
+    describe() {
+      const by = madeBy();
+      return {
+        records: count("SELECT count(*) AS n FROM records"),
+        pictures: count("SELECT count(*) AS n FROM pictures"),
+        by: by === undefined ? null : { model: by.model, modelRevision: by.modelRevision },
+      };
+    },
+
+    put(request) {
+      const { record, by, dim, now } = request;
+      return change(() => {
+        const own = madeBy();
+        if (own !== undefined && own.modelRevision !== by.modelRevision) {
+          const { model, modelRevision } = own;
+          return { kind: "other_model", by: { model, modelRevision }, holds: holds(record) };
+        }
+        const before = first(
+          all<Pick<RecordRow, "seq" | "picture">>(
+            "SELECT seq, picture FROM records WHERE id = ?",
+            record.id,
+          ),
+        );
+        if (before === undefined && count("SELECT count(*) AS n FROM records") >= maxRecords) {
+          return { kind: "full", maxRecords, holds: holds(record) };
+        }
+        if (own === undefined) {
+          run(
+            "INSERT INTO made_by (one, model, model_revision, dim) VALUES (1, ?, ?, ?)",
+            ...[by.model, by.modelRevision, dim],
+          );
+        } else if (own.dim !== dim) throw new Error(`vectors of ${dim} numbers, not ${own.dim}`);
+        const picture = pictureKey(request);
+        const { id, exact, source, title, text, caption } = record;
+        const seq = count(
+          `INSERT INTO records (id, picture, exact, source, title, text, caption, tags, metadata, created_at, updated_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET picture = excluded.picture,
+             exact = excluded.exact, source = excluded.source, title = excluded.title, text = excluded.text,
+             caption = excluded.caption, tags = excluded.tags, metadata = excluded.metadata,
+             updated_at = excluded.updated_at
+           RETURNING seq AS n`,
+          ...[id, picture, exact ? 1 : 0, source, title, text, caption],
+          ...[JSON.stringify(record.tags), JSON.stringify(record.metadata), now, now],
+        );
+        writeWords(seq, record);
+        const freed =
+          before === undefined || before.picture === picture ? null : dropPicture(before.picture);
+        const stored = whole(id);
+        if (stored === undefined) throw new Error("a record that was put is not there");
+        return { kind: "put", record: stored, freed };
+      });
+    },
+
+    read: (ids) =>
+      all<RecordRow>(
+        `${selectRecords} JOIN json_each(?) AS wanted ON wanted.value = r.id ORDER BY wanted.key`,
+        JSON.stringify(ids),
+      ).map(recordOf),
+
+    list: (after, limit) =>
+      all<RecordRow>(
+        `${selectRecords} WHERE r.id > ? ORDER BY r.id LIMIT ?`,
+        ...[after ?? "", limit],
+      ).map(recordOf),
+
+    update: (id, changes, now) =>
+      change(() => {
+        const before = whole(id);
+        if (before === undefined) return null;
+        const next = changed(before, changes);
+        const { seq } = first(all<{ seq: number }>("SELECT seq FROM records WHERE id = ?", id)) ?? {
+          seq: 0,
+        };
+        run(
+          "UPDATE records SET source = ?, title = ?, text = ?, tags = ?, metadata = ?, updated_at = ? WHERE seq = ?",
+          ...[next.source, next.title, next.text],
+          ...[JSON.stringify(next.tags), JSON.stringify(next.metadata), now, seq],
+        );
+        writeWords(seq, next);
+        return { ...next, updatedAt: now };
+      }),
+
+    remove: (id) =>
+      change(() => {
+        const row = first(all<RecordRow>(`${selectRecords} WHERE r.id = ?`, id));
+        if (row === undefined) return null;
+        const freed = removeRow(row);
+        forgetModelIfEmpty();
+        return { imageId: row.image_id, freed: freed !== null };
+      }),
+
+    clear: (most) =>
+      change(() => {
+        const rows = all<RecordRow>("SELECT seq, picture FROM records ORDER BY seq LIMIT ?", most);
+        const freed = rows.map(removeRow).filter((imageId) => imageId !== null);
+        forgetModelIfEmpty();
+        const left = count("SELECT count(*) AS n FROM records");
+        return { removed: rows.length, left, freed };
+      }),
+
+    rank(request) {
+      const own = madeBy();
+      if (own === undefined) return { kind: "ranked", records: [] };
+      const { dim, ...by } = own;
+      if (by.modelRevision !== request.by.modelRevision) return { kind: "other_model", by };
+      const fields = unknownFields(request);
+      if (fields.length > 0) return { kind: "unknown_fields", fields };
+      const allowed = allowedRecords(request);
+      const { scores: words, told } = wordScores(request.words, allowed, request.candidates);
+      const vectors = vectorScores(
+        request,
+        dim,
+        allowed === undefined ? undefined : picturesOf(allowed),
+        picturesOf(words.keys()),
+      );
+      const rows = all<Pick<RecordRow, "seq" | "id" | "picture" | "image_id">>(
+        `SELECT r.seq, r.id, r.picture, p.image_id FROM records r JOIN pictures p ON p.key = r.picture
+         WHERE r.picture ${listed} ORDER BY r.seq`,
+        inList(vectors.keys()),
+      );
+      const records = rows
+        .filter(({ seq }) => allowed === undefined || allowed.has(seq))
+        .map(({ seq, id, picture, image_id: imageId }): Ranked => {
+          const fullText = words.get(seq);
+          return {
+            id,
+            imageId,
+            told: told.has(seq),
+            scores: {
+              ...vectors.get(picture),
+              ...(fullText === undefined ? {} : { full_text: fullText }),
+            },
+          };
+        });
+      return { kind: "ranked", records };
+    },
+  };
+}
+
+const first = <Row>(rows: readonly Row[]): Row | undefined => rows[0];
+
+/** Null takes away, what is left out stays. */
+function changed(record: StoredRecord, changes: ImageUpdate): StoredRecord {
+  const { source, title, text, tags, metadata } = changes;
+  return {
+    ...record,
+    ...(source === undefined ? {} : { source }),
+    ...(title === undefined ? {} : { title }),
+    ...(text === undefined ? {} : { text }),
+    ...(tags === undefined ? {} : { tags: tags ?? [] }),
+    ...(metadata === undefined ? {} : { metadata: metadata ?? {} }),
+  };
+}

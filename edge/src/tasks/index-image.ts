@@ -1,0 +1,117 @@
+// A picture becomes a record: its vectors and its caption from one look at it, then one write to the index of
+// the namespace. Putting the same again changes nothing.
+import type { ImageId } from "@blip2-edge/shared/contracts/image";
+import type { ImagePutOptions, ImageRecord } from "@blip2-edge/shared/contracts/images";
+import { AppError, type ProblemCode } from "@blip2-edge/shared/problem";
+import { keepsNothing, type AuthenticatedContext } from "../context.ts";
+import { tenantPartition } from "../partition.ts";
+import type { IndexedBy, StoredRecord } from "../search/image-index.ts";
+import { normalised } from "../search/quantise.ts";
+import { caption } from "./caption.ts";
+import { embedPicture } from "./embed.ts";
+import type { PictureSource } from "./open-picture.ts";
+import type { Rooms } from "./rooms.ts";
+
+export interface IndexTask {
+  readonly namespace: string;
+  readonly id: string;
+  readonly picture: PictureSource;
+  readonly options: ImagePutOptions;
+}
+
+/** Throws the problems of pictures and nodes, index_outdated, index_full. */
+export async function indexImage(
+  rooms: Rooms,
+  { namespace, id, picture, options }: IndexTask,
+  context: AuthenticatedContext,
+): Promise<ImageRecord> {
+  const { tenant } = context.caller;
+  const index = rooms.indexOf(tenant, namespace);
+  const model = options.model ?? (await index.describe()).by?.model;
+  const { body } = await embedPicture(rooms, picture, { model }, context);
+  const imageId = body.image_id;
+  if (imageId === undefined) throw new Error("a picture's vectors without its id");
+  const { source = null, title = null, text = null, tags = [], metadata = {} } = options;
+  const written =
+    options.caption === false ? null : await captionOf(rooms, picture, imageId, context);
+  const partition = tenantPartition(tenant);
+  await rooms.held.hold(partition, imageId, namespace);
+  const outcome = await index.put({
+    record: {
+      ...{ id, imageId, exact: body.image_exact !== false, caption: written },
+      ...{ source, title, text, tags, metadata },
+    },
+    by: { model: body.model, modelRevision: body.model_revision },
+    vectors: normalised(Float32Array.from(body.embedding.flat()), body.dim),
+    dim: body.dim,
+    now: Date.now(),
+  });
+  if (outcome.kind !== "put" && !outcome.holds) {
+    await rooms.held.unhold(partition, imageId, namespace);
+  }
+  if (outcome.kind === "other_model") throw outdated(namespace, outcome.by);
+  if (outcome.kind === "full") {
+    throw new AppError(
+      "index_full",
+      `The namespace ${namespace} holds ${outcome.maxRecords} images, which is the most. Use another one.`,
+    );
+  }
+  if (outcome.freed !== null) await rooms.held.release(partition, outcome.freed, namespace);
+  return recordAnswer(namespace, outcome.record);
+}
+
+export const outdated = (namespace: string, { model, modelRevision }: IndexedBy): AppError =>
+  new AppError(
+    "index_outdated",
+    `The namespace ${namespace} was indexed with ${model} of revision ${modelRevision}, which is not what answers now. Put its images into another namespace, or delete this one (DELETE /v1/namespaces/${namespace}) and put them again.`,
+  );
+
+const isOneOf = (error: unknown, codes: readonly ProblemCode[]): boolean =>
+  error instanceof AppError && codes.includes(error.code);
+
+/** Null where no model writes captions. */
+async function captionOf(
+  rooms: Rooms,
+  picture: PictureSource,
+  imageId: ImageId,
+  context: AuthenticatedContext,
+): Promise<string | null> {
+  const said = async (source: PictureSource): Promise<string> => {
+    const { body } = await caption(rooms, source, {}, context);
+    return body.text;
+  };
+  try {
+    if (keepsNothing(context)) return await said(picture);
+    try {
+      // It was just opened: its pixels are at hand, and a node that has looked at it need not again.
+      return await said({ kind: "image_id", imageId });
+    } catch (error) {
+      // Unless they are of another size than this model's.
+      if (!isOneOf(error, ["image_not_found", "image_pixels_gone"])) throw error;
+      return await said(picture);
+    }
+  } catch (error) {
+    if (isOneOf(error, ["model_not_found"])) return null;
+    throw error;
+  }
+}
+
+export const shownOf = (record: StoredRecord) => ({
+  id: record.id,
+  image_id: record.imageId,
+  ...(record.exact ? {} : { image_exact: false as const }),
+  source: record.source,
+  title: record.title,
+  tags: [...record.tags],
+  metadata: { ...record.metadata },
+  caption: record.caption,
+});
+
+export const recordAnswer = (namespace: string, record: StoredRecord): ImageRecord => ({
+  ...shownOf(record),
+  namespace,
+  text: record.text,
+  created_at: new Date(record.createdAt).toISOString(),
+  updated_at: new Date(record.updatedAt).toISOString(),
+  ...(record.duplicateOf === null ? {} : { duplicate_of: record.duplicateOf }),
+});
