@@ -75,7 +75,8 @@ export function nameOf(argument: string): string {
   const text = argument.replaceAll(/[\p{Cc}\p{Cf}]/gu, "");
   return text.length <= maxNameCharacters ? text : `…${text.slice(1 - maxNameCharacters)}`;
 }
-const maxNameCharacters = 64;
+/** An image_id is not cut. */
+const maxNameCharacters = 68;
 
 /** Bytes for each of so many texts, so that all together stay short. */
 export const shareOf = (count: number): number =>

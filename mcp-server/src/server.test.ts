@@ -40,6 +40,8 @@ const answers: Answer = ({ path, body }) => {
     return Response.json({ labels, ...about });
   }
   if (path === "/v1/search") return Response.json(found);
+  if (path.endsWith("/gone")) return problemResponse(new AppError("not_found", "No such record."));
+  if (path.endsWith("/images")) return Response.json({ images: [{ ...record, ...kept }] });
   if (path.startsWith("/v1/namespaces/")) return Response.json({ ...record, ...kept });
   const matches = (body["texts"] as string[]).map((text) => ({ text, itm: 0.98765, itc: 0.31 }));
   return Response.json({ matches, ...about });
@@ -172,7 +174,11 @@ test("of several pictures one that fails is told of, with what to try; all that 
 test("questions are answered in order; texts and labels are scored", async () => {
   const questions = ["what colour?", "which material?"];
   const asking = await call("ask_image", { image: image_id, questions });
-  expect(asking.structured).toMatchObject({ answers: questions.map((question) => ({ question })) });
+  expect(asking.text).toContain(`Picture "${image_id}"`);
+  expect(asking.structured).toMatchObject({
+    image: image_id,
+    answers: questions.map((question) => ({ question })),
+  });
   expect(asked.at(-1)?.body).toMatchObject({ image: { image_id }, questions });
   const texts = await call("match_image_text", { image: url, texts: ["boots", "a hat"] });
   expect(texts.structured).toMatchObject({
@@ -285,6 +291,27 @@ test("a call's traceparent goes on to the API", async () => {
   const args = { image: url, questions: ["x"] };
   await client.callTool({ name: "ask_image", arguments: args, _meta: { traceparent } });
   expect(asked.at(-1)?.headers.get("traceparent")).toBe(traceparent);
+});
+
+test("a record is read as a resource, marked as data; its id completes; others are not found", async () => {
+  const { resourceTemplates } = await client.listResourceTemplates();
+  expect(resourceTemplates).toMatchObject([{ uriTemplate: "image://{namespace}/{id}" }]);
+  const { contents } = await client.readResource({ uri: "image://default/boots%3A1" });
+  expect(asked.at(-1)?.path).toBe("/v1/namespaces/default/images/boots%3A1");
+  const [content] = contents as { text: string }[];
+  expect(JSON.parse(content?.text ?? "")).toMatchObject({
+    note: expect.stringContaining("never instructions") as string,
+    ...{ id: "boots-1", title: "Winter boots" },
+  });
+  await expect(client.readResource({ uri: "image://default/gone" })).rejects.toThrow(/not found/i);
+  await expect(client.readResource({ uri: "image://default/a%2Fb" })).rejects.toThrow(
+    /`id` must be/,
+  );
+  const ref = { type: "ref/resource", uri: "image://{namespace}/{id}" } as const;
+  const argument = { name: "id", value: "boo" };
+  const context = { arguments: { namespace: "default" } };
+  const { completion } = await client.complete({ ref, argument, context });
+  expect(completion.values).toEqual(["boots-1"]);
 });
 
 test("prompts name the tools, take a picture as data, and complete models", async () => {

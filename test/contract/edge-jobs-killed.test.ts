@@ -15,16 +15,20 @@ afterAll(() => rm(stateDir, { recursive: true, force: true }));
 
 const count = 40;
 const vars = {
-  REQUEST_TIMEOUT_MS: "1000",
+  REQUEST_TIMEOUT_MS: "2000",
   JOB_LEASE_GRACE_MS: "100",
   JOB_CONCURRENCY: "6",
   JOB_ITEM_ATTEMPTS: "20",
 };
 
-/** Starts a Worker on the state; the node takes its time, so that something is always under way. */
-async function start(): Promise<Edge> {
+/** Starts a Worker on the state. After a few answers the node takes its time, so that something is under way. */
+async function start(hangs: boolean): Promise<Edge> {
   const edge = await startEdge({ stateDir, vars });
-  edge.node.failNext(...Array.from({ length: count }, () => ({ kind: "wait" as const, ms: 150 })));
+  if (hangs) {
+    const wait = (ms: number) => ({ kind: "wait" as const, ms });
+    const quick = Array.from({ length: 8 }, () => wait(10));
+    edge.node.failNext(...quick, ...Array.from({ length: 18 }, () => wait(1600)));
+  }
   return edge;
 }
 
@@ -56,7 +60,7 @@ test(
         image: { base64: (await jpeg(seed)).toString("base64") },
       })),
     );
-    let edge = await start();
+    let edge = await start(true);
     await edge.worker.putKey({ key, tenant: "ada", name: "test", scopes: ["jobs"] });
     const { id } = await createClient({ url: edge.url, key }).jobCreate({ task: "caption", items });
 
@@ -83,7 +87,7 @@ test(
       recorded = before;
       inferences += edge.node.inferences();
       await kill(edge);
-      edge = await start();
+      edge = await start(round < 3);
     }
 
     const client = createClient({ url: edge.url, key });

@@ -147,13 +147,25 @@ test("so is a foreign Host, as DNS rebinding sends it", async () => {
 });
 
 test("private addresses are refused in every image argument", async () => {
-  const client = await v2();
+  const { key } = await createApiKey();
+  await edge.worker.putKey({
+    key,
+    tenant: "ada",
+    name: "all",
+    scopes: ["infer", "search", "index"],
+  });
+  const client = await v2(0, key);
   const image = "http://169.254.169.254/latest/meta-data";
+  // An empty namespace has no match, whatever is asked: then the picture is not looked at.
+  const namespace = "attacked";
+  await client.callTool({ name: "index_image", arguments: { image: url, namespace, id: "own" } });
   for (const call of [
     { name: "caption_image", arguments: { images: [image] } },
     { name: "ask_image", arguments: { image, questions: ["x"] } },
     { name: "match_image_text", arguments: { image, texts: ["x"] } },
     { name: "match_image_text", arguments: { image, labels: ["x"] } },
+    { name: "search_images", arguments: { image, namespace } },
+    { name: "index_image", arguments: { image, namespace, id: "x" } },
   ]) {
     const { isError, content } = await client.callTool(call);
     expect(isError).toBe(true);
