@@ -128,7 +128,7 @@ afterAll(() => edge?.stop());
 /** Why an answer is none that the document allows; undefined when it is one. */
 function checker(): (request: FuzzRequest, response: Response) => Promise<string | undefined> {
   const ajv = new Ajv2020({ strict: false, validateFormats: false });
-  ajv.addSchema(document as unknown as Record<string, unknown>, "api");
+  ajv.addSchema(document, "api");
   const validators = new Map<string, ValidateFunction>();
   const pointer = (...steps: readonly string[]): string =>
     steps
@@ -168,9 +168,7 @@ function checker(): (request: FuzzRequest, response: Response) => Promise<string
       "schema",
     );
     const valid = validatorAt(at);
-    return valid(JSON.parse(text)) === true
-      ? undefined
-      : `${ajv.errorsText(valid.errors)}: ${text}`;
+    return valid(JSON.parse(text)) ? undefined : `${ajv.errorsText(valid.errors)}: ${text}`;
   };
 
   async function streamFault(response: Response, id: string): Promise<string | undefined> {
@@ -186,7 +184,7 @@ function checker(): (request: FuzzRequest, response: Response) => Promise<string
         const schema =
           name === "result" ? `${id.charAt(0).toUpperCase()}${id.slice(1)}Response` : "Problem";
         const valid = validatorAt(`/components/schemas/${schema}`);
-        if (valid(JSON.parse(data)) !== true) return `${name}: ${ajv.errorsText(valid.errors)}`;
+        if (!valid(JSON.parse(data))) return `${name}: ${ajv.errorsText(valid.errors)}`;
       }
     }
     return last === "end" ? undefined : "a stream without an end";

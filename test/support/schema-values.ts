@@ -16,6 +16,7 @@ export interface SchemaWorld {
 
 const maxItems = 4;
 const maxCharacters = 40;
+const characters = ["a", "b", " ", "{}", "?", "é", "😀", "\n", '"'];
 
 /** Values that the schema takes; what it cannot say (a refinement) they may still fail. */
 export function validValue(
@@ -139,7 +140,7 @@ function stringOf(schema: JsonSchema, hints: readonly string[]): fc.Arbitrary<st
   const plain =
     typeof pattern === "string"
       ? fc.stringMatching(new RegExp(pattern), { size: "xsmall" })
-      : fc.string({ minLength, maxLength, unit: fc.constantFrom(...'ab {}?é😀\n"') });
+      : fc.string({ minLength, maxLength, unit: fc.constantFrom(...characters) });
   return hints.length === 0
     ? plain
     : fc.oneof(

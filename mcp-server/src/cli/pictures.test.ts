@@ -51,7 +51,8 @@ async function run(
       const request = new Request(input, init);
       const isForm = request.headers.get("content-type")?.startsWith("multipart/") === true;
       const form = isForm ? await request.formData() : undefined;
-      const text = form === undefined ? await request.text() : String(form.get("request"));
+      const part = form?.get("request");
+      const text = typeof part === "string" ? part : await request.text();
       sent.push({
         path: new URL(request.url).pathname,
         fields: text === "" ? undefined : JSON.parse(text),
