@@ -1,7 +1,7 @@
 // The Worker's HTTP face, built from the route table: what the table names is served, and nothing else.
 // Every failure leaves through `onError` as problem+json.
 import { openAiError } from "@blip2-edge/shared/contracts/openai";
-import { AppError, problemResponse, retryAfterOf } from "@blip2-edge/shared/problem";
+import { AppError, problemResponse, retryAfterOf, type Problem } from "@blip2-edge/shared/problem";
 import {
   agentRoutes,
   nodeRoutes,
@@ -92,21 +92,15 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
   });
   app.onError((error, c) => {
     const { path } = c.req;
-    const isOpenAi = routeList.some(
-      (route) => route.dialect === "openai" && isAt(path, route.path),
-    );
-    return isOpenAi
-      ? problemResponse(
-          error,
-          { ...extraHeaders(error, path), ...shouldRetry(error) },
-          (problem) => ({
-            error: openAiError(problem),
-          }),
-        )
-      : problemResponse(error, extraHeaders(error, path));
+    const headers = extraHeaders(error, path);
+    return routeList.some(({ dialect, path: at }) => dialect === "openai" && isAt(at, path))
+      ? problemResponse(error, { ...headers, ...shouldRetry(error) }, forOpenAi)
+      : problemResponse(error, headers);
   });
   return app;
 }
+
+const forOpenAi = (problem: Problem) => ({ error: openAiError(problem) });
 
 /** Longer than this no client is told to wait within a call. */
 const maxRetryS = 60;

@@ -286,5 +286,6 @@ test("models.list and models.retrieve", async () => {
   const { data: models } = await openai.models.list();
   expect(models.map(({ id }) => id)).toEqual([fakeModel.model, fakeRetrieval.model]);
   expect(await openai.models.retrieve(fakeModel.model)).toEqual(models[0]);
-  await expect(openai.models.retrieve("other")).rejects.toBeInstanceOf(NotFoundError);
+  const other = openai.models.retrieve("other");
+  await expect(other).rejects.toMatchObject({ status: 404, code: "model_not_found" });
 });

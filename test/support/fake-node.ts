@@ -119,6 +119,8 @@ export async function startFakeNode(keyId = "test-1"): Promise<FakeNode> {
       send(response, problem.status, problem, "application/problem+json");
     });
   });
+  // A connection that ends while the next request is on its way is a fault of its own; here there is none.
+  server.keepAliveTimeout = 120_000;
   server.on("connection", (socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));

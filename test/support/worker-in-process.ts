@@ -1,7 +1,6 @@
 // The whole Worker in this process, over bindings in memory that write down every call: what a caller could at
 // most tell by time. A test that imports it mocks edge/src/images/codecs.ts by image-codecs.ts, since Node does
 // not import WebAssembly as workerd does.
-import { vi } from "vitest";
 import { createApiKey, hashApiKey, keyIdOf } from "../../edge/src/auth/api-key.ts";
 import { createLedger, type Ledger } from "../../edge/src/usage/ledger.ts";
 import type { KeyMeterCalls } from "../../edge/src/usage/meter.ts";
@@ -29,7 +28,9 @@ export interface WorkerInProcess {
 }
 
 export interface WorkerInProcessOptions {
-  readonly node: FakeNode;
+  readonly node: Pick<FakeNode, "url" | "keys">;
+  /** Answers for the node instead. */
+  readonly answerNode?: (url: string, init: RequestInit) => Response | Promise<Response>;
   /** The one private origin, `host:port`, that pictures may be fetched from, and what answers there. */
   readonly origin?: { readonly host: string; readonly answer: (url: URL) => Response };
   readonly vars?: Readonly<Record<string, string>>;
@@ -41,7 +42,7 @@ interface Kept {
 }
 
 export async function workerInProcess(options: WorkerInProcessOptions): Promise<WorkerInProcess> {
-  const { node, origin, vars } = options;
+  const { node, origin, vars, answerNode = (url, init) => fetch(url, init) } = options;
   let log: string[] = [];
   const noted = <Args extends readonly unknown[], Result>(
     name: string,
@@ -83,7 +84,7 @@ export async function workerInProcess(options: WorkerInProcessOptions): Promise<
     }),
     delete: noted("cache delete", (url: string) => cached.delete(url)),
   };
-  vi.stubGlobal("caches", { open: () => Promise.resolve(cache) });
+  Object.assign(globalThis, { caches: { open: () => Promise.resolve(cache) } });
 
   const ledgers = new Map<string, Ledger>();
   const meterOf = (keyId: string): KeyMeterCalls => {
@@ -111,7 +112,7 @@ export async function workerInProcess(options: WorkerInProcessOptions): Promise<
 
   const tables = memoryTables();
   const toNode = async (url: string, init: RequestInit): Promise<Response> => {
-    const response = await fetch(url, init);
+    const response = await answerNode(url, init);
     const what = String(new Headers(init.headers).get("content-type")).split(";")[0];
     log.push(`node ${new URL(url).pathname} ${what} ${response.status}`);
     return response;

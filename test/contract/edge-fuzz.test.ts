@@ -1,0 +1,251 @@
+// Every operation of the Worker's own OpenAPI document, asked as it says, nearly so and by enemies: never a
+// status that it does not name, never a 500, and every answer of the form that it says. Another run:
+// FUZZ_SEED=N FUZZ_REQUESTS=N npm test -- edge-fuzz
+import { Ajv2020 } from "ajv/dist/2020.js";
+import type { ValidateFunction } from "ajv";
+import * as fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createClient } from "@blip2-edge/shared/client";
+import { chatChunkSchema } from "@blip2-edge/shared/contracts/chat";
+import { textEventSchema } from "@blip2-edge/shared/contracts/stream";
+import type { OpenApiDocument } from "@blip2-edge/shared/openapi";
+import { readServerSentEvents } from "@blip2-edge/shared/sse";
+import { createApiKey } from "../../edge/src/auth/api-key.ts";
+import { startEdge, type Edge } from "../support/edge.ts";
+import { fakeModel, fakeRetrieval } from "../support/fake-node.ts";
+import {
+  placesOf,
+  requestTo,
+  type FuzzRequest,
+  type FuzzWorld,
+} from "../support/openapi-requests.ts";
+import type { Hints } from "../support/schema-values.ts";
+import { jpeg, png } from "../support/pictures.ts";
+
+const seed = Number(process.env["FUZZ_SEED"] ?? 20_261_130);
+const requestCount = Number(process.env["FUZZ_REQUESTS"] ?? 3000);
+const atOnce = 8;
+
+let edge: Edge;
+let document: OpenApiDocument;
+let world: FuzzWorld;
+beforeAll(async () => {
+  const picture = await jpeg(80);
+  edge = await startEdge({
+    internet: () =>
+      new Response(new Uint8Array(picture), { headers: { "content-type": "image/jpeg" } }),
+  });
+  const { key } = await createApiKey();
+  await edge.worker.putKey({
+    ...{ key, tenant: "ada", name: "fuzz" },
+    scopes: ["infer", "index", "search", "jobs", "admin"],
+  });
+  const client = createClient({ url: edge.url, key });
+  document = (await client.openapi()) as unknown as OpenApiDocument;
+  const { image_id: imageId } = await client.caption({ image: { bytes: picture } });
+  // Several of each, since some requests end them.
+  const several = <Made>(make: (index: number) => Promise<Made>) =>
+    Promise.all(Array.from({ length: 30 }, (_, index) => make(index)));
+  const keys = await several(async (index) => {
+    return (await client.keyCreate({ name: `target ${index}` })).id;
+  });
+  const jobs = await several(async () => {
+    const items = [{ image: { image_id: imageId } }];
+    return (await client.jobCreate({ task: "caption", items })).id;
+  });
+  const namespaces = await several(async (index) => {
+    const namespace = `n${index}`;
+    await client.imagePut({ namespace, id: "picture", image: { bytes: picture } });
+    return namespace;
+  });
+  const idsOf: Record<string, readonly string[]> = { key: keys, job: jobs, image: ["picture"] };
+  const hints: Hints = {
+    namespace: namespaces,
+    url: ["https://pictures.example/a.jpg", "https://pictures.example/b.jpg?c=d"],
+    base64: [Buffer.from(picture).toString("base64")],
+    image_id: [imageId],
+    model: [fakeModel.model, fakeRetrieval.model],
+    key_id: keys,
+    input: ["a cat"],
+    content: ["what is it?", ""],
+    question: ["what is it?"],
+    questions: ["what is it?", "where?"],
+    texts: ["a cat", "a dog"],
+    labels: ["cat", "dog"],
+    template: ["{}?"],
+    items: [[{ image: { image_id: imageId }, task: "caption" }]],
+    messages: [
+      [{ role: "user", content: [{ type: "image_url", image_url: { url: imageId } }] }],
+      [
+        {
+          role: "user",
+          content: [
+            { type: "text", text: "what?" },
+            { type: "image_url", image_url: { url: "https://pictures.example/a.jpg" } },
+          ],
+        },
+        { role: "assistant", content: "a cat" },
+        { role: "user", content: "which?" },
+      ],
+    ],
+  };
+  world = {
+    schemas: document.components.schemas,
+    hintsFor: (operationId) => ({
+      ...hints,
+      id: idsOf[/^[a-z]+/.exec(operationId)?.[0] ?? ""] ?? [],
+    }),
+    authorizations: fc.oneof(
+      { weight: 12, arbitrary: fc.constant<string | undefined>(`Bearer ${key}`) },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom<(string | undefined)[]>(
+          ...[
+            undefined,
+            "",
+            "Bearer",
+            "Bearer x",
+            "Basic YTpi",
+            `Bearer ${edge.bob}`,
+            `bearer  ${key}`,
+          ],
+        ),
+      },
+    ),
+    files: fc.constantFrom(
+      ...[
+        picture,
+        await png(81),
+        picture.subarray(0, 40),
+        new Uint8Array(0),
+        new TextEncoder().encode("GIF89a"),
+      ],
+    ),
+  };
+});
+afterAll(() => edge?.stop());
+
+/** Why an answer is none that the document allows; undefined when it is one. */
+function checker(): (request: FuzzRequest, response: Response) => Promise<string | undefined> {
+  const ajv = new Ajv2020({ strict: false, validateFormats: false });
+  ajv.addSchema(document, "api");
+  const validators = new Map<string, ValidateFunction>();
+  const pointer = (...steps: readonly string[]): string =>
+    steps
+      .map((step) => `/${encodeURIComponent(step.replaceAll("~", "~0").replaceAll("/", "~1"))}`)
+      .join("");
+  const validatorAt = (place: string): ValidateFunction => {
+    const known = validators.get(place) ?? ajv.compile({ $ref: `api#${place}` });
+    validators.set(place, known);
+    return known;
+  };
+  const places = new Map(placesOf(document).map((place) => [place.operation.operationId, place]));
+
+  return async (request, response) => {
+    const place = places.get(request.operationId);
+    if (place === undefined) throw new Error(request.operationId);
+    const { path, method, operation } = place;
+    const status = String(response.status);
+    if (status === "500") return "500";
+    const told = operation.responses[status];
+    if (told === undefined)
+      return `status ${status} is not in the document: ${await response.text()}`;
+    if (response.headers.get("x-request-id") === null) return "no X-Request-Id";
+    if (told.content === undefined) return undefined;
+    const type = (response.headers.get("content-type") ?? "").split(";")[0] ?? "";
+    if (told.content[type] === undefined) return `${status} with the content type ${type}`;
+    if (type === "text/event-stream") return streamFault(response, operation.operationId);
+    const text = await response.text();
+    if (!/[/+]json$/.test(type)) return undefined;
+    const at = pointer(
+      "paths",
+      path,
+      method.toLowerCase(),
+      "responses",
+      status,
+      "content",
+      type,
+      "schema",
+    );
+    const valid = validatorAt(at);
+    return valid(JSON.parse(text)) ? undefined : `${ajv.errorsText(valid.errors)}: ${text}`;
+  };
+
+  async function streamFault(response: Response, id: string): Promise<string | undefined> {
+    if (response.body === null) return "a stream without a body";
+    let last = "";
+    for await (const { name, data } of readServerSentEvents(response.body)) {
+      if (last === "end") return "an event after the end";
+      if (data === "[DONE]") last = "end";
+      else if (name === "text") textEventSchema.parse(JSON.parse(data));
+      else if (name === "") chatChunkSchema.parse(JSON.parse(data));
+      else {
+        last = "end";
+        const schema =
+          name === "result" ? `${id.charAt(0).toUpperCase()}${id.slice(1)}Response` : "Problem";
+        const valid = validatorAt(`/components/schemas/${schema}`);
+        if (!valid(JSON.parse(data))) return `${name}: ${ajv.errorsText(valid.errors)}`;
+      }
+    }
+    return last === "end" ? undefined : "a stream without an end";
+  }
+}
+
+test(
+  `${requestCount} requests to every operation, from the seed ${seed}`,
+  { timeout: 300_000 },
+  async () => {
+    const places = placesOf(document);
+    const share = Math.ceil(requestCount / places.length);
+    const requests = places
+      .map((place, index) =>
+        fc.sample(requestTo(place, world), { seed: seed + index, numRuns: share }),
+      )
+      // In turns, so that operations meet each other.
+      .reduce<FuzzRequest[][]>(
+        (turns, of) => of.map((request, at) => [...(turns[at] ?? []), request]),
+        [],
+      )
+      .flat();
+    const check = checker();
+    /** One of each kind. */
+    const faults = new Map<string, string>();
+    const statuses = new Map<string, number>();
+    const succeeded = new Set<string>();
+    let next = 0;
+    const work = async (): Promise<void> => {
+      for (let request = requests[next++]; request !== undefined; request = requests[next++]) {
+        const { operationId, method, url, headers, body } = request;
+        const response = await fetch(edge.url + url, {
+          ...{ method, headers, redirect: "manual" },
+          ...(body === undefined ? {} : { body }),
+        }).catch((error: unknown) => String(error instanceof Error ? error.cause : error));
+        if (typeof response === "string") {
+          // The Worker refused without reading to the end, and closed.
+          statuses.set("closed", (statuses.get("closed") ?? 0) + 1);
+          continue;
+        }
+        if (response.ok) succeeded.add(operationId);
+        const kind = `${Math.floor(response.status / 100)}xx`;
+        statuses.set(kind, (statuses.get(kind) ?? 0) + 1);
+        const fault = await check(request, response).catch((error: unknown) => String(error));
+        if (fault === undefined) continue;
+        const sent = typeof body === "string" ? body.slice(0, 400) : `${body?.length ?? 0} bytes`;
+        faults.set(
+          `${operationId} ${fault.slice(0, 60)}`,
+          `${fault.slice(0, 400)}\n  ${method} ${url.slice(0, 300)} ${JSON.stringify(headers)}\n  ${sent}`,
+        );
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, work));
+    console.log(
+      `fuzzed ${requests.length} requests to ${places.length} operations: ${JSON.stringify(Object.fromEntries(statuses))}`,
+    );
+    expect(Object.fromEntries(faults)).toEqual({});
+    // A run in which nearly all is refused tests little.
+    const names = places.map(({ operation }) => operation.operationId);
+    expect(names.filter((id) => !succeeded.has(id))).toEqual([]);
+    expect(statuses.get("2xx") ?? 0).toBeGreaterThan(requests.length / 5);
+    expect(statuses.get("closed") ?? 0).toBeLessThan(requests.length / 100);
+  },
+);
