@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createClient } from "@blip2-edge/shared/client";
 import { createApiKey } from "../edge/src/auth/api-key.ts";
 import { nodeMetric } from "./support/node-metrics.ts";
 import { samplesDir, startTestStack, type TestStack } from "./support/stack.ts";
@@ -110,4 +111,20 @@ test("a question about a picture gets its answer", async () => {
   expect(answers.map(({ question, answer }) => ({ question, answer }))).toEqual(
     sample.questions.map(({ question, answer }) => ({ question, answer })),
   );
+});
+
+test("a caption is streamed while the node writes it, and is the caption", async () => {
+  const list = await readFile(path.join(samplesDir, "samples.json"), "utf8");
+  const [sample] = (JSON.parse(list) as { samples: Sample[] }).samples;
+  if (sample === undefined) throw new Error("there is no sample picture");
+  const bytes = await readFile(path.join(samplesDir, sample.file));
+  const client = createClient({ url: stack.url, key: stack.apiKey });
+  const texts: string[] = [];
+  // Another length than before: nothing is cached.
+  for await (const event of client.streams.caption({ image: { bytes }, max_new_tokens: 24 })) {
+    if (event.event === "text") texts.push(event.text);
+    else expect(event.result.text).toBe(sample.caption);
+  }
+  expect(texts.length).toBeGreaterThan(1);
+  expect(texts.join("")).toBe(sample.caption);
 });
