@@ -65,6 +65,8 @@ export function createKvCache({ names, heads, headDim, type }: KvShape): KvCache
 
   const rowSize = (): number => heads * positions * headDim;
   const bufferOf = (name: string): Numbers => buffers.get(name) ?? allocate(0);
+  /** Gives memory back at once: a collection may come only after the next hundred megabytes. */
+  const release = ({ buffer }: Numbers): void => void (buffer as ArrayBuffer).transfer(0);
 
   /** Lays the buffers out anew: `rows` says which row goes where. */
   const layOut = (rows: readonly number[], newRoom: number, newPositions: number): void => {
@@ -81,6 +83,7 @@ export function createKvCache({ names, heads, headDim, type }: KvShape): KvCache
         }
       });
       buffers.set(name, to);
+      release(from);
     }
     [rowRoom, positions] = [newRoom, newPositions];
   };
@@ -173,6 +176,7 @@ export function createKvCache({ names, heads, headDim, type }: KvShape): KvCache
       });
       const needed = roundUp(Math.max(0, ...kept), positionStep);
       if (rows.length === 0) {
+        buffers.forEach(release);
         buffers.clear();
         [rowRoom, positions] = [0, 0];
       } else if (2 * needed <= positions || 4 * rows.length <= rowRoom) {
