@@ -2,15 +2,9 @@
 // Every failure leaves through `onError` as problem+json.
 import { openAiError } from "@blip2-edge/shared/contracts/openai";
 import { AppError, problemResponse, retryAfterOf, type Problem } from "@blip2-edge/shared/problem";
-import {
-  agentRoutes,
-  nodeRoutes,
-  routeList,
-  routes,
-  type AgentRouteId,
-  type NodeRouteId,
-  type RouteId,
-} from "@blip2-edge/shared/routes";
+import { routeList, routes, type RouteId } from "@blip2-edge/shared/routes";
+import { agentRoutes, type AgentRouteId } from "@blip2-edge/shared/routes/agents";
+import { nodeRoutes, type NodeRouteId } from "@blip2-edge/shared/routes/nodes";
 import { Hono, type Handler, type MiddlewareHandler } from "hono";
 import type { Env } from "./env.ts";
 import type { Isolate } from "./isolate.ts";

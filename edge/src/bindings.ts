@@ -7,7 +7,7 @@ import type { ImageIndexes } from "./search/image-index.ts";
 import type { UsagePoints } from "./usage/data-point.ts";
 import type { Registries } from "./nodes/announcements.ts";
 import type { KeyMeters } from "./usage/meter.ts";
-import type { WorkLeases } from "./work/collapse.ts";
+import type { WorkLeases } from "./collapse/collapse.ts";
 
 export interface Bindings {
   /** API keys, jobs (migrations/). */

@@ -15,7 +15,7 @@ import { describeError, writeEvent } from "./log.ts";
 export { NodeRegistry } from "./nodes/node-registry.ts";
 export { NamespaceIndex } from "./search/namespace-index.ts";
 export { KeyMeter } from "./usage/key-meter.ts";
-export { WorkLease } from "./work/work-lease.ts";
+export { WorkLease } from "./collapse/work-lease.ts";
 
 const write = (line: string): void => console.log(line);
 let made: { readonly isolate: Isolate; readonly app: ReturnType<typeof createApp> } | undefined;

@@ -37,7 +37,7 @@ import { heldPictures } from "./search/held-pictures.ts";
 import { indexName } from "./search/image-index.ts";
 import type { Rooms } from "./tasks/rooms.ts";
 import type { UsagePoints } from "./usage/data-point.ts";
-import { collapse } from "./work/collapse.ts";
+import { collapse } from "./collapse/collapse.ts";
 import { keyMeter, type Meter } from "./usage/meter.ts";
 import { requestCounter, type CountRequest } from "./usage/rate.ts";
 

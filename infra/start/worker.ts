@@ -9,7 +9,7 @@ import { isIP } from "node:net";
 import path from "node:path";
 import type { Scope } from "@blip2-edge/shared/contracts/keys";
 import { Miniflare, Log, LogLevel, type MiniflareOptions } from "miniflare";
-import type { WorkLeaseCalls, WorkLeases } from "../../edge/src/work/collapse.ts";
+import type { WorkLeaseCalls, WorkLeases } from "../../edge/src/collapse/collapse.ts";
 import { hashApiKey, keyIdOf } from "../../edge/src/auth/api-key.ts";
 import { formatSigningKeys } from "./signing-keys.ts";
 import { bundleWorker, readWorkerConfig } from "./worker-bundle.ts";

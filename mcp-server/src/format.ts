@@ -78,6 +78,21 @@ export function nameOf(argument: string): string {
 /** An image_id is not cut. */
 const maxNameCharacters = 68;
 
+/** What was looked at, as every result of one picture says it. */
+export function pictureFacts(
+  argument: string,
+  {
+    image_id,
+    image_exact,
+  }: { readonly image_id: string; readonly image_exact?: false | undefined },
+) {
+  const image = nameOf(argument);
+  return {
+    line: `Picture ${quote(image === image_id ? image : `${image} (${image_id})`)}`,
+    fields: { image, image_id, ...(image_exact === undefined ? {} : { image_exact }) },
+  };
+}
+
 /** Bytes for each of so many texts, so that all together stay short. */
 export const shareOf = (count: number): number =>
   Math.min(maxTextBytes, Math.floor(allTextBytes / count));

@@ -12,12 +12,11 @@ import {
   isRepeatable,
   routeList,
   type CallId,
-  type Route,
-  type RouteInput,
   type RouteResponse,
   type StreamId,
   type routes,
 } from "./routes.ts";
+import type { Route, RouteInput } from "./routes/route.ts";
 import { eventStreamType } from "./sse.ts";
 
 export type { ClientImage };

@@ -6,7 +6,8 @@ import { imageInputSchema } from "./contracts/image.ts";
 import { keySchema } from "./contracts/keys.ts";
 import { usageSchema } from "./contracts/generation.ts";
 import { problemKinds, type ProblemCode } from "./problem.ts";
-import { pathFields, routeList, type Route } from "./routes.ts";
+import { pathFields, routeList } from "./routes.ts";
+import type { Route } from "./routes/route.ts";
 import { eventStreamType } from "./sse.ts";
 
 /** JSON Schema 2020-12, as far as anything here looks into one. */

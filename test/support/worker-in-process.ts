@@ -4,8 +4,8 @@
 import { createApiKey, hashApiKey, keyIdOf } from "../../edge/src/auth/api-key.ts";
 import { createLedger, type Ledger } from "../../edge/src/usage/ledger.ts";
 import type { KeyMeterCalls } from "../../edge/src/usage/meter.ts";
-import type { WorkLeaseCalls } from "../../edge/src/work/collapse.ts";
-import { workDesk, type Desk } from "../../edge/src/work/desk.ts";
+import type { WorkLeaseCalls } from "../../edge/src/collapse/collapse.ts";
+import { workDesk, type Desk } from "../../edge/src/collapse/desk.ts";
 import { formatSigningKeys } from "../../infra/start/signing-keys.ts";
 import type { FakeNode } from "./fake-node.ts";
 import { memorySql, memoryTables } from "./sqlite.ts";

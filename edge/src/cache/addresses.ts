@@ -8,12 +8,12 @@ import {
   covers,
   knownPictureSchema,
   pictureOf,
+  pictureReader,
   recordOf,
   type KnownPicture,
 } from "./known-picture.ts";
-import type { PurgedAt, Purges } from "./purges.ts";
-import { readStored, writeStored } from "./stored.ts";
-import type { Tiers } from "./tiers.ts";
+import type { PurgedAt } from "./purges.ts";
+import { writeStored, type BookSettings } from "./stored.ts";
 
 /** What the fetcher tells of an address (images/fetch.ts), in its own words. */
 export interface AddressFacts {
@@ -96,13 +96,7 @@ function recordOfAddress(known: KnownAddress): z.input<typeof recordSchema> {
 const pathOf = async (partition: Partition, url: string): Promise<string> =>
   `addresses/${partition}/v1/${await sha256Hex(url)}`;
 
-const reader =
-  (purgedAt: PurgedAt) =>
-  (text: string): KnownAddress | undefined => {
-    const of = (record: { readonly image_id: string }) => purgedAt({ imageId: record.image_id });
-    const stored = readStored(recordSchema, text, of);
-    return stored === undefined ? undefined : addressOf(stored.value);
-  };
+const reader = (purgedAt: PurgedAt) => pictureReader(recordSchema, addressOf, purgedAt);
 
 /** Nothing would change but the moment, and that by less than a lifetime is exact to. */
 function isOld(known: KnownAddress, recalled: KnownAddress | undefined): boolean {
@@ -117,16 +111,7 @@ function isOld(known: KnownAddress, recalled: KnownAddress | undefined): boolean
   return !hasLifetime || known.caching.since - recalled.caching.since < 1000;
 }
 
-export function addressBook({
-  tiers,
-  purges,
-  at,
-}: {
-  readonly tiers: Tiers;
-  readonly purges: Pick<Purges, "of">;
-  /** When the request began. */
-  readonly at: number;
-}): AddressBook {
+export function addressBook({ tiers, purges, at }: BookSettings): AddressBook {
   return {
     async find(partitions, url) {
       const paths = await Promise.all(partitions.map((partition) => pathOf(partition, url)));

@@ -6,12 +6,12 @@ import {
   knownPictureSchema,
   merged,
   pictureOf,
+  pictureReader,
   recordOf,
   type KnownPicture,
 } from "./known-picture.ts";
-import type { PurgedAt, Purges } from "./purges.ts";
-import { readStored, writeStored } from "./stored.ts";
-import type { Tiers } from "./tiers.ts";
+import type { PurgedAt } from "./purges.ts";
+import { writeStored, type BookSettings } from "./stored.ts";
 
 export interface DigestBook {
   /** `digest`: SHA-256 of the file, hex. */
@@ -29,24 +29,9 @@ export interface DigestBook {
 const pathOf = (partition: Partition, digest: string): string =>
   `digests/${partition}/v1/${digest}`;
 
-const reader =
-  (purgedAt: PurgedAt) =>
-  (text: string): KnownPicture | undefined => {
-    const of = (record: { readonly image_id: string }) => purgedAt({ imageId: record.image_id });
-    const stored = readStored(knownPictureSchema, text, of);
-    return stored === undefined ? undefined : pictureOf(stored.value);
-  };
+const reader = (purgedAt: PurgedAt) => pictureReader(knownPictureSchema, pictureOf, purgedAt);
 
-export function digestBook({
-  tiers,
-  purges,
-  at,
-}: {
-  readonly tiers: Tiers;
-  readonly purges: Pick<Purges, "of">;
-  /** When the request began. */
-  readonly at: number;
-}): DigestBook {
+export function digestBook({ tiers, purges, at }: BookSettings): DigestBook {
   return {
     async find(partitions, digest) {
       const paths = partitions.map((partition) => pathOf(partition, digest));

@@ -1,6 +1,8 @@
 // A picture as the books of the cache know it: by its id, without its pixels.
 import { imageIdSchema, type ImageId } from "@blip2-edge/shared/contracts/image";
 import { z } from "zod";
+import type { PurgedAt } from "./purges.ts";
+import { readStored } from "./stored.ts";
 
 const maxSizes = 16;
 const maxSide = 4096;
@@ -30,6 +32,18 @@ export const recordOf = ({ imageId, exact, sizes }: KnownPicture) => ({
   exact,
   sizes: sizes.slice(-maxSizes),
 });
+
+/** Reads what a book keeps of a picture and more; undefined for what is none, or is forgotten. */
+export const pictureReader =
+  <Record extends { readonly image_id: string }, Known>(
+    schema: z.ZodType<Record>,
+    knownOf: (record: Record) => Known,
+    purgedAt: PurgedAt,
+  ) =>
+  (text: string): Known | undefined => {
+    const stored = readStored(schema, text, ({ image_id: imageId }) => purgedAt({ imageId }));
+    return stored === undefined ? undefined : knownOf(stored.value);
+  };
 
 /** The same picture, known at the sizes of both; another one replaces what was known. */
 export function merged(known: KnownPicture | undefined, picture: KnownPicture): KnownPicture {

@@ -3,9 +3,7 @@
 // is unknown may be sent at any time.
 import { z } from "zod";
 import type { Partition } from "../partition.ts";
-import type { Purges } from "./purges.ts";
-import { readStored, writeStored } from "./stored.ts";
-import type { Tiers } from "./tiers.ts";
+import { readStored, writeStored, type BookSettings } from "./stored.ts";
 
 const markSchema = z.object({ exact: z.boolean(), is_public: z.boolean() });
 
@@ -23,16 +21,7 @@ export interface MarkBook {
 
 const pathOf = (own: Partition, imageId: string): string => `marks/${own}/v1/${imageId}`;
 
-export function markBook({
-  tiers,
-  purges,
-  at,
-}: {
-  readonly tiers: Tiers;
-  readonly purges: Pick<Purges, "of">;
-  /** When the request began. */
-  readonly at: number;
-}): MarkBook {
+export function markBook({ tiers, purges, at }: BookSettings): MarkBook {
   return {
     async find(own, imageId) {
       const purgedAt = (await purges.of(own))({ imageId });

@@ -1,6 +1,16 @@
 // What lies in the cache: a value, and since when it is known. The time is that at which the request began
 // that made it, so that what was under way while something was forgotten is forgotten, too.
 import type { z } from "zod";
+import type { Purges } from "./purges.ts";
+import type { Tiers } from "./tiers.ts";
+
+/** What a book of the cache stands on, for one request. */
+export interface BookSettings {
+  readonly tiers: Tiers;
+  readonly purges: Pick<Purges, "of">;
+  /** When the request began. */
+  readonly at: number;
+}
 
 export interface Stored<Value> {
   /** Unix milliseconds. */

@@ -2,15 +2,11 @@
 // methods do not wait, so none sees another's half; what fails leaves the tables as they were.
 import type { ImageId } from "@blip2-edge/shared/contracts/image";
 import type { ImageUpdate } from "@blip2-edge/shared/contracts/images";
-import { conditionsOf } from "./filter-sql.ts";
-import { fullTextQueries } from "./full-text.ts";
 import type {
   ImageIndex,
   IndexRecord,
   IndexedBy,
   PutRequest,
-  Ranked,
-  RankRequest,
   StoredRecord,
 } from "./image-index.ts";
 import {
@@ -20,14 +16,13 @@ import {
   createTables,
   recordOf,
   selectRecords,
-  vectorsOf,
   type IndexSql,
   type IndexValue,
   type RecordRow,
 } from "./index-sql.ts";
 import { meanTable, type MeanTable } from "./mean-table.ts";
-import { averaged, quantise, type CodedVectors } from "./quantise.ts";
-import { maxSimilarity, pictureSimilarity } from "./similarity.ts";
+import { averaged, quantise } from "./quantise.ts";
+import { sqlRanking } from "./sql-ranking.ts";
 
 /** The same as ImageIndex, without waiting. */
 export type SqlIndex = {
@@ -153,111 +148,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
     return dropPicture(picture);
   }
 
-  /** Undefined: no filter. */
-  function allowedRecords({ filter }: RankRequest): Set<number> | undefined {
-    const conditions = filter === undefined ? [] : conditionsOf(filter);
-    if (conditions.length === 0) return undefined;
-    const rows = all<{ seq: number }>(
-      `SELECT seq FROM records WHERE ${conditions.map((each) => each.sql).join(" AND ")}`,
-      ...conditions.flatMap(({ values }) => values),
-    );
-    return new Set(rows.map(({ seq }) => seq));
-  }
-
-  function unknownFields({ filter }: RankRequest): string[] {
-    return Object.keys(filter?.metadata ?? {}).filter(
-      (name) => count("SELECT EXISTS (SELECT 1 FROM attributes WHERE name = ?) AS n", name) === 0,
-    );
-  }
-
-  const inList = (keys: Iterable<number>): string => JSON.stringify([...keys]);
-  const listed = "IN (SELECT value FROM json_each(?))";
-
-  /** By record; of every record one of whose words is in the query, the best first. */
-  function wordScores(
-    words: string | undefined,
-    allowed: ReadonlySet<number> | undefined,
-    most: number,
-  ): { readonly scores: ReadonlyMap<number, number>; readonly told: ReadonlySet<number> } {
-    const queries = words === undefined ? undefined : fullTextQueries(words);
-    if (queries === undefined) return { scores: new Map(), told: new Set() };
-    const within = allowed === undefined ? "" : ` AND rowid ${listed}`;
-    const values = allowed === undefined ? [] : [inList(allowed)];
-    // A title says more than a long text.
-    const rank = "-bm25(words, 4, 1, 4, 2)";
-    const found = (query: string) =>
-      all<{ seq: number; score: number }>(
-        `SELECT rowid AS seq, ${rank} AS score FROM words WHERE words MATCH ?${within} ORDER BY score DESC LIMIT ?`,
-        ...[query, ...values, most],
-      );
-    const told = found(queries.told);
-    // One kind of score for all: who is in both lists has that of any of the words.
-    const ranked = [...told, ...found(queries.any)];
-    const scores = new Map(ranked.map(({ seq, score }) => [seq, score]));
-    return { scores, told: new Set(told.map(({ seq }) => seq)) };
-  }
-
-  interface VectorScores {
-    text_mean?: number;
-    image_mean?: number;
-    itc?: number;
-    image?: number;
-  }
-
-  function vectorScores(
-    request: RankRequest,
-    dim: number,
-    keys: readonly number[] | undefined,
-    more: readonly number[],
-  ): Map<number, VectorScores> {
-    const { text, image, candidates, maxSimilarity: isExact } = request;
-    const table = loadedMeans(dim);
-    const allowed = keys === undefined ? undefined : new Set(keys);
-    const scores = new Map<number, VectorScores>();
-    const note = (key: number, score: VectorScores): void => {
-      scores.set(key, { ...scores.get(key), ...score });
-    };
-    const ways = [
-      ...(text === undefined ? [] : [{ name: "text_mean" as const, query: text }]),
-      ...(image === undefined
-        ? []
-        : [{ name: "image_mean" as const, query: averaged(image, dim) }]),
-    ];
-    for (const key of more) note(key, {});
-    for (const { name, query } of ways) {
-      for (const { key, score } of table.nearest(query, candidates, allowed)) {
-        note(key, { [name]: score });
-      }
-    }
-    // What another way let through gets the scores of every way, so that it can be compared.
-    const through = new Set(scores.keys());
-    for (const { name, query } of ways) {
-      for (const { key, score } of table.scores(query, through)) {
-        note(key, { [name]: score });
-      }
-    }
-    if (!isExact) return scores;
-    for (const { key, vectors } of vectorsFor(through, dim)) {
-      if (text !== undefined) note(key, { itc: maxSimilarity(text, vectors) });
-      if (image !== undefined) note(key, { image: pictureSimilarity(image, vectors) });
-    }
-    return scores;
-  }
-
-  const vectorsFor = (keys: Iterable<number>, dim: number) =>
-    all<{ key: number; scales: unknown; codes: unknown }>(
-      `SELECT key, scales, codes FROM vectors WHERE key ${listed}`,
-      inList(keys),
-    ).map(({ key, ...blobs }): { key: number; vectors: CodedVectors } => ({
-      key,
-      vectors: vectorsOf(blobs, dim),
-    }));
-
-  const picturesOf = (records: Iterable<number>): number[] =>
-    all<{ picture: number }>(
-      `SELECT DISTINCT picture FROM records WHERE seq ${listed}`,
-      inList(records),
-    ).map(({ picture }) => picture);
+  const ranking = sqlRanking({ all, count, loadedMeans });
 
   return {
     describe() {
@@ -365,36 +256,9 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
       if (own === undefined) return { kind: "ranked", records: [] };
       const { dim, ...by } = own;
       if (by.modelRevision !== request.by.modelRevision) return { kind: "other_model", by };
-      const fields = unknownFields(request);
+      const fields = ranking.unknownFields(request);
       if (fields.length > 0) return { kind: "unknown_fields", fields };
-      const allowed = allowedRecords(request);
-      const { scores: words, told } = wordScores(request.words, allowed, request.candidates);
-      const vectors = vectorScores(
-        request,
-        dim,
-        allowed === undefined ? undefined : picturesOf(allowed),
-        picturesOf(words.keys()),
-      );
-      const rows = all<Pick<RecordRow, "seq" | "id" | "picture" | "image_id">>(
-        `SELECT r.seq, r.id, r.picture, p.image_id FROM records r JOIN pictures p ON p.key = r.picture
-         WHERE r.picture ${listed} ORDER BY r.seq`,
-        inList(vectors.keys()),
-      );
-      const records = rows
-        .filter(({ seq }) => allowed === undefined || allowed.has(seq))
-        .map(({ seq, id, picture, image_id: imageId }): Ranked => {
-          const fullText = words.get(seq);
-          return {
-            id,
-            imageId,
-            told: told.has(seq),
-            scores: {
-              ...vectors.get(picture),
-              ...(fullText === undefined ? {} : { full_text: fullText }),
-            },
-          };
-        });
-      return { kind: "ranked", records };
+      return { kind: "ranked", records: ranking.ranked(request, dim) };
     },
   };
 }

@@ -7,7 +7,7 @@ import type { PartitionTag } from "../nodes/partition-tag.ts";
 import type { HeldPictures } from "../search/held-pictures.ts";
 import type { ImageIndex } from "../search/image-index.ts";
 import type { Meter } from "../usage/meter.ts";
-import type { Collapse } from "../work/collapse.ts";
+import type { Collapse } from "../collapse/collapse.ts";
 import type { PictureRooms } from "./open-picture.ts";
 
 export interface Rooms extends PictureRooms {

@@ -3,7 +3,7 @@ import { answerSchema, maxQuestions, vqaRequestSchema } from "@blip2-edge/shared
 import { captionResponseSchema } from "@blip2-edge/shared/contracts/caption";
 import { AppError } from "@blip2-edge/shared/problem";
 import { z } from "zod";
-import { cut, nameOf, quote, rounded, shareOf } from "../format.ts";
+import { cut, pictureFacts, quote, rounded, shareOf } from "../format.ts";
 import { imageArgumentSchema } from "./image-argument.ts";
 import { detailSchema, imageExactSchema, noteSchema, type Tool } from "./tool.ts";
 
@@ -49,10 +49,10 @@ export const askImage: Tool<typeof input> = {
       answer: cut(answer, share),
       log_prob: rounded(log_prob),
     }));
-    const name = nameOf(image);
+    const { line, fields } = pictureFacts(image, said);
     return {
       lines: [
-        `Picture ${quote(name === said.image_id ? name : `${name} (${said.image_id})`)}`,
+        line,
         ...answers.map(
           ({ question, answer, log_prob }) =>
             `${quote(question)}: ${quote(answer)}, log_prob ${log_prob}`,
@@ -60,9 +60,7 @@ export const askImage: Tool<typeof input> = {
         ...(detail === "detailed" ? [`Model ${said.model}`] : []),
       ],
       structured: {
-        image: name,
-        image_id: said.image_id,
-        ...(said.image_exact === undefined ? {} : { image_exact: said.image_exact }),
+        ...fields,
         answers,
         ...(detail === "detailed" ? { model: said.model } : {}),
       },

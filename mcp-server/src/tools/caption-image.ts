@@ -3,7 +3,7 @@
 import { captionRequestSchema, captionResponseSchema } from "@blip2-edge/shared/contracts/caption";
 import { AppError } from "@blip2-edge/shared/problem";
 import { z } from "zod";
-import { cut, describeFailure, nameOf, quote, rounded, shareOf } from "../format.ts";
+import { cut, describeFailure, nameOf, pictureFacts, quote, rounded, shareOf } from "../format.ts";
 import { imageArgumentSchema } from "./image-argument.ts";
 import { detailSchema, imageExactSchema, noteSchema, type Tool, type ToolCall } from "./tool.ts";
 
@@ -71,10 +71,8 @@ function captionOf(
   detailed: boolean,
 ): Caption {
   return {
-    image: nameOf(image),
-    image_id: answer.image_id,
+    ...pictureFacts(image, answer).fields,
     caption: cut(answer.text, share),
-    ...(answer.image_exact === undefined ? {} : { image_exact: answer.image_exact }),
     ...(detailed
       ? {
           log_prob: rounded(answer.log_prob),

@@ -4,7 +4,7 @@ import { captionResponseSchema } from "@blip2-edge/shared/contracts/caption";
 import { classifyRequestSchema } from "@blip2-edge/shared/contracts/classify";
 import { itcSchema, matchRequestSchema } from "@blip2-edge/shared/contracts/match";
 import { z } from "zod";
-import { cut, nameOf, quote, rounded, shareOf } from "../format.ts";
+import { cut, pictureFacts, quote, rounded, shareOf } from "../format.ts";
 import { imageArgumentSchema } from "./image-argument.ts";
 import {
   detailSchema,
@@ -94,10 +94,10 @@ function answerOf({ image, detail }: Input, said: Scored): ToolAnswer {
     score: rounded(score),
     ...(detailed && itc !== undefined ? { itc: rounded(itc) } : {}),
   }));
-  const name = nameOf(image);
+  const { line, fields } = pictureFacts(image, said);
   return {
     lines: [
-      `Picture ${quote(name === said.image_id ? name : `${name} (${said.image_id})`)}`,
+      line,
       ...matches.map(
         ({ text, score, itc }) =>
           `${score} ${quote(text)}${itc === undefined ? "" : `, cosine ${itc}`}`,
@@ -105,9 +105,7 @@ function answerOf({ image, detail }: Input, said: Scored): ToolAnswer {
       ...(detailed ? [`Model ${said.model}`] : []),
     ],
     structured: {
-      image: name,
-      image_id: said.image_id,
-      ...(said.image_exact === undefined ? {} : { image_exact: said.image_exact }),
+      ...fields,
       matches,
       ...(detailed ? { model: said.model } : {}),
     },

@@ -1,6 +1,7 @@
 // A call of the client as it travels: path, query and body of a row of the route table.
 import type { ImageInput } from "../contracts/image.ts";
-import { pathFields, type Route } from "../routes.ts";
+import { pathFields } from "../routes.ts";
+import type { Route } from "../routes/route.ts";
 
 /** A picture as the API takes it, or its file's bytes, which are sent as they are (multipart). */
 export type ClientImage = ImageInput | { readonly bytes: Uint8Array };
