@@ -9,6 +9,7 @@ import {
   type Catalog,
   type CatalogModel,
 } from "@blip2-edge/shared/wire/protocol";
+import pMap from "p-map";
 import { describeError } from "../log.ts";
 import { unavailable, type Exchange } from "./exchange.ts";
 import type { Fleet, NodeFacts } from "./fleet.ts";
@@ -152,16 +153,10 @@ export function models(options: CatalogOptions): Models {
       memory.askAgainAt = now() + ttlMs;
       return;
     }
-    let answered = 0;
-    const askSome = async (): Promise<void> => {
-      for (let node = left.shift(); node !== undefined; node = left.shift()) {
-        if (await check(node, signal)) answered += 1;
-      }
-    };
-    await Promise.all(Array.from({ length: askedAtATime }, askSome));
+    const answers = await pMap(left, (node) => check(node, signal), { concurrency: askedAtATime });
     merge();
     // A request that ended in the middle says nothing of the nodes.
-    const pauseMs = answered > 0 ? ttlMs : signal.aborted ? 0 : pauseAfterFaultMs;
+    const pauseMs = answers.includes(true) ? ttlMs : signal.aborted ? 0 : pauseAfterFaultMs;
     memory.askAgainAt = now() + pauseMs;
   }
 

@@ -10,6 +10,7 @@ import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
 import { routes } from "@blip2-edge/shared/routes";
 import type { Context, Handler } from "hono";
+import pMap from "p-map";
 import type { Env } from "../env.ts";
 import type { Isolate } from "../isolate.ts";
 import { tenantPartition } from "../partition.ts";
@@ -107,13 +108,9 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
       const { removed, left, freed } = await indexOf(c, namespace).clear(clearedAtOnce);
       const partition = tenantPartition(c.get("caller").tenant);
       const { held } = roomsOf(c);
-      const waiting = [...freed];
-      const work = async (): Promise<void> => {
-        for (let imageId = waiting.shift(); imageId !== undefined; imageId = waiting.shift()) {
-          await held.release(partition, imageId, namespace);
-        }
-      };
-      await Promise.all(Array.from({ length: releasedAtOnce }, work));
+      await pMap(freed, (imageId) => held.release(partition, imageId, namespace), {
+        concurrency: releasedAtOnce,
+      });
       const deleted: NamespaceDeleted = { namespace, images_deleted: removed, images_left: left };
       return c.json(deleted, 200, unkept);
     },

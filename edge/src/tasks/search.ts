@@ -1,5 +1,6 @@
 // A search from end to end: the query's vectors, the index's stages, image-text matching of the first few where
 // it is asked for, the cut-off, one page.
+import type { ImageId } from "@blip2-edge/shared/contracts/image";
 import {
   defaultCandidates,
   defaultRerank,
@@ -12,6 +13,7 @@ import { invalidRequest } from "@blip2-edge/shared/contracts/refuse";
 import { sha256Hex } from "@blip2-edge/shared/hex";
 import { AppError } from "@blip2-edge/shared/problem";
 import { readEmbedding } from "@blip2-edge/shared/wire/embedding";
+import pMap from "p-map";
 import { canonicalJson } from "../cache/canonical-json.ts";
 import type { AuthenticatedContext } from "../context.ts";
 import { calibrationOf } from "../search/calibrations.ts";
@@ -186,22 +188,20 @@ async function judge(
   context: AuthenticatedContext,
 ): Promise<ReadonlyMap<string, number>> {
   const judged = new Map<string, number>();
-  const waiting = [...new Set(hits.map(({ imageId }) => imageId))];
-  const work = async (): Promise<void> => {
-    for (let imageId = waiting.shift(); imageId !== undefined; imageId = waiting.shift()) {
-      try {
-        const picture = { kind: "image_id", imageId } as const;
-        const task = { picture, model, texts: [text], scores: ["itm"] } as const;
-        judged.set(imageId, (await score(rooms, task, context)).of(text, "itm"));
-      } catch (error) {
-        const isGone =
-          error instanceof AppError &&
-          (error.code === "image_pixels_gone" || error.code === "image_not_found");
-        if (!isGone) throw error;
-      }
+  const one = async (imageId: ImageId): Promise<void> => {
+    try {
+      const picture = { kind: "image_id", imageId } as const;
+      const task = { picture, model, texts: [text], scores: ["itm"] } as const;
+      judged.set(imageId, (await score(rooms, task, context)).of(text, "itm"));
+    } catch (error) {
+      const isGone =
+        error instanceof AppError &&
+        (error.code === "image_pixels_gone" || error.code === "image_not_found");
+      if (!isGone) throw error;
     }
   };
-  await Promise.all(Array.from({ length: judgedAtOnce }, work));
+  const pictures = new Set(hits.map(({ imageId }) => imageId));
+  await pMap(pictures, one, { concurrency: judgedAtOnce });
   return judged;
 }
 

@@ -4,6 +4,7 @@ import { readdir } from "node:fs/promises";
 import path from "node:path";
 import type { Client } from "@blip2-edge/shared/client";
 import { AppError } from "@blip2-edge/shared/problem";
+import pMap from "p-map";
 import { clientOf, commonHelp, countOf, parseFlags, usageError } from "./flags.ts";
 import type { CliIo } from "./io.ts";
 import { pictureOf } from "./picture.ts";
@@ -67,28 +68,26 @@ export async function importFolder(args: readonly string[], io: CliIo): Promise<
   io.stderr(`${files.length} pictures, ${files.length - waiting.length} of them there already`);
   let [done, failed] = [0, 0];
   const total = waiting.length;
-  const work = async (): Promise<void> => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+  const one = async (file: string): Promise<void> => {
+    io.signal.throwIfAborted();
+    const id = idOfPath(file);
+    try {
+      const image = await pictureOf(path.join(folder, file));
+      const record = await client.imagePut(
+        { namespace, id, image, source: file, tags },
+        { signal: io.signal },
+      );
+      if (values.json) io.stdout(JSON.stringify(record));
+    } catch (error) {
       io.signal.throwIfAborted();
-      const id = idOfPath(file);
-      try {
-        const image = await pictureOf(path.join(folder, file));
-        const record = await client.imagePut(
-          { namespace, id, image, source: file, tags },
-          { signal: io.signal },
-        );
-        if (values.json) io.stdout(JSON.stringify(record));
-      } catch (error) {
-        io.signal.throwIfAborted();
-        if (!(error instanceof AppError)) throw error;
-        failed += 1;
-        io.stderr(`${file}: ${error.detail}`);
-      }
-      done += 1;
-      if (done % progressEvery === 0) io.stderr(`${done} of ${total}`);
+      if (!(error instanceof AppError)) throw error;
+      failed += 1;
+      io.stderr(`${file}: ${error.detail}`);
     }
+    done += 1;
+    if (done % progressEvery === 0) io.stderr(`${done} of ${total}`);
   };
-  await Promise.all(Array.from({ length: parallel }, work));
+  await pMap(waiting, one, { concurrency: parallel });
   io.stderr(`${done - failed} indexed, ${failed} failed`);
   return failed === 0 ? 0 : 1;
 }

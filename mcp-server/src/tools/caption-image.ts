@@ -3,6 +3,7 @@
 import { captionRequestSchema, captionResponseSchema } from "@blip2-edge/shared/contracts/caption";
 import { AppError } from "@blip2-edge/shared/problem";
 import { z } from "zod";
+import pMap from "p-map";
 import { cut, describeFailure, nameOf, pictureFacts, quote, rounded, shareOf } from "../format.ts";
 import { imageArgumentSchema } from "./image-argument.ts";
 import { detailSchema, imageExactSchema, noteSchema, type Tool, type ToolCall } from "./tool.ts";
@@ -39,25 +40,29 @@ export const captionImage: Tool<typeof input> = {
   output: z.object({ note: noteSchema, captions: z.array(captionSchema) }),
   async run({ images, prompt, model, detail }, call) {
     const share = shareOf(images.length);
-    const captions: Caption[] = [];
     const faults: AppError[] = [];
     let done = 0;
-    await eachOf(images, concurrency, async (image, index) => {
+    const one = async (image: string): Promise<Caption> => {
       try {
         const answer = await call.client.caption(
           { image: await call.image(image), prompt, model },
           call.options,
         );
-        captions[index] = captionOf(image, answer, share, detail === "detailed");
+        return captionOf(image, answer, share, detail === "detailed");
       } catch (error) {
         call.options.signal.throwIfAborted();
         const fault = error instanceof AppError ? error : new AppError("internal", "");
         faults.push(fault);
-        captions[index] = { image: nameOf(image), problem: cut(describeFailure(fault), share) };
+        return { image: nameOf(image), problem: cut(describeFailure(fault), share) };
       }
+    };
+    const told = async (image: string): Promise<Caption> => {
+      const caption = await one(image);
       done += 1;
       await call.progress(done, images.length, nameOf(image));
-    });
+      return caption;
+    };
+    const captions = await pMap(images, told, { concurrency });
     const [fault] = faults;
     if (fault !== undefined && faults.length === images.length) throw fault;
     return { lines: captions.map(lineOf), structured: { captions } };
@@ -87,17 +92,4 @@ function lineOf({ image, image_id, caption, problem, log_prob, model }: Caption)
   const more = log_prob === undefined ? "" : `, log_prob ${log_prob}, model ${model}`;
   const name = image === image_id || image_id === undefined ? image : `${image} (${image_id})`;
   return `${quote(name)}: ${quote(caption)}${more}`;
-}
-
-/** Some at a time, in order. Rejects with the first rejection. */
-async function eachOf<Item>(
-  items: readonly Item[],
-  atATime: number,
-  work: (item: Item, index: number) => Promise<void>,
-): Promise<void> {
-  const entries = items.entries();
-  const worker = async (): Promise<void> => {
-    for (const [index, item] of entries) await work(item, index);
-  };
-  await Promise.all(Array.from({ length: Math.min(atATime, items.length) }, worker));
 }
