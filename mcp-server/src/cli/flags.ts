@@ -92,3 +92,18 @@ export function orUsage<Result>(usage: string, parse: () => Result): Result {
     throw error;
   }
 }
+
+export type Command = (args: readonly string[], io: CliIo) => Promise<number>;
+
+/** Runs the action that the first argument names. Errors: `usage`, those of the action. */
+export function runAction(
+  command: string,
+  actions: Readonly<Record<string, Command>>,
+  [name = "", ...rest]: readonly string[],
+  io: CliIo,
+  usage: string,
+): Promise<number> {
+  const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
+  if (action === undefined) throw usageError(`There is no "${command} ${name}"`, usage);
+  return action(rest, io);
+}

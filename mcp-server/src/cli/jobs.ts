@@ -9,7 +9,16 @@ import {
 } from "@blip2-edge/shared/contracts/jobs";
 import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
-import { clientOf, commonHelp, countOf, orUsage, parseFlags, usageError } from "./flags.ts";
+import {
+  clientOf,
+  commonHelp,
+  countOf,
+  orUsage,
+  parseFlags,
+  runAction,
+  usageError,
+  type Command,
+} from "./flags.ts";
 import type { CliIo } from "./io.ts";
 import { pictureOf } from "./picture.ts";
 
@@ -21,7 +30,6 @@ const usages = {
   cancel: "blip2-edge jobs cancel ID",
   delete: "blip2-edge jobs delete ID",
 };
-type Action = keyof typeof usages;
 
 const jobsUsage = "blip2-edge jobs create | list | get | results | cancel | delete";
 export const jobsHelp = `${Object.values(usages).join("\n")}
@@ -38,18 +46,12 @@ PICTURE is a file, an http or https URL, or an image_id (img_…).
                         recorded. Exit status 0 only when every item succeeded
 ${commonHelp}`;
 
-const isAction = (name: string): name is Action => Object.hasOwn(usages, name);
-
 /** Exit status: 0 when all that was asked is done. Errors: AppError, for the entry to print. */
-export async function jobs(args: readonly string[], io: CliIo): Promise<number> {
-  const [action = "", ...rest] = args;
-  if (!isAction(action)) throw usageError(`There is no "jobs ${action}"`, jobsUsage);
-  return actions[action](rest, io);
-}
+export const jobs: Command = async (args, io) => runAction("jobs", actions, args, io, jobsUsage);
 
 const wait = { wait: { type: "boolean", default: false } } as const;
 
-const actions: Readonly<Record<Action, typeof jobs>> = {
+const actions: Readonly<Record<keyof typeof usages, Command>> = {
   async create(args, io) {
     const text = { type: "string" } as const;
     const usage = usages.create;

@@ -7,7 +7,16 @@ import {
 } from "@blip2-edge/shared/contracts/keys";
 import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
-import { clientOf, commonHelp, countOf, orUsage, parseFlags, usageError } from "./flags.ts";
+import {
+  clientOf,
+  commonHelp,
+  countOf,
+  orUsage,
+  parseFlags,
+  runAction,
+  usageError,
+  type Command,
+} from "./flags.ts";
 import type { CliIo } from "./io.ts";
 
 const usages = {
@@ -16,7 +25,6 @@ const usages = {
   rotate: "blip2-edge keys rotate ID [--overlap SECONDS]",
   revoke: "blip2-edge keys revoke ID...",
 };
-type Action = keyof typeof usages;
 
 const keysUsage = "blip2-edge keys create | list | rotate | revoke";
 export const keysHelp = `${Object.values(usages).join("\n")}
@@ -35,16 +43,10 @@ every tenant, and names it with --tenant. A secret is printed once, alone on sta
   --overlap SECONDS          how long the old secret works on; default: a day
 ${commonHelp}`;
 
-const isAction = (name: string): name is Action => Object.hasOwn(usages, name);
-
 /** Exit status: 0 when all that was asked is done. Errors: AppError, for the entry to print. */
-export async function keys(args: readonly string[], io: CliIo): Promise<number> {
-  const [action = "", ...rest] = args;
-  if (!isAction(action)) throw usageError(`There is no "keys ${action}"`, keysUsage);
-  return actions[action](rest, io);
-}
+export const keys: Command = async (args, io) => runAction("keys", actions, args, io, keysUsage);
 
-const actions: Readonly<Record<Action, typeof keys>> = {
+const actions: Readonly<Record<keyof typeof usages, Command>> = {
   async create(args, io) {
     const text = { type: "string" } as const;
     const usage = usages.create;
