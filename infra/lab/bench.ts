@@ -46,9 +46,10 @@ async function main(): Promise<void> {
   }
   const interrupt = new AbortController();
   process.once("SIGINT", () => interrupt.abort());
-  const settings = artifacts.map((artifact) =>
+  // The first is soaked, the others stand beside it.
+  const settings = artifacts.map((artifact, at) =>
     parseBenchSettings(
-      ["--model", artifact, "--soak-minutes", values["soak-minutes"], ...further],
+      ["--model", artifact, "--soak-minutes", at === 0 ? values["soak-minutes"] : "0", ...further],
       { stdout: console.log, stderr: say, signal: interrupt.signal, env: process.env },
     ),
   );
