@@ -57,7 +57,9 @@ async function main(): Promise<void> {
   const reports: BenchReport[] = [];
   for (const each of settings) {
     say(`${each.artifact}: measuring`);
-    reports.push(await runBench(each));
+    const report = await runBench(each);
+    reports.push(report);
+    await writeReport(out, report.artifact.name, report); // what fails later takes nothing of it along
   }
   const [first] = settings;
   if (first === undefined) return;
