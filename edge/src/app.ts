@@ -11,8 +11,10 @@ import type { Isolate } from "./isolate.ts";
 import type { WriteLine } from "./log.ts";
 import { requireKey } from "./middleware/authenticate.ts";
 import { requestContext } from "./middleware/request.ts";
+import { takeSignedLink } from "./middleware/signed-link.ts";
 import { cachePurgeRoute } from "./routes/cache.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
+import { captionLinkRoute } from "./routes/caption-link.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { embedRoute } from "./routes/embed.ts";
 import { imageRoutes } from "./routes/images.ts";
@@ -22,6 +24,7 @@ import { heartbeatRoute } from "./routes/heartbeat.ts";
 import { healthRoute, modelRoutes } from "./routes/models.ts";
 import { mcpGuard, mcpRoute } from "./routes/mcp.ts";
 import { openAiRoutes } from "./routes/openai.ts";
+import { pictureLinkRoute } from "./routes/picture-link.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
 import { playgroundRoute } from "./routes/playground.ts";
 import { searchRoute } from "./routes/search.ts";
@@ -36,6 +39,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
   const handlers: Readonly<Record<RouteId | NodeRouteId | AgentRouteId, Handler<Env>>> = {
     caption: pictureRoute(isolate, routes.caption.input.options, caption),
     captionByUrl: captionByUrlRoute(isolate),
+    captionLink: captionLinkRoute(isolate),
     vqa: pictureRoute(isolate, routes.vqa.input.options, answer),
     match: pictureRoute(isolate, routes.match.input.options, match),
     classify: pictureRoute(isolate, routes.classify.input.options, classify),
@@ -49,6 +53,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     usage: usageRoute(isolate),
     cachePurge: cachePurgeRoute(isolate),
     health: healthRoute,
+    pictureLink: pictureLinkRoute(isolate),
     ...documentRoutes(),
     heartbeat: heartbeatRoute(isolate),
     playground: playgroundRoute,
@@ -67,7 +72,9 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
   );
   app.use(agentRoutes.mcp.path, mcpGuard(settings));
   const needsKey = requireKey(isolate);
-  for (const { id, method, path, scope } of served) {
+  const signedLink = takeSignedLink(isolate);
+  for (const route of served) {
+    const { id, method, path, scope } = route;
     // First of all, so that the log names the route of what is refused too.
     const named: MiddlewareHandler<Env> = async (c, next) => {
       c.get("context").event["route"] = id;
@@ -75,7 +82,10 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     };
     const at = path.replaceAll(/\{(\w+)\}/g, ":$1");
     if (scope === null) app.on(method, at, named, handlers[id]);
-    else app.on(method, at, named, needsKey(scope), handlers[id]);
+    else {
+      const signs = "signable" in route ? [signedLink] : [];
+      app.on(method, at, named, ...signs, needsKey(scope), handlers[id]);
+    }
   }
 
   // Hono lets an error out of this handler pass the middleware by, so it answers itself.

@@ -1,9 +1,10 @@
 // Everything that lives as long as an isolate, and the rooms of one request made from it. Only plain
 // data is shared between requests: a promise of one request must never be awaited by another.
 import { createDecoder } from "@blip2-edge/shared/image/decode";
+import { createWebpEncoder } from "@blip2-edge/shared/image/encode-webp";
 import { defaultImageLimits } from "@blip2-edge/shared/image/limits";
 import { authenticator, type Authenticate } from "./auth/authenticate.ts";
-import { keyCaller } from "./auth/key-caller.ts";
+import { keyCaller, type KeyCaller } from "./auth/key-caller.ts";
 import { keyBook, type KeyBook } from "./auth/key-book.ts";
 import { keyMemory, keyStore, type KeyStore } from "./auth/key-store.ts";
 import { sealer } from "./auth/seal.ts";
@@ -22,17 +23,23 @@ import { admission } from "./images/admit.ts";
 import { canonicaliser } from "./images/canonicalise.ts";
 import { codecModules } from "./images/codecs.ts";
 import { pictureFetcher, type Fetch } from "./images/fetch.ts";
+import { keptPictures } from "./images/kept-pictures.ts";
 import { pictureMemory, type PictureMemory } from "./images/picture-memory.ts";
 import { pixelStore } from "./images/pixel-store.ts";
 import { shrinker } from "./images/shrink.ts";
 import { jobRooms, type JobRooms } from "./jobs/job-rooms.ts";
 import type { Swept } from "./jobs/sweep.ts";
 import { forgetOld, remember, type Remember } from "./idempotency/remember.ts";
+import { captionLinks, type CaptionLinks } from "./links/caption-link.ts";
+import { pictureLinks, type PictureLinks } from "./links/picture-link.ts";
+import { recordLinks } from "./links/record-links.ts";
+import { tokenSealer } from "./links/token.ts";
 import { describeError, writeEvent, type WriteLine } from "./log.ts";
 import type { Announcements } from "./nodes/announcements.ts";
 import { nodeRooms } from "./nodes/node-rooms.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
 import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
+import type { Partition } from "./partition.ts";
 import { heldPictures } from "./search/held-pictures.ts";
 import { indexName } from "./search/image-index.ts";
 import type { Rooms } from "./tasks/rooms.ts";
@@ -46,6 +53,9 @@ export interface Isolate {
   readonly authenticate: Authenticate;
   readonly noteUse: KeyStore["noteUse"];
   readonly countRequest: CountRequest;
+  readonly callerOfKey: KeyCaller;
+  readonly pictureLinks: PictureLinks;
+  readonly captionLinks: CaptionLinks;
   readonly keyBook: KeyBook;
   readonly meter: Meter;
   readonly memory: PictureMemory;
@@ -65,6 +75,8 @@ export interface Isolate {
  * garbage until the engine collects it, and twenty in a row would be many times what one isolate has.
  */
 const maxIdleHeapBytes = 64 * 1024 * 1024;
+/** For a picture that needs more the encoder of thumbnails lets go of its memory. */
+const roomyBytes = 64 * 1024 * 1024;
 /** How much longer than its request the lease of an idempotent one lives. */
 const requestGraceMs = 30_000;
 /** Old answers that one sweep forgets. */
@@ -81,10 +93,12 @@ const globalFetch: Fetch = (url, init) => fetch(url, init);
 export function isolate(env: Bindings, write: WriteLine): Isolate {
   const settings = parseSettings(env);
   const decoder = createDecoder(codecModules, { maxIdleHeapBytes });
+  const encoder = createWebpEncoder(codecModules.webpEncoder);
   const memory = pictureMemory({
     maxBytes: settings.PICTURE_MEMORY_BYTES,
     waitMs: settings.PICTURE_WAIT_MS,
     idleBytes: decoder.heapBytes,
+    besideBytes: encoder.heapBytes,
   });
   const canonicalise = canonicaliser({
     decoder,
@@ -93,6 +107,9 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
       env.IMAGES === undefined
         ? undefined
         : shrinker({ images: env.IMAGES, timeoutMs: settings.IMAGES_TIMEOUT_MS }),
+    makeRoom: (bytes) => {
+      if (bytes > roomyBytes) encoder.drop();
+    },
   });
   const outside = {
     policy: { ports: settings.FETCH_PORTS, allowPrivate: settings.ALLOW_FETCH },
@@ -142,6 +159,10 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
       },
     });
   const seals = sealer(settings.PARTITION_SECRET);
+  const [linkSecret = settings.PARTITION_SECRET, ...olderSecrets] = settings.LINK_SECRETS;
+  const tokens = tokenSealer([linkSecret, ...olderSecrets]);
+  const links = pictureLinks(tokens);
+  const callerOfKey = keyCaller(keys);
 
   const made: Isolate = {
     settings,
@@ -164,6 +185,9 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
     }),
     noteUse: keys.noteUse,
     countRequest: requestCounter(),
+    callerOfKey,
+    pictureLinks: links,
+    captionLinks: captionLinks(tokens),
     keyBook: keyBook({ table: env.DB, changed: keys.forget }),
     meter,
     jobs: jobRooms({
@@ -171,7 +195,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
       store: env.JOBS,
       queue: env.JOB_QUEUE,
       ...{ settings, memory, usagePoints: env.USAGE_POINTS, ...outside },
-      callerOfKey: keyCaller(keys),
+      callerOfKey,
       sealer: seals,
       roomsFor: (context) => made.roomsFor(context),
     }),
@@ -186,7 +210,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
       await forgetOld(env.DB, Date.now(), forgottenPerSweep);
       return swept;
     },
-    roomsFor: ({ event, hops, later, startedAt: at }) => {
+    roomsFor: ({ event, hops, later, origin, startedAt: at }) => {
       const forgotten = purges({
         table: env.DB,
         memory: purgeMemory,
@@ -199,16 +223,15 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
       });
       const kept = { tiers: tiersFor({ event, later }), purges: forgotten, at };
       const marks = markBook(kept);
+      const purgedAt = async (own: Partition, imageId: string): Promise<number> =>
+        (await forgotten.of(own))({ imageId });
       return {
         admit: admission(outside.policy),
         fetchPicture,
         canonicalise,
         purges: forgotten,
-        pixels: pixelStore({
-          store: env.PIXELS,
-          at,
-          purgedAt: async (own, imageId) => (await forgotten.of(own))({ imageId }),
-        }),
+        pixels: pixelStore({ store: env.PIXELS, at, purgedAt }),
+        kept: keptPictures({ store: env.PIXELS, encode: encoder.encode, at, purgedAt }),
         marks,
         digests: digestBook(kept),
         addresses: addressBook(kept),
@@ -228,6 +251,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
         collapse: once,
         indexOf: (tenant, namespace) => env.NAMESPACE_INDEX.getByName(indexName(tenant, namespace)),
         held: heldPictures({ store: env.PIXELS, results: env.RESULTS, purges: forgotten, marks }),
+        linksOf: recordLinks({ links, ttlS: settings.LINK_TTL_S, origin, purgedAt }),
         sealer: seals,
       };
     },

@@ -12,7 +12,8 @@ import { png } from "../support/pictures.ts";
 
 let edge: Edge;
 beforeAll(async () => {
-  edge = await startEdge({ vars: { CATALOG_TTL_MS: "200" } });
+  // Links stay the same for as long as this takes.
+  edge = await startEdge({ vars: { CATALOG_TTL_MS: "200", LINK_TTL_S: "604800" } });
   for (const [tenant, key] of [
     ["ada", edge.ada],
     ["bob", edge.bob],
@@ -85,7 +86,7 @@ describe("images", () => {
     expect(await rest.json()).toMatchObject({ images: [{ id: "b" }] });
     expect(await (await edge.call("/v1/namespaces/crud")).json()).toEqual({
       ...{ namespace: "crud", images: 2, pictures: 1 },
-      ...{ model: "fake-itm", model_revision: fakeRetrieval.model_revision },
+      ...{ model: "fake-itm", model_revision: fakeRetrieval.model_revision, keep_originals: false },
     });
     const gone = (id: string) => edge.call(at("crud", id), { method: "DELETE" });
     expect(await (await gone("a")).json()).toMatchObject({ id: "a", picture_deleted: false });
@@ -108,6 +109,12 @@ describe("images", () => {
 
   test("a picture is deleted everywhere, and no store names it", async () => {
     const file = await picture();
+    for (const namespace of ["one", "two"]) {
+      await edge.call(`/v1/namespaces/${namespace}`, {
+        ...{ method: "PATCH", headers: { "content-type": "application/json" } },
+        body: JSON.stringify({ keep_originals: true }),
+      });
+    }
     const { image_id: imageId } = await record(put("one", "a", file, { title: "t" }));
     await record(put("two", "a", file));
     const names = async () => (await edge.worker.stored()).filter((name) => name.includes(imageId));
@@ -115,8 +122,11 @@ describe("images", () => {
     const results = async () => (await names()).filter((name) => name.startsWith("results/"));
     await expect.poll(results).toHaveLength(2);
     await expect.poll(names).toContainEqual(expect.stringMatching(/^marks\//));
-    expect(await names()).toContainEqual(expect.stringMatching(/^pixels\//));
+    for (const kind of [/^pixels\//, /^thumbnails\//, /^originals\/t:ada\/one\//]) {
+      expect(await names()).toContainEqual(expect.stringMatching(kind));
+    }
     await edge.call(at("one", "a"), { method: "DELETE" });
+    expect(await names()).not.toContainEqual(expect.stringMatching(/^originals\/t:ada\/one\//));
     // Another namespace of the tenant still holds it.
     expect(idsOf(await found({ namespace: "two", text: "a" }))).toEqual(["a"]);
     const last = await edge.call(at("two", "a"), { method: "DELETE" });

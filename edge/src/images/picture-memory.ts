@@ -33,6 +33,8 @@ export interface PictureMemoryOptions {
   readonly waitMs: number;
   /** Memory that a codec keeps between two pictures. */
   readonly idleBytes?: () => number;
+  /** Memory that stays whatever is at work. */
+  readonly besideBytes?: () => number;
   readonly leaseMs?: number;
   readonly pollMs?: number;
   readonly now?: () => number;
@@ -65,6 +67,7 @@ export function pictureMemory(options: PictureMemoryOptions): PictureMemory {
     maxBytes,
     waitMs,
     idleBytes = () => 0,
+    besideBytes = () => 0,
     leaseMs = 30_000,
     pollMs = 20,
     now = Date.now,
@@ -84,6 +87,7 @@ export function pictureMemory(options: PictureMemoryOptions): PictureMemory {
   const filesOf = (list: readonly Holder[]): number => sumOf(list, ({ bytes }) => bytes);
   /** A codec's memory is that of the work while there is work. */
   const totalOf = (list: readonly Holder[]): number =>
+    besideBytes() +
     filesOf(list) +
     Math.max(
       sumOf(list, ({ extra }) => extra),
@@ -109,7 +113,7 @@ export function pictureMemory(options: PictureMemoryOptions): PictureMemory {
   function mayWork(holder: Holder, bytes: number): boolean {
     const others = live().filter((other) => other !== holder);
     const held = sumOf(others, (other) => other.bytes + other.extra);
-    return held === 0 || held + bytes <= maxBytes;
+    return held === 0 || besideBytes() + held + bytes <= maxBytes;
   }
 
   /** When all that is held is held by those who wait for it, the youngest of them must go. */

@@ -16,9 +16,9 @@ export type KeyRooms = Pick<Isolate, "authenticate" | "countRequest" | "noteUse"
 export function requireKey(rooms: KeyRooms): (scope: Scope | "any") => MiddlewareHandler<Env> {
   return (scope) => async (c, next) => {
     const context = c.get("context");
-    const caller = await context.hops.time("auth", () =>
-      rooms.authenticate(c.req.header("authorization")),
-    );
+    const caller =
+      c.get("signed")?.by ??
+      (await context.hops.time("auth", () => rooms.authenticate(c.req.header("authorization"))));
     c.set("caller", caller);
     context.event["key_id"] = caller.keyId;
     context.event["tenant"] = caller.tenant;

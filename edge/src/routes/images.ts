@@ -5,6 +5,7 @@ import type {
   ImageList,
   NamespaceDeleted,
   NamespaceInfo,
+  NamespaceUpdated,
 } from "@blip2-edge/shared/contracts/images";
 import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
@@ -14,7 +15,7 @@ import pMap from "p-map";
 import type { Env } from "../env.ts";
 import type { Isolate } from "../isolate.ts";
 import { tenantPartition } from "../partition.ts";
-import type { ImageIndex } from "../search/image-index.ts";
+import type { ImageIndex, StoredRecord } from "../search/image-index.ts";
 import { indexImage, recordAnswer } from "../tasks/index-image.ts";
 import { fieldsWithPath, queryOf } from "./keys.ts";
 import { readFields, readJson } from "./read-body.ts";
@@ -28,6 +29,7 @@ type ImageRouteId =
   | "imageUpdate"
   | "imageDelete"
   | "namespaceRead"
+  | "namespaceUpdate"
   | "namespaceDelete";
 
 const unkept = { "cache-control": "no-store" } as const;
@@ -45,6 +47,21 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
   const indexOf = (c: Context<Env>, namespace: string): ImageIndex =>
     roomsOf(c).indexOf(c.get("caller").tenant, namespace);
 
+  function shownIn(c: Context<Env>, namespace: string) {
+    const rooms = roomsOf(c);
+    const by = { caller: c.get("caller") };
+    return (record: StoredRecord) => recordAnswer(rooms, by, namespace, record);
+  }
+  async function infoOf(c: Context<Env>, namespace: string): Promise<NamespaceInfo> {
+    const { records, pictures, by, keepOriginals } = await indexOf(c, namespace).describe();
+    return {
+      ...{ namespace, images: records, pictures },
+      model: by?.model ?? null,
+      model_revision: by?.modelRevision ?? null,
+      keep_originals: keepOriginals,
+    };
+  }
+
   return {
     async imagePut(c) {
       const context = callerContext(c);
@@ -59,7 +76,7 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
       const { namespace, id } = queryOf(c, routes.imageRead.input.schema);
       const [record] = await indexOf(c, namespace).read([id]);
       if (record === undefined) throw noSuch(id, namespace);
-      return c.json(recordAnswer(namespace, record), 200, unkept);
+      return c.json(await shownIn(c, namespace)(record), 200, unkept);
     },
     async imageList(c) {
       const asked = queryOf(c, routes.imageList.input.schema);
@@ -68,7 +85,7 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
       const page = records.slice(0, limit);
       const last = records.length > limit ? page.at(-1)?.id : undefined;
       const list: ImageList = {
-        images: page.map((record) => recordAnswer(namespace, record)),
+        images: await Promise.all(page.map(shownIn(c, namespace))),
         ...(last === undefined ? {} : { cursor: last }),
       };
       return c.json(list, 200, unkept);
@@ -81,7 +98,7 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
       );
       const record = await indexOf(c, namespace).update(id, changes, Date.now());
       if (record === null) throw noSuch(id, namespace);
-      return c.json(recordAnswer(namespace, record), 200, unkept);
+      return c.json(await shownIn(c, namespace)(record), 200, unkept);
     },
     async imageDelete(c) {
       const { namespace, id } = queryOf(c, routes.imageDelete.input.schema);
@@ -95,13 +112,22 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
     },
     async namespaceRead(c) {
       const { namespace } = queryOf(c, routes.namespaceRead.input.schema);
-      const { records, pictures, by } = await indexOf(c, namespace).describe();
-      const info: NamespaceInfo = {
-        ...{ namespace, images: records, pictures },
-        model: by?.model ?? null,
-        model_revision: by?.modelRevision ?? null,
+      return c.json(await infoOf(c, namespace), 200, unkept);
+    },
+    async namespaceUpdate(c) {
+      const json = await readJson(c.req.raw, bodyLimits(settings), c.get("context"));
+      const { namespace, keep_originals: keepOriginals } = parseOrRefuse(
+        routes.namespaceUpdate.input.schema,
+        fieldsWithPath(c, json),
+      );
+      await indexOf(c, namespace).configure({ keepOriginals });
+      const own = tenantPartition(c.get("caller").tenant);
+      const left = !keepOriginals && (await roomsOf(c).kept.dropOriginals(own, namespace));
+      const updated: NamespaceUpdated = {
+        ...(await infoOf(c, namespace)),
+        ...(left ? { originals_left: true } : {}),
       };
-      return c.json(info, 200, unkept);
+      return c.json(updated, 200, unkept);
     },
     async namespaceDelete(c) {
       const { namespace } = queryOf(c, routes.namespaceDelete.input.schema);

@@ -1,6 +1,6 @@
 // POST /mcp: the tools of mcp-server behind an API key. A tool asks this same Worker over the typed client, in
 // the isolate, with the caller's key: so it is authenticated, counted, cached and logged as any request is.
-import { answerMcp, checkHostAndOrigin } from "@blip2-edge/mcp-server/http";
+import { answerMcp, checkHostAndOrigin, type McpExchange } from "@blip2-edge/mcp-server/http";
 import { createClient } from "@blip2-edge/shared/client";
 import { AppError } from "@blip2-edge/shared/problem";
 import { traceparentHeader } from "@blip2-edge/shared/wire/traceparent";
@@ -37,8 +37,11 @@ export function mcpRoute(
       maxRetries: 0,
     });
     const { signal } = context;
+    const askLink: McpExchange["askLink"] = (link, within) =>
+      askSelf(new Request(link, { signal: within }), c);
     const traceparent = c.req.header(traceparentHeader);
-    return lasting(c, await answerMcp(c.req.raw, { body, client, signal, traceparent }));
+    const exchange = { body, client, askLink, signal, traceparent };
+    return lasting(c, await answerMcp(c.req.raw, exchange));
   };
 }
 

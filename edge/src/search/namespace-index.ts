@@ -19,6 +19,9 @@ export class NamespaceIndex extends DurableObject {
   describe(): Told<"describe"> {
     return this.#index.describe();
   }
+  configure(...asked: Asked<"configure">): Told<"configure"> {
+    return this.#index.configure(...asked);
+  }
   put(...asked: Asked<"put">): Told<"put"> {
     return this.#index.put(...asked);
   }

@@ -39,6 +39,7 @@ function open(db: DatabaseSync, sql: IndexSql, maxRecords = 1000): SqlIndex {
 /** As the world sees it. */
 const waiting = (index: SqlIndex): ImageIndex => ({
   describe: async () => index.describe(),
+  configure: async (settings) => index.configure(settings),
   put: async (request) => index.put(request),
   read: async (ids) => index.read(ids),
   list: async (after, limit) => index.list(after, limit),

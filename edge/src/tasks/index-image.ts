@@ -9,6 +9,7 @@ import type { IndexedBy, StoredRecord } from "../search/image-index.ts";
 import { normalised } from "../search/quantise.ts";
 import { caption } from "./caption.ts";
 import { embedPicture } from "./embed.ts";
+import { fileBehind, keepFiles } from "./keep-files.ts";
 import type { PictureSource } from "./open-picture.ts";
 import type { Rooms } from "./rooms.ts";
 
@@ -22,12 +23,16 @@ export interface IndexTask {
 /** Throws the problems of pictures and nodes, index_outdated, index_full. */
 export async function indexImage(
   rooms: Rooms,
-  { namespace, id, picture, options }: IndexTask,
+  { namespace, id, picture: given, options }: IndexTask,
   context: AuthenticatedContext,
 ): Promise<ImageRecord> {
   const { tenant } = context.caller;
   const index = rooms.indexOf(tenant, namespace);
-  const model = options.model ?? (await index.describe()).by?.model;
+  const { by, keepOriginals } = await index.describe();
+  const keepsFile = keepOriginals && !keepsNothing(context);
+  // What is kept is what was indexed, so an address is read here, whatever is known of it.
+  const picture = keepsFile ? await fileBehind(rooms, given, context) : given;
+  const model = options.model ?? by?.model;
   const { body } = await embedPicture(rooms, picture, { model }, context);
   const imageId = body.image_id;
   if (imageId === undefined) throw new Error("a picture's vectors without its id");
@@ -36,6 +41,7 @@ export async function indexImage(
     options.caption === false ? null : await captionOf(rooms, picture, imageId, context);
   const partition = tenantPartition(tenant);
   await rooms.held.hold(partition, imageId, namespace);
+  const kept = await keepFiles(rooms, { picture, imageId, namespace, keepsFile }, context);
   const outcome = await index.put({
     record: {
       ...{ id, imageId, exact: body.image_exact !== false, caption: written },
@@ -45,6 +51,7 @@ export async function indexImage(
     vectors: normalised(Float32Array.from(body.embedding.flat()), body.dim),
     dim: body.dim,
     now: Date.now(),
+    kept,
   });
   if (outcome.kind !== "put" && !outcome.holds) {
     await rooms.held.unhold(partition, imageId, namespace);
@@ -56,8 +63,12 @@ export async function indexImage(
       `The namespace ${namespace} holds ${outcome.maxRecords} images, which is the most. Use another one.`,
     );
   }
+  if (keepsFile && outcome.record.originalAt === null) {
+    // The namespace keeps none any more.
+    await rooms.kept.dropOriginals(partition, namespace);
+  }
   if (outcome.freed !== null) await rooms.held.release(partition, outcome.freed, namespace);
-  return recordAnswer(namespace, outcome.record);
+  return recordAnswer(rooms, context, namespace, outcome.record);
 }
 
 export const outdated = (namespace: string, { model, modelRevision }: IndexedBy): AppError =>
@@ -107,8 +118,14 @@ export const shownOf = (record: StoredRecord) => ({
   caption: record.caption,
 });
 
-export const recordAnswer = (namespace: string, record: StoredRecord): ImageRecord => ({
+export const recordAnswer = async (
+  { linksOf }: Pick<Rooms, "linksOf">,
+  { caller: { tenant } }: Pick<AuthenticatedContext, "caller">,
+  namespace: string,
+  record: StoredRecord,
+): Promise<ImageRecord> => ({
   ...shownOf(record),
+  ...(await linksOf({ tenant, namespace }, record)),
   namespace,
   text: record.text,
   created_at: new Date(record.createdAt).toISOString(),

@@ -5,10 +5,12 @@ import { searchRequestSchema, type SearchHit } from "@blip2-edge/shared/contract
 import { z } from "zod";
 import { cut, quote, rounded, shareOf } from "../format.ts";
 import { imageArgumentSchema } from "./image-argument.ts";
-import { detailSchema, noteSchema, type Tool } from "./tool.ts";
+import { detailSchema, noteSchema, type PictureLink, type Tool } from "./tool.ts";
 
 const maxHits = 20;
 const defaultHits = 5;
+/** A link is a third of what a hit takes besides. */
+const maxLinks = 5;
 const { namespace, text, cursor } = searchRequestSchema.shape;
 
 const input = z
@@ -71,9 +73,16 @@ export const searchImages: Tool<typeof input> = {
         no_match: found.no_match,
         ...(found.cursor === undefined ? {} : { cursor: found.cursor }),
       },
+      links: linksOf(found.hits),
     };
   },
 };
+
+/** The first of them; get_image has those of the rest. */
+const linksOf = (hits: readonly SearchHit[]): PictureLink[] =>
+  hits.slice(0, maxLinks).flatMap(({ id, thumbnail_url: uri }) =>
+    uri === undefined ? [] : [{ uri, name: id, mimeType: "image/webp" }],
+  );
 
 /** Three texts of a hit share what it may have. */
 function hitOf(hit: SearchHit, share: number, detailed: boolean): Hit {

@@ -8,14 +8,26 @@ export interface ToolCall {
   /** For every call of the client: when to give up, and the trace it belongs to. */
   readonly options: CallOptions & { readonly signal: AbortSignal };
   readonly image: (argument: string) => Promise<ClientImage>;
+  /** The bytes behind a link that the API gave. Throws AppError. */
+  readonly follow: (link: string) => Promise<Uint8Array>;
   /** Tells the caller how far it is; nothing when he did not ask. */
   readonly progress: (done: number, total: number, message: string) => Promise<void>;
+}
+
+/** A picture that may be had elsewhere. */
+export interface PictureLink {
+  readonly uri: string;
+  readonly name: string;
+  readonly mimeType?: string;
 }
 
 export interface ToolAnswer {
   /** For callers that read no structured content: the same in lines. */
   readonly lines: readonly string[];
   readonly structured: Record<string, unknown>;
+  readonly links?: readonly PictureLink[];
+  /** To be looked at, where it was asked for: never in `structured`, which hosts put into the context as text. */
+  readonly picture?: { readonly bytes: Uint8Array; readonly mimeType: string } | undefined;
 }
 
 export interface Tool<Input extends z.ZodType = z.ZodType> {

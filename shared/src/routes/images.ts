@@ -9,6 +9,8 @@ import {
   imageUpdateRequestSchema,
   namespaceDeletedSchema,
   namespaceInfoSchema,
+  namespaceUpdateRequestSchema,
+  namespaceUpdatedSchema,
   oneImageSchema,
   oneNamespaceSchema,
 } from "../contracts/images.ts";
@@ -80,6 +82,16 @@ export const imagesRoutes = {
     input: { kind: "query", schema: oneNamespaceSchema },
     response: namespaceInfoSchema,
     problems: distinct(keyProblems, ["invalid_request"]),
+  },
+  namespaceUpdate: {
+    id: "namespaceUpdate",
+    method: "PATCH",
+    path: "/v1/namespaces/{namespace}",
+    scope: "index",
+    summary: "Says what a namespace keeps of its pictures.",
+    input: { kind: "json", schema: namespaceUpdateRequestSchema },
+    response: namespaceUpdatedSchema,
+    problems: distinct(keyProblems, bodyProblems, ["canceled"]),
   },
   namespaceDelete: {
     id: "namespaceDelete",
