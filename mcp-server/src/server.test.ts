@@ -260,8 +260,6 @@ test("of a picture without files the words are given; a link that is dead by now
   const dead = await call("get_image", { id: "boots-1", thumbnail: true });
   expect(dead.isError).toBe(true);
   expect(dead.text).toMatch(/not kept any more/);
-  const gone = await call("get_image", { id: "gone" });
-  expect(gone.isError).toBe(false);
   answer = answers;
   expect((await call("get_image", { id: "gone" })).text).toMatch(/No such record.*not_found/s);
 });
@@ -318,6 +316,29 @@ test("what is largest stays within 2,000 tokens, as text and as structured conte
   ];
   for (const { text, structured } of results) {
     expect(countTokens(text)).toBeLessThanOrEqual(2000);
+    expect(countTokens(JSON.stringify(structured))).toBeLessThanOrEqual(2000);
+  }
+});
+
+test("so does the largest record, its links with it, and a search with links to its hits", async () => {
+  const words = (length: number) => "a brown leather boot ".repeat(length / 20).slice(0, length);
+  const largest = {
+    ...{ title: words(300), text: words(10_000), caption: words(2000), source: words(2000) },
+    tags: Array.from({ length: 50 }, (_, at) => `${at} ${words(60)}`),
+    metadata: Object.fromEntries(Array.from({ length: 50 }, (_, at) => [`f${at}`, words(900)])),
+  };
+  answer = ({ path }) =>
+    path === "/v1/search"
+      ? Response.json({
+          ...found,
+          hits: Array.from({ length: 5 }, () => ({ ...found.hits[0], ...linked })),
+        })
+      : Response.json({ ...record, ...kept, ...linked, ...largest });
+  for (const { structured, result } of [
+    await call("get_image", { id: "boots-1" }),
+    await call("search_images", { text: "boots" }),
+  ]) {
+    expect(countTokens(JSON.stringify(result.content))).toBeLessThanOrEqual(2000);
     expect(countTokens(JSON.stringify(structured))).toBeLessThanOrEqual(2000);
   }
 });

@@ -1,8 +1,7 @@
 // The links of a record to its picture's files, made anew with each answer. Equal for a while, so that a browser that
 // has followed one need not again for the next answer; never shorter-lived than the setting says.
 import { picturePath } from "@blip2-edge/shared/contracts/images";
-import type { Partition } from "../partition.ts";
-import { tenantPartition } from "../partition.ts";
+import { tenantPartition, type Partition } from "../partition.ts";
 import type { StoredRecord } from "../search/image-index.ts";
 import type { PictureLinks } from "./picture-link.ts";
 

@@ -9,12 +9,12 @@ const defaultNamespace = "default";
 const { id, namespace } = oneImageSchema.shape;
 const kept = imageRecordSchema.shape;
 const thumbnailType = "image/webp";
-const maxTags = 20;
+const maxTags = 10;
 
 const input = z.strictObject({
   id,
   namespace: namespace.default(defaultNamespace),
-  thumbnail: z.boolean().default(false).describe("Also show it, small."),
+  thumbnail: z.boolean().optional().describe("Also show it, small."),
 });
 
 const output = z.object({
@@ -45,10 +45,10 @@ export const getImage: Tool<typeof input> = {
     const shown = shownOf(record);
     const { thumbnail_url: small, original_url: original } = record;
     const picture =
-      thumbnail && small !== undefined
+      thumbnail === true && small !== undefined
         ? { bytes: await call.follow(small), mimeType: thumbnailType }
         : undefined;
-    const hasNone = thumbnail && small === undefined;
+    const hasNone = thumbnail === true && small === undefined;
     return {
       lines: [...linesOf(shown), ...(hasNone ? ["No thumbnail is kept of it."] : [])],
       structured: { ...shown },

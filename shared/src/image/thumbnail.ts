@@ -47,18 +47,20 @@ function sumRow(source: PixelSource, y: number, columns: Bins, sums: Float64Arra
   const { data, width, channels } = source;
   const { starts, ends, firsts, lasts } = columns;
   const row = y * width * channels;
+  const alphaAt = channels === 4 ? 3 : undefined;
   for (let x = 0; x < starts.length; x++) {
-    const last = ends[x]! - 1;
-    let red = 0;
-    let green = 0;
-    let blue = 0;
-    let alpha = 0;
-    for (let input = starts[x]!; input <= last; input++) {
-      const at = row + input * channels;
-      const opacity = channels === 4 ? data[at + 3]! : 255;
-      // Within a bin each counts whole; a bin of one pixel is its first.
-      const part = input === starts[x]! ? firsts[x]! : input === last ? lasts[x]! : 1;
-      const weight = part * opacity;
+    let at = row + starts[x]! * channels;
+    const lastAt = row + (ends[x]! - 1) * channels;
+    // Between the first and the last each counts whole; a bin of one pixel is its first.
+    let weight = firsts[x]! * (alphaAt === undefined ? 255 : data[at + alphaAt]!);
+    let red = data[at]! * weight;
+    let green = data[at + 1]! * weight;
+    let blue = data[at + 2]! * weight;
+    let alpha = weight;
+    while (at < lastAt) {
+      at += channels;
+      const opacity = alphaAt === undefined ? 255 : data[at + alphaAt]!;
+      weight = at === lastAt ? lasts[x]! * opacity : opacity;
       red += data[at]! * weight;
       green += data[at + 1]! * weight;
       blue += data[at + 2]! * weight;
