@@ -75,8 +75,6 @@ export interface Isolate {
  * garbage until the engine collects it, and twenty in a row would be many times what one isolate has.
  */
 const maxIdleHeapBytes = 64 * 1024 * 1024;
-/** For a picture that needs more the encoder of thumbnails lets go of its memory. */
-const roomyBytes = 64 * 1024 * 1024;
 /** How much longer than its request the lease of an idempotent one lives. */
 const requestGraceMs = 30_000;
 /** Old answers that one sweep forgets. */
@@ -98,7 +96,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
     maxBytes: settings.PICTURE_MEMORY_BYTES,
     waitMs: settings.PICTURE_WAIT_MS,
     idleBytes: decoder.heapBytes,
-    besideBytes: encoder.heapBytes,
+    spare: { bytes: encoder.heapBytes, drop: encoder.drop },
   });
   const canonicalise = canonicaliser({
     decoder,
@@ -107,9 +105,6 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
       env.IMAGES === undefined
         ? undefined
         : shrinker({ images: env.IMAGES, timeoutMs: settings.IMAGES_TIMEOUT_MS }),
-    makeRoom: (bytes) => {
-      if (bytes > roomyBytes) encoder.drop();
-    },
   });
   const outside = {
     policy: { ports: settings.FETCH_PORTS, allowPrivate: settings.ALLOW_FETCH },

@@ -51,10 +51,8 @@ export function canonicaliser(options: {
   readonly limits: ImageLimits;
   /** Undefined where no Images binding is. */
   readonly shrink: Shrink | undefined;
-  /** Told what a picture is about to need, so that what is held for nothing in particular can go. */
-  readonly makeRoom?: (bytes: number) => void;
 }): Canonicalise {
-  const { decoder, limits, shrink, makeRoom = () => {} } = options;
+  const { decoder, limits, shrink } = options;
 
   async function exactly(
     { bytes, size, thumbnail: wanted, memory, signal }: PictureToRead,
@@ -63,11 +61,9 @@ export function canonicaliser(options: {
   ): Promise<Omit<CanonicalPicture, "exact">> {
     const header = checkImage(bytes, limits);
     const needed = decodeBytes(header, bytes.length) + beside;
-    const read = () => {
-      makeRoom(needed);
-      return canonicalImage(bytes, { decoder, sizes: [size], limits, thumbnail: wanted });
-    };
-    const { imageId, pixels, source, thumbnail } = await memory.spend(needed, signal, read);
+    const { imageId, pixels, source, thumbnail } = await memory.spend(needed, signal, () =>
+      canonicalImage(bytes, { decoder, sizes: [size], limits, thumbnail: wanted }),
+    );
     const own = pixels.get(size);
     if (own === undefined) throw new Error(`no pixels of side ${size} were made`);
     return { imageId, size, pixels: own, thumbnail, ...source };
