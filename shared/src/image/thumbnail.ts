@@ -11,7 +11,7 @@ export interface RgbaPicture {
   readonly height: number;
 }
 
-export const thumbnailSide = 320;
+const thumbnailSide = 320;
 
 /** For each output position: the inputs that it covers, and how much of the first and of the last. */
 interface Bins {
