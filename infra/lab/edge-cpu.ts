@@ -49,16 +49,7 @@ const megapixels = [
   [3, 2000, 1500],
   [12, 4000, 3000],
 ] as const;
-const stages = [
-  "read",
-  "digest",
-  "header",
-  "decode",
-  "resize",
-  "shrink",
-  "id",
-  "encode",
-] as const;
+const stages = ["read", "digest", "header", "decode", "resize", "shrink", "id", "encode"] as const;
 type Stage = (typeof stages)[number];
 
 const cpuMs = (): number => {

@@ -21,7 +21,9 @@ export async function followLink(
   const read = await readBounded(response.body, maxBytes, signal);
   if (!read.ok) throw new AppError("api_unexpected", "The picture is too large to be shown here.");
   if (response.ok) return read.bytes;
-  throw fromProblem(parsed(read.bytes)) ?? new AppError("api_unexpected", "The link gave no picture.");
+  throw (
+    fromProblem(parsed(read.bytes)) ?? new AppError("api_unexpected", "The link gave no picture.")
+  );
 }
 
 function parsed(bytes: Uint8Array): unknown {

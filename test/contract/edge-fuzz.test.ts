@@ -158,7 +158,8 @@ function checker(): (request: FuzzRequest, response: Response) => Promise<string
     if (told.content === undefined) return undefined;
     const type = (response.headers.get("content-type") ?? "").split(";")[0] ?? "";
     const range = type.replace(/\/.*/, "/*");
-    if ((told.content[type] ?? told.content[range]) === undefined) return `${status} with the content type ${type}`;
+    if ((told.content[type] ?? told.content[range]) === undefined)
+      return `${status} with the content type ${type}`;
     if (type === "text/event-stream") return streamFault(response, operation.operationId);
     const text = await response.text();
     if (!/[/+]json$/.test(type)) return undefined;

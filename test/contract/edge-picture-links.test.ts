@@ -19,7 +19,11 @@ let file: Buffer;
 const drawing = (seed: number) =>
   sharp({ create: { width: 900, height: 600, channels: 3, background: { r: seed, g: 9, b: 200 } } })
     .composite([
-      { input: { create: { width: 300, height: 200, channels: 3, background: "#fc0" } }, left: seed, top: 7 },
+      {
+        input: { create: { width: 300, height: 200, channels: 3, background: "#fc0" } },
+        left: seed,
+        top: 7,
+      },
     ])
     .jpeg()
     .toBuffer();
@@ -66,7 +70,11 @@ describe("a thumbnail", () => {
     const response = await follow(record.thumbnail_url);
     expect(response.status).toBe(200);
     const bytes = await response.arrayBuffer();
-    expect(await sharp(bytes).metadata()).toMatchObject({ format: "webp", width: 320, height: 213 });
+    expect(await sharp(bytes).metadata()).toMatchObject({
+      format: "webp",
+      width: 320,
+      height: 213,
+    });
     expect(record.original_url).toBeUndefined();
     const client = clientOf();
     const { images } = await client.imageList({ namespace: "thumbs" });
@@ -187,7 +195,8 @@ describe("a link", () => {
     const until = Math.floor(Date.now() / 1000) + 50;
     const response = await fetch(at(await links.write(target({ until }))));
     await response.arrayBuffer();
-    const [, maxAge] = /^private, max-age=(\d+)$/.exec(response.headers.get("cache-control") ?? "") ?? [];
+    const [, maxAge] =
+      /^private, max-age=(\d+)$/.exec(response.headers.get("cache-control") ?? "") ?? [];
     expect(Number(maxAge)).toBeLessThanOrEqual(50);
   });
 
@@ -237,7 +246,9 @@ describe("an original", () => {
     const namespace = "originals";
     const told = await client.namespaceUpdate({ namespace, keep_originals: true });
     expect(told).toMatchObject({ namespace, images: 0, keep_originals: true });
-    const png = await sharp(await drawing(8)).png().toBuffer();
+    const png = await sharp(await drawing(8))
+      .png()
+      .toBuffer();
     const kept = await put(namespace, "a", png);
     const other = await put("elsewhere", "a", png);
     expect(other.original_url).toBeUndefined();
@@ -262,7 +273,9 @@ describe("an original", () => {
     expect(response.headers.get("content-type")).toBe("image/jpeg");
     expect(Buffer.from(await response.arrayBuffer())).toEqual(await drawing(2));
     // By its id there is no file to keep.
-    const byId = { image_id: (await client.caption({ image: { bytes: await drawing(9) } })).image_id };
+    const byId = {
+      image_id: (await client.caption({ image: { bytes: await drawing(9) } })).image_id,
+    };
     const without = await client.imagePut({ namespace, id: "b", caption: false, image: byId });
     expect(without.original_url).toBeUndefined();
   });

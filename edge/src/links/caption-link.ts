@@ -26,7 +26,7 @@ export function captionLinks(tokens: TokenSealer): CaptionLinks {
   return {
     async write({ keyId, until }, fields) {
       const content = [String(until), keyId, await digestOf(fields)].join(" ");
-      return tokens.seal(purpose, new TextEncoder().encode(content));
+      return tokens.seal(purpose, new Uint8Array(new TextEncoder().encode(content)));
     },
     async read(token, fields) {
       const content = await tokens.open(purpose, token);

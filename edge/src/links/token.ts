@@ -14,9 +14,10 @@ export interface TokenSealer {
   open(purpose: string, token: string): Promise<Bytes | undefined>;
 }
 
+type DerivedKey = Awaited<ReturnType<typeof crypto.subtle.deriveKey>>;
 interface Keys {
-  readonly mac: CryptoKey;
-  readonly cipher: CryptoKey;
+  readonly mac: DerivedKey;
+  readonly cipher: DerivedKey;
 }
 
 /** Of the MAC, which is the counter's first block as well: 128 bits. */
@@ -71,9 +72,7 @@ export function tokenSealer(secrets: readonly [string, ...string[]]): TokenSeale
     const keys = await keysFor(secret, purpose);
     const siv = sealed.slice(0, sivBytes);
     const body = sealed.slice(sivBytes);
-    const content = new Uint8Array(
-      await crypto.subtle.decrypt(counterOf(siv), keys.cipher, body),
-    );
+    const content = new Uint8Array(await crypto.subtle.decrypt(counterOf(siv), keys.cipher, body));
     const own = await sivOf(keys, content);
     return equalTexts(toHex(own), toHex(siv)) ? content : undefined;
   }

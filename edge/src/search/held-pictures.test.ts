@@ -51,7 +51,9 @@ test("the file that a namespace keeps goes with its mark, the thumbnail with the
 
 test("forgetting the files leaves the marks, and what other pictures and tenants have", async () => {
   const kept = [`thumbnails/${bob}/${imageId}`, `originals/${ada}/one/${other}`];
-  const own = ["one", "two", "three"].map((namespace) => `originals/${ada}/${namespace}/${imageId}`);
+  const own = ["one", "two", "three"].map(
+    (namespace) => `originals/${ada}/${namespace}/${imageId}`,
+  );
   const { held, objects } = stores([...own, `thumbnails/${ada}/${imageId}`, ...kept], []);
   const namespaces = ["one", "two", "three"];
   for (const namespace of namespaces) await held.hold(ada, imageId, namespace);

@@ -3,7 +3,7 @@
 import { imageRecordSchema, oneImageSchema } from "@blip2-edge/shared/contracts/images";
 import { z } from "zod";
 import { cut, quote, shareOf } from "../format.ts";
-import { noteSchema, type PictureLink, type Tool } from "./tool.ts";
+import type { PictureLink, Tool } from "./tool.ts";
 
 const defaultNamespace = "default";
 const { id, namespace } = oneImageSchema.shape;
@@ -18,7 +18,6 @@ const input = z.strictObject({
 });
 
 const output = z.object({
-  note: noteSchema,
   id: z.string(),
   namespace: z.string(),
   image_id: z.string(),
@@ -28,16 +27,14 @@ const output = z.object({
   source: z.string().optional(),
   tags: kept.tags.optional(),
   metadata: z.record(z.string(), z.unknown()).optional(),
-  thumbnail_url: z.string().optional(),
-  original_url: z.string().optional(),
 });
-type Shown = Omit<z.output<typeof output>, "note">;
+type Shown = z.output<typeof output>;
 
 export const getImage: Tool<typeof input> = {
   name: "get_image",
-  title: "Get an indexed picture",
+  title: "Get a picture",
   description:
-    "Gives what is kept of one indexed picture by its id, and links to it. Use it to show a hit or read all of its record, not to find pictures (use search_images).",
+    "Gives the record of one indexed picture and links to it. Use it to show a hit or read all about it, not to find pictures (use search_images).",
   input,
   output,
   async run({ thumbnail, ...named }, call) {
@@ -71,7 +68,6 @@ function shownOf(record: z.output<typeof imageRecordSchema>): Shown {
     return value === null ? {} : { [name]: cut(value, most) };
   };
   const metadata = JSON.stringify(record.metadata);
-  const { thumbnail_url, original_url } = record;
   return {
     id: record.id,
     namespace: record.namespace,
@@ -82,12 +78,10 @@ function shownOf(record: z.output<typeof imageRecordSchema>): Shown {
     ...told("source", Math.floor(share / 2)),
     ...(record.tags.length === 0 ? {} : { tags: record.tags.slice(0, maxTags) }),
     ...(metadata === "{}" || metadata.length > share ? {} : { metadata: record.metadata }),
-    ...(thumbnail_url === undefined ? {} : { thumbnail_url }),
-    ...(original_url === undefined ? {} : { original_url }),
   };
 }
 
-function linesOf({ id, namespace, image_id, thumbnail_url: _, original_url: __, ...more }: Shown) {
+function linesOf({ id, namespace, image_id, ...more }: Shown) {
   return [
     `${quote(id)} in ${quote(namespace)} (${image_id})`,
     ...Object.entries(more).map(([name, value]) => `${name}: ${JSON.stringify(value)}`),

@@ -67,7 +67,9 @@ export const captionQuerySchema = z
       .string()
       .max(600)
       .optional()
-      .describe("What POST /v1/caption/links added: then no key is needed, and nothing may differ."),
+      .describe(
+        "What POST /v1/caption/links added: then no key is needed, and nothing may differ.",
+      ),
   })
   .superRefine(refuseCombinations);
 export type CaptionQuery = z.infer<typeof captionQuerySchema>;

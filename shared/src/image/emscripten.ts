@@ -1,6 +1,12 @@
 // Starts one of jsquash's codecs that Emscripten made, from a module that is compiled already. Nothing is located,
 // fetched or printed, and its memory can be measured and dropped with it.
-import { wasm, type WasmImports, type WasmInstance, type WasmMemory, type WasmModule } from "./wasm.ts";
+import {
+  wasm,
+  type WasmImports,
+  type WasmInstance,
+  type WasmMemory,
+  type WasmModule,
+} from "./wasm.ts";
 
 interface EmscriptenOptions {
   readonly noInitialRun: boolean;

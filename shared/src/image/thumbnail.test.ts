@@ -58,16 +58,19 @@ describe("pixels", () => {
     [1280, 960],
     [1000, 700],
     [333, 999],
-  ])("the mean of %d x %d is what another program's shrinking gives, nearly", async (width, height) => {
-    const source = gradient(width, height);
-    const own = thumbnailOf(source, 1);
-    const raw = { width, height, channels: 4 } as const;
-    const other = await sharp(source.data, { raw })
-      .resize(own.width, own.height, { fit: "fill", kernel: "cubic" })
-      .raw()
-      .toBuffer();
-    expect(greatestDifference(own.data, other)).toBeLessThanOrEqual(4);
-  });
+  ])(
+    "the mean of %d x %d is what another program's shrinking gives, nearly",
+    async (width, height) => {
+      const source = gradient(width, height);
+      const own = thumbnailOf(source, 1);
+      const raw = { width, height, channels: 4 } as const;
+      const other = await sharp(source.data, { raw })
+        .resize(own.width, own.height, { fit: "fill", kernel: "cubic" })
+        .raw()
+        .toBuffer();
+      expect(greatestDifference(own.data, other)).toBeLessThanOrEqual(4);
+    },
+  );
 
   test("every source pixel counts by the area that it covers", () => {
     // 640 columns of 0 and 255 in turns: each output pixel covers one of each.
@@ -87,7 +90,10 @@ describe("pixels", () => {
     const made = thumbnailOf(source, 1);
     expect(pixel(made, 100, 5)).toEqual([10, 20, 30, 255]);
     expect(pixel(made, 300, 5)).toEqual([0, 0, 0, 0]);
-    const half = thumbnailOf({ ...source, data: source.data.map((_, at) => [9, 9, 9, 128][at % 4] ?? 0) }, 1);
+    const half = thumbnailOf(
+      { ...source, data: source.data.map((_, at) => [9, 9, 9, 128][at % 4] ?? 0) },
+      1,
+    );
     expect(pixel(half, 7, 7)).toEqual([9, 9, 9, 128]);
   });
 
@@ -99,40 +105,53 @@ describe("pixels", () => {
   test("of any size and content: in bounds, and flat stays flat", () => {
     const side = fc.integer({ min: 1, max: 900 });
     fc.assert(
-      fc.property(side, side, fc.nat(255), fc.constantFrom(...orientations), (width, height, level, orientation) => {
-        const data = new Uint8Array(width * height * 4).fill(level);
-        for (let at = 3; at < data.length; at += 4) data[at] = 255;
-        const made = thumbnailOf({ data, width, height, channels: 4 }, orientation);
-        expect(Math.max(made.width, made.height)).toBeLessThanOrEqual(320);
-        const colours = new Set(new Uint32Array(made.data.buffer));
-        expect(colours.size).toBe(1);
-        expect(pixel(made, 0, 0)).toEqual([level, level, level, 255]);
-      }),
+      fc.property(
+        side,
+        side,
+        fc.nat(255),
+        fc.constantFrom(...orientations),
+        (width, height, level, orientation) => {
+          const data = new Uint8Array(width * height * 4).fill(level);
+          for (let at = 3; at < data.length; at += 4) data[at] = 255;
+          const made = thumbnailOf({ data, width, height, channels: 4 }, orientation);
+          expect(Math.max(made.width, made.height)).toBeLessThanOrEqual(320);
+          const colours = new Set(new Uint32Array(made.data.buffer));
+          expect(colours.size).toBe(1);
+          expect(pixel(made, 0, 0)).toEqual([level, level, level, 255]);
+        },
+      ),
       { numRuns: 60 },
     );
   });
 });
 
-test.each(orientations)("EXIF orientation %d is shown upright, as sharp turns it", async (orientation: Orientation) => {
-  const { data, width, height, channels } = gradient(60, 40);
-  const file = await sharp(data, { raw: { width, height, channels } })
-    .removeAlpha()
-    .png()
-    .withMetadata({ orientation })
-    .toBuffer();
-  const decoder = createDecoder(testCodecModules);
-  const { thumbnail } = await canonicalImage(new Uint8Array(file), { decoder, thumbnail: true });
-  const { data: turned, info } = await sharp(file)
-    .autoOrient()
-    .ensureAlpha()
-    .raw()
-    .toBuffer({ resolveWithObject: true });
-  expect(thumbnail).toMatchObject({ width: info.width, height: info.height });
-  expect(greatestDifference(thumbnail?.data ?? new Uint8Array(), turned)).toBe(0);
-});
+test.each(orientations)(
+  "EXIF orientation %d is shown upright, as sharp turns it",
+  async (orientation: Orientation) => {
+    const { data, width, height, channels } = gradient(60, 40);
+    const file = await sharp(data, { raw: { width, height, channels } })
+      .removeAlpha()
+      .png()
+      .withMetadata({ orientation })
+      .toBuffer();
+    const decoder = createDecoder(testCodecModules);
+    const { thumbnail } = await canonicalImage(new Uint8Array(file), { decoder, thumbnail: true });
+    const { data: turned, info } = await sharp(file)
+      .autoOrient()
+      .ensureAlpha()
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    expect(thumbnail).toMatchObject({ width: info.width, height: info.height });
+    expect(greatestDifference(thumbnail?.data ?? new Uint8Array(), turned)).toBe(0);
+  },
+);
 
 test("making a thumbnail changes neither the id nor the pixels, and none is made unasked", async () => {
-  const file = new Uint8Array(await sharp(gradient(500, 300).data, { raw: { width: 500, height: 300, channels: 4 } }).jpeg().toBuffer());
+  const file = new Uint8Array(
+    await sharp(gradient(500, 300).data, { raw: { width: 500, height: 300, channels: 4 } })
+      .jpeg()
+      .toBuffer(),
+  );
   const decoder = createDecoder(testCodecModules);
   const [without, having] = [
     await canonicalImage(file, { decoder, sizes: [48] }),
@@ -148,7 +167,10 @@ describe("as WebP", () => {
 
   test("other programs read it, with its size and nearly its pixels", async () => {
     const file = await encoder.encode(picture);
-    const { data, info } = await sharp(file).ensureAlpha().raw().toBuffer({ resolveWithObject: true });
+    const { data, info } = await sharp(file)
+      .ensureAlpha()
+      .raw()
+      .toBuffer({ resolveWithObject: true });
     expect(info).toMatchObject({ width: 320, height: 240 });
     expect((await sharp(file).metadata()).format).toBe("webp");
     expect(greatestDifference(picture.data, data)).toBeLessThan(40);
@@ -168,7 +190,9 @@ describe("as WebP", () => {
 
   test("alpha is kept", async () => {
     const clear = { ...picture, data: picture.data.map((value, at) => (at % 4 === 3 ? 0 : value)) };
-    const { data } = await sharp(await encoder.encode(clear)).raw().toBuffer({ resolveWithObject: true });
+    const { data } = await sharp(await encoder.encode(clear))
+      .raw()
+      .toBuffer({ resolveWithObject: true });
     expect(data[3]).toBe(0);
   });
 });
