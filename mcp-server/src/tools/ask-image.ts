@@ -1,6 +1,5 @@
 // ask_image: one question or several about one picture, answered in the order they were asked.
 import { answerSchema, maxQuestions, vqaRequestSchema } from "@blip2-edge/shared/contracts/vqa";
-import { captionResponseSchema } from "@blip2-edge/shared/contracts/caption";
 import { AppError } from "@blip2-edge/shared/problem";
 import { z } from "zod";
 import { cut, pictureFacts, quote, rounded, shareOf } from "../format.ts";
@@ -8,7 +7,6 @@ import { sameImageArgumentSchema } from "./image-argument.ts";
 import { detailSchema, type Tool } from "./tool.ts";
 
 const { questions, model } = vqaRequestSchema.shape;
-const answer = captionResponseSchema.shape;
 
 const input = z.strictObject({
   image: sameImageArgumentSchema,

@@ -1,17 +1,11 @@
 // match_image_text: how well given texts fit a picture, or which of given labels fits best. Two routes of the
 // API, one tool: to a model that must choose they are one question.
-import { captionResponseSchema } from "@blip2-edge/shared/contracts/caption";
 import { classifyRequestSchema } from "@blip2-edge/shared/contracts/classify";
 import { itcSchema, matchRequestSchema } from "@blip2-edge/shared/contracts/match";
 import { z } from "zod";
 import { cut, pictureFacts, quote, rounded, shareOf } from "../format.ts";
 import { sameImageArgumentSchema } from "./image-argument.ts";
-import {
-  detailSchema,
-  type Tool,
-  type ToolAnswer,
-  type ToolCall,
-} from "./tool.ts";
+import { detailSchema, type Tool, type ToolAnswer, type ToolCall } from "./tool.ts";
 
 const input = z
   .strictObject({
@@ -28,8 +22,6 @@ const input = z
     path: ["texts"],
   });
 type Input = z.output<typeof input>;
-
-const answer = captionResponseSchema.shape;
 
 export const matchImageText: Tool<typeof input> = {
   name: "match_image_text",
