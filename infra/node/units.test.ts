@@ -90,6 +90,13 @@ test("the units' commands: ready, read, told to end, within their time", async (
   expect(metrics.status).toBe(200);
   expect(await metrics.text()).toMatch(/^node_ready 1$/m);
 
+  // The same, once, to standard output.
+  const read = [path.join(root, "gpu-node/src/cli/main.ts"), "metrics", "--node", url];
+  const keysFile = ["--keys-file", path.join(folder, "node-keys")];
+  const printed = spawnSync(process.execPath, [...read, ...keysFile], { encoding: "utf8" });
+  expect(printed.stdout).toMatch(/^node_ready 1$/m);
+  expect(printed.status).toBe(0);
+
   const told = performance.now();
   node.child.kill("SIGTERM");
   expect(await node.ended).toEqual([0, null]);
