@@ -57,7 +57,9 @@ export function isCovered(expression: string, allowed: ReadonlySet<string>): boo
 /** Where Node finds a dependency of what lies in `from`: beside it, or in a folder above. */
 function resolve(packages: Packages, from: string, name: string): string | undefined {
   const parts = from.split("/node_modules/");
-  const above = [...parts.keys()].map((at) => `${parts.slice(0, parts.length - at).join("/node_modules/")}/`);
+  const above = [...parts.keys()].map(
+    (at) => `${parts.slice(0, parts.length - at).join("/node_modules/")}/`,
+  );
   for (const base of [...above, ""]) {
     const folder = `${base}node_modules/${name}`;
     const found = packages[folder];
@@ -98,7 +100,9 @@ export function readDependencies(root: string): Dependency[] {
       ...{ name: nameIn(folder), version, licence: license, folder },
       shipsWith: closures.filter(([, closure]) => closure.has(folder)).map(([name]) => name),
     }))
-    .toSorted((a, b) => a.name.localeCompare(b.name, "en") || a.folder.localeCompare(b.folder, "en"));
+    .toSorted(
+      (a, b) => a.name.localeCompare(b.name, "en") || a.folder.localeCompare(b.folder, "en"),
+    );
 }
 
 const introduction = `# Licences of what this depends on

@@ -10,7 +10,11 @@ const bomSchema = z.looseObject({
   bomFormat: z.literal("CycloneDX"),
   specVersion: z.string(),
   components: z.array(
-    z.looseObject({ name: z.string(), version: z.string(), purl: z.string().startsWith("pkg:npm/") }),
+    z.looseObject({
+      name: z.string(),
+      version: z.string(),
+      purl: z.string().startsWith("pkg:npm/"),
+    }),
   ),
 });
 

@@ -3,7 +3,16 @@
 // and network, with nano for a model. Needs root, util-linux and the npm registry; the base is this machine's /usr.
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
@@ -56,7 +65,13 @@ function carryOut(stage: string): void {
     }
   }
 }
-function copyOne(stage: string, from: string | undefined, file: string, to: string, said: string): void {
+function copyOne(
+  stage: string,
+  from: string | undefined,
+  file: string,
+  to: string,
+  said: string,
+): void {
   const source = from === undefined ? path.join(root, file) : path.join(folderOf(from), file);
   const named = said.endsWith("/") ? path.join(to, path.basename(file)) : to;
   cpSync(source, path.join(folderOf(stage), named), {
@@ -67,7 +82,12 @@ function copyOne(stage: string, from: string | undefined, file: string, to: stri
   });
 }
 const listOf = (stage: string, keyword: string): string[] =>
-  JSON.parse(stages.get(stage)?.find(([name]) => name === keyword)?.[1].replace(/^[^[]*/s, "") ?? "[]") as string[];
+  JSON.parse(
+    stages
+      .get(stage)
+      ?.find(([name]) => name === keyword)?.[1]
+      .replace(/^[^[]*/s, "") ?? "[]",
+  ) as string[];
 
 /** Makes the container's root and becomes its first process. */
 const enter = `
@@ -94,9 +114,13 @@ try {
   for (const part of ["usr", "sys", "proc", "opt", "models", "run/secrets", "etc", "dev"]) {
     mkdirSync(path.join(container, part), { recursive: true });
   }
-  for (const link of ["bin", "lib", "lib64"]) execFileSync("ln", ["-s", `usr/${link}`, path.join(container, link)]);
+  for (const link of ["bin", "lib", "lib64"])
+    execFileSync("ln", ["-s", `usr/${link}`, path.join(container, link)]);
   writeFileSync(path.join(container, "opt/node"), "");
-  cpSync(await nanoArtifact(), path.join(container, "models/current"), { recursive: true, dereference: true });
+  cpSync(await nanoArtifact(), path.join(container, "models/current"), {
+    recursive: true,
+    dereference: true,
+  });
   const keys = path.join(container, "run/secrets/node-keys");
   writeFileSync(keys, `edge:${"0123456789abcdef".repeat(2)}\n`);
   chownSync(keys, user, user);
@@ -106,7 +130,21 @@ try {
   const [entry, command] = [listOf("cpu", "ENTRYPOINT"), listOf("cpu", "CMD")];
   const child = spawn(
     "unshare",
-    ["--mount", "--pid", "--fork", "--net", "--kill-child", "sh", "-euc", enter, "enter", container, process.execPath, ...entry, ...command],
+    [
+      "--mount",
+      "--pid",
+      "--fork",
+      "--net",
+      "--kill-child",
+      "sh",
+      "-euc",
+      enter,
+      "enter",
+      container,
+      process.execPath,
+      ...entry,
+      ...command,
+    ],
     { stdio: ["ignore", "inherit", "inherit"] },
   );
   const ended = once(child, "exit");
@@ -119,7 +157,25 @@ try {
   };
   const pid = await inside();
   const within = (...args: readonly string[]) =>
-    spawnSync("nsenter", ["--target", pid, "--mount", "--net", "--pid", "--root", "--wd", "--setuid", String(user), "--setgid", String(user), "--", ...args], { encoding: "utf8", env: { PATH: "/opt:/usr/bin" } });
+    spawnSync(
+      "nsenter",
+      [
+        "--target",
+        pid,
+        "--mount",
+        "--net",
+        "--pid",
+        "--root",
+        "--wd",
+        "--setuid",
+        String(user),
+        "--setgid",
+        String(user),
+        "--",
+        ...args,
+      ],
+      { encoding: "utf8", env: { PATH: "/opt:/usr/bin" } },
+    );
 
   const health = listOf("cpu", "HEALTHCHECK").map((word) => (word === "node" ? "/opt/node" : word));
   const healthy = within(...health, String(readyS));

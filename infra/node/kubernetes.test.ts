@@ -89,8 +89,11 @@ test("every file is YAML without duplicate keys", () => {
 });
 
 test("every object of the base and of the components is what Kubernetes' schema says", async () => {
-  const components = ["monitor/pod-monitors", "autoscale-keda/scaled-object", "autoscale-adapter/autoscaler"]
-    .flatMap((name) => readYaml(path.join(kubernetesFolder, "components", `${name}.yaml`)));
+  const components = [
+    "monitor/pod-monitors",
+    "autoscale-keda/scaled-object",
+    "autoscale-adapter/autoscaler",
+  ].flatMap((name) => readYaml(path.join(kubernetesFolder, "components", `${name}.yaml`)));
   for (const object of [...baseObjects(), ...(components as KubernetesObject[])]) {
     expect(await schemaFaults(object), object.kind).toEqual([]);
   }
@@ -258,9 +261,15 @@ describe("the tunnel", () => {
   });
 
   test("both ways of autoscaling have the same bounds and pace", () => {
-    const [scaled] = readYaml(path.join(kubernetesFolder, "components/autoscale-keda/scaled-object.yaml"));
-    const [hpa] = readYaml(path.join(kubernetesFolder, "components/autoscale-adapter/autoscaler.yaml"));
-    const [rules] = readYaml(path.join(kubernetesFolder, "components/autoscale-adapter/adapter-rules.yaml"));
+    const [scaled] = readYaml(
+      path.join(kubernetesFolder, "components/autoscale-keda/scaled-object.yaml"),
+    );
+    const [hpa] = readYaml(
+      path.join(kubernetesFolder, "components/autoscale-adapter/autoscaler.yaml"),
+    );
+    const [rules] = readYaml(
+      path.join(kubernetesFolder, "components/autoscale-adapter/adapter-rules.yaml"),
+    );
     const behavior = z
       .looseObject({ spec: z.looseObject({ behavior: z.unknown(), maxReplicas: z.int() }) })
       .parse(hpa).spec;

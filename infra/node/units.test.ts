@@ -100,7 +100,9 @@ test("the units' commands: ready, read, told to end, within their time", async (
   const told = performance.now();
   node.child.kill("SIGTERM");
   expect(await node.ended).toEqual([0, null]);
-  expect(performance.now() - told).toBeLessThan(Number(setting("blip2-node.service", "TimeoutStopSec")) * 1000);
+  expect(performance.now() - told).toBeLessThan(
+    Number(setting("blip2-node.service", "TimeoutStopSec")) * 1000,
+  );
   // The reader is up without the node, and says that it does not answer.
   expect((await fetch(`${await reader.listening}/metrics`)).status).toBe(503);
   reader.child.kill("SIGTERM");
@@ -146,13 +148,16 @@ test.skipIf(!hasSystemd)("systemd finds no fault in the units", () => {
   expect(verified.status).toBe(0);
 });
 
-test.skipIf(!hasSystemd).each(units)("%s is exposed to little, by systemd's own measure", (name) => {
-  // Tenths of the points that `systemd-analyze security` gives: 10 is a service without any wall.
-  execFileSync("systemd-analyze", [
-    "security",
-    "--offline=yes",
-    "--threshold=25",
-    "--no-pager",
-    unitPath(name),
-  ]);
-});
+test.skipIf(!hasSystemd).each(units)(
+  "%s is exposed to little, by systemd's own measure",
+  (name) => {
+    // Tenths of the points that `systemd-analyze security` gives: 10 is a service without any wall.
+    execFileSync("systemd-analyze", [
+      "security",
+      "--offline=yes",
+      "--threshold=25",
+      "--no-pager",
+      unitPath(name),
+    ]);
+  },
+);

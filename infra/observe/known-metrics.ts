@@ -49,7 +49,12 @@ export function knownMetrics(): KnownMetrics {
   for (const [, name = "", type = "", labels = ""] of page.matchAll(
     /^\| `([a-z_0-9]+)` +\| (counter|gauge|histogram) +\|([^|]*)\|/gm,
   )) {
-    addMetric(known, name, type, [...labels.matchAll(/`([^`]+)`/g)].map(([, label = ""]) => label));
+    addMetric(
+      known,
+      name,
+      type,
+      [...labels.matchAll(/`([^`]+)`/g)].map(([, label = ""]) => label),
+    );
   }
   const labels = ["service_name", "span_name", "span_kind", "status_code"].concat(
     spanDimensions().map((name) => name.replaceAll(".", "_")),

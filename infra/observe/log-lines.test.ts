@@ -29,26 +29,27 @@ const pages = {
 } as const;
 
 /** What the sources compute, and the names that the pages have for it. */
-const computed: Readonly<Record<keyof typeof pages, Readonly<Record<string, readonly string[]>>>> = {
-  node: {
-    // The object that logRequest was given, which is read where it is given.
-    fields: [],
-    line: [],
-    "jobFields(answered)": [],
-    "Object.fromEntries( Object.entries(times.…": [
-      ...["wait_ms", "vision_ms", "prefill_ms", "decode_ms", "match_ms", "embed_ms"],
-    ],
-    placement: ["nodes", "elsewhere", "copies", "copiedBytes"],
-  },
-  worker: {
-    swept: ["queued", "expired", "hooks", "deleted"],
-    name: ["node_attempts", "node_retries", "node_hedges", "node_vision_passes"],
-    "`cache_${tier}_fault`": ["cache_front_fault", "cache_back_fault"],
-    // The hops of the page's own table, and the node's stages.
-    "`${name}_ms`": ["auth_ms", "fetch_ms"],
-    "`node_${stage}_ms`": ["node_queue_ms", "node_vision_ms"],
-  },
-};
+const computed: Readonly<Record<keyof typeof pages, Readonly<Record<string, readonly string[]>>>> =
+  {
+    node: {
+      // The object that logRequest was given, which is read where it is given.
+      fields: [],
+      line: [],
+      "jobFields(answered)": [],
+      "Object.fromEntries( Object.entries(times.…": [
+        ...["wait_ms", "vision_ms", "prefill_ms", "decode_ms", "match_ms", "embed_ms"],
+      ],
+      placement: ["nodes", "elsewhere", "copies", "copiedBytes"],
+    },
+    worker: {
+      swept: ["queued", "expired", "hooks", "deleted"],
+      name: ["node_attempts", "node_retries", "node_hedges", "node_vision_passes"],
+      "`cache_${tier}_fault`": ["cache_front_fault", "cache_back_fault"],
+      // The hops of the page's own table, and the node's stages.
+      "`${name}_ms`": ["auth_ms", "fetch_ms"],
+      "`node_${stage}_ms`": ["node_queue_ms", "node_vision_ms"],
+    },
+  };
 /** What the logger itself puts into every line. */
 const always = { node: ["time", "level", "event"], worker: [] } as const;
 

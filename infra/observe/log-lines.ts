@@ -50,7 +50,8 @@ function reader(source: string, into: LogLines) {
   /** Its names and, of `event`, its values; through what is spread as far as it stands there. */
   const readObject = (node: Node): void => {
     if (node.type === "ConditionalExpression") {
-      for (const side of [node["consequent"], node["alternate"]]) if (isNode(side)) readObject(side);
+      for (const side of [node["consequent"], node["alternate"]])
+        if (isNode(side)) readObject(side);
       return;
     }
     if (node.type !== "ObjectExpression") return unread(node);
@@ -66,7 +67,8 @@ function reader(source: string, into: LogLines) {
           : textsOf(key);
       if (names === undefined && isNode(key)) unread(key);
       for (const name of names ?? []) into.fields.add(name);
-      if (names?.includes("event") === true) for (const text of textsOf(value) ?? []) into.events.add(text);
+      if (names?.includes("event") === true)
+        for (const text of textsOf(value) ?? []) into.events.add(text);
     }
   };
   const readName = (node: unknown): void => {
@@ -113,7 +115,8 @@ function readDoor(program: Node, source: string, into: LogLines): void {
     if (node.type === "CallExpression") {
       const { callee } = node;
       const [first, second, third] = nodesOf(node["arguments"]);
-      const called = isNode(callee) && callee.type === "MemberExpression" ? callee["object"] : callee;
+      const called =
+        isNode(callee) && callee.type === "MemberExpression" ? callee["object"] : callee;
       const [event] = textsOf(first) ?? [];
       if (nameOf(called) === "log" && event !== undefined && /^[a-z_]+$/.test(event)) {
         into.events.add(event);

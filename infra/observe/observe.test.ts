@@ -69,7 +69,9 @@ describe("alerts", () => {
   test("each is in the runbook under the heading that it names, and no other is", () => {
     const headings = [...runbook.matchAll(/^## (.+)$/gm)].map(([, title = ""]) => title);
     const anchors = headings.map((title) => title.toLowerCase().replaceAll(" ", "-"));
-    const bySection = new Map(anchors.map((anchor, at) => [anchor, runbook.split(/^## /m)[at + 1]]));
+    const bySection = new Map(
+      anchors.map((anchor, at) => [anchor, runbook.split(/^## /m)[at + 1]]),
+    );
     for (const { alert, annotations } of alerts) {
       const [page, anchor = ""] = annotations.runbook.split("#");
       expect(page).toBe("docs/runbook.md");

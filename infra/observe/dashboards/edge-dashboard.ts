@@ -52,7 +52,9 @@ export const edgeDashboard = dashboard({
         says: "Requests that no node could answer: none is right.",
         unit: "reqps",
         kind: "stat",
-        queries: { none: `sum(${calls(`${requests},error_type="node_unavailable"`)}) or vector(0)` },
+        queries: {
+          none: `sum(${calls(`${requests},error_type="node_unavailable"`)}) or vector(0)`,
+        },
       },
     ],
     Requests: [

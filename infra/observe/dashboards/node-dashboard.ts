@@ -197,7 +197,9 @@ export const nodeDashboard = dashboard({
         title: "Revisions served",
         says: "More than one of a model for long: a rollout that stopped half way.",
         unit: "short",
-        queries: { "{{model}} {{model_revision}}": `sum by (model, model_revision) (model_info{${of}})` },
+        queries: {
+          "{{model}} {{model_revision}}": `sum by (model, model_revision) (model_info{${of}})`,
+        },
       },
     ],
   },
