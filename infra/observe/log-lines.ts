@@ -49,6 +49,10 @@ function reader(source: string, into: LogLines) {
   };
   /** Its names and, of `event`, its values; through what is spread as far as it stands there. */
   const readObject = (node: Node): void => {
+    if (node.type === "ParenthesizedExpression") {
+      if (isNode(node["expression"])) readObject(node["expression"]);
+      return;
+    }
     if (node.type === "ConditionalExpression") {
       for (const side of [node["consequent"], node["alternate"]])
         if (isNode(side)) readObject(side);
@@ -97,7 +101,7 @@ function readWorker(program: Node, source: string, into: LogLines): void {
     } else if (node.type === "VariableDeclarator") {
       const { id, init } = node;
       const declared = isNode(id) ? source.slice(id.start, id.end) : "";
-      if (/: LogEvent$/.test(declared) && isObject(init) && hasEvent(init)) readObject(init);
+      if (declared.endsWith(": LogEvent") && isObject(init) && hasEvent(init)) readObject(init);
     } else if (node.type === "AssignmentExpression") {
       const { left } = node;
       if (!isNode(left) || left["computed"] !== true) continue;
