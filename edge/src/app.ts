@@ -15,6 +15,7 @@ import { cachePurgeRoute } from "./routes/cache.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { embedRoute } from "./routes/embed.ts";
+import { imageBatchRoute } from "./routes/image-batch.ts";
 import { imageRoutes } from "./routes/images.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { keyRoutes } from "./routes/keys.ts";
@@ -44,6 +45,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     ...openAiRoutes(isolate),
     ...jobRoutes(isolate),
     ...imageRoutes(isolate),
+    imageBatch: imageBatchRoute(isolate),
     search: searchRoute(isolate),
     ...keyRoutes(isolate),
     usage: usageRoute(isolate),
