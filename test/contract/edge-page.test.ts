@@ -263,7 +263,7 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
       await page.getByRole("button", { name: "Index", exact: true }).click();
       await page.getByText("“p3” is there already.").waitFor();
       await page.getByLabel("Index it as").fill("dropped");
-      await page.getByLabel("Title").fill("From the desk");
+      await page.getByLabel("Title", { exact: true }).fill("From the desk");
       await page.getByRole("button", { name: "Index", exact: true }).click();
       await page.getByText("Indexed as “dropped” in “many”.").waitFor();
       await page.getByText("It is the same picture as “p3”.").waitFor();
