@@ -5,6 +5,7 @@ import { captionOptionsSchema } from "./caption.ts";
 import { classifyOptionsSchema } from "./classify.ts";
 import { embedOptionsSchema } from "./embed.ts";
 import { imageInputSchema } from "./image.ts";
+import { imagePutRequestSchema } from "./images.ts";
 import { matchOptionsSchema } from "./match.ts";
 import { problemCodes, problemSchema } from "./problem.ts";
 import { vqaOptionsSchema } from "./vqa.ts";
@@ -16,9 +17,11 @@ export const jobParameters = {
   match: matchOptionsSchema,
   classify: classifyOptionsSchema,
   embed: embedOptionsSchema,
+  /** Of PUT /v1/namespaces/{namespace}/images/{id}, what its path names too. */
+  index: imagePutRequestSchema.omit({ image: true }),
 } as const;
 export type JobTask = keyof typeof jobParameters;
-export const jobTaskSchema = z.enum(["caption", "vqa", "match", "classify", "embed"]);
+export const jobTaskSchema = z.enum(["caption", "vqa", "match", "classify", "embed", "index"]);
 
 export const maxJobItems = 10_000;
 export const defaultJobSeconds = 86_400;
