@@ -287,8 +287,7 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
       const names = await page.locator(".hit .title").allTextContents();
       expect(new Set(names).size).toBeGreaterThanOrEqual(many);
       expect(await page.getByRole("button", { name: "More", exact: true }).isVisible()).toBe(false);
-      const thirteenth = page.locator(".hit").nth(12).getByRole("button");
-      expect(await thirteenth.evaluate((button) => button.matches(":focus"))).toBe(true);
+      expect(await page.locator(".hit").nth(12).locator("button:focus").count()).toBe(1);
 
       const none: SearchResponse = {
         ...{ hits: [], no_match: true, namespace: "many", model: "m", model_revision: "r" },
