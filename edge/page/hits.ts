@@ -24,8 +24,8 @@ export function hitItem(hit: SearchHit, scale: Scale, like: () => void): HTMLLIE
   const more = el("button", { type: "button", class: "quiet" }, "More like it");
   more.append(el("span", { class: "unseen", text: `: ${name}` }));
   more.addEventListener("click", like);
-  const told = Object.entries(scores).map(
-    ([of, value]) => `${of.replaceAll("_", " ")} ${value.toFixed(2)}`,
+  const told = Object.entries(scores).flatMap(([of, value]) =>
+    value === undefined ? [] : [`${of.replaceAll("_", " ")} ${value.toFixed(2)}`],
   );
   return el(
     "li",

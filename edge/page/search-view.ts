@@ -150,7 +150,7 @@ function verdict(answer: SearchResponse, { picture, text }: Query): HTMLElement[
     const count = hits.length === 1 ? "One picture." : `${hits.length} pictures, best first.`;
     return [said(`${count} ${what}`)];
   }
-  const about = text === undefined ? `“${picture?.name}”` : `“${text}”`;
+  const about = `“${text ?? picture?.name ?? ""}”`;
   const why =
     model === null
       ? `Nothing is indexed in “${namespace}” yet.`

@@ -9,10 +9,7 @@ import { text } from "node:stream/consumers";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createClient, type Client } from "@blip2-edge/shared/client";
-import {
-  imageBatchResponseSchema,
-  type ImageBatchResponse,
-} from "@blip2-edge/shared/contracts/image-batch";
+import type { ImageBatchResponse } from "@blip2-edge/shared/contracts/image-batch";
 import { scopes } from "@blip2-edge/shared/contracts/keys";
 import { AppError } from "@blip2-edge/shared/problem";
 import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
@@ -55,7 +52,6 @@ describe("a batch", () => {
         { id: "second", image: { bytes: two } },
       ],
     });
-    expect(first).toEqual(imageBatchResponseSchema.parse(first));
     expect(told(first)).toEqual([
       ...["file file", "url url", "text image_not_recognised", "base64 base64"],
       ...["gone fetch_failed", "garbage invalid_request", "second second"],
@@ -68,7 +64,9 @@ describe("a batch", () => {
     // Each file went to its own id.
     expect(second?.image_id).toBe(base64?.image_id);
     expect(second?.image_id).not.toBe(file?.image_id);
-    expect(edge.lastEvent()).toMatchObject({ batch_images: 7, batch_failed: 3, status: 200 });
+    await expect
+      .poll(() => edge.lastEvent())
+      .toMatchObject({ batch_images: 7, batch_failed: 3, status: 200 });
 
     const inferences = edge.node.inferences();
     const again = await client.imageBatch({
@@ -107,10 +105,8 @@ describe("a batch", () => {
     await expectProblem(form, "invalid_request", "imageBatch");
     const { images } = await client.namespaceRead({ namespace: "refused" });
     expect(images).toBe(0);
-    await expectProblem(
-      await edge.json(at("refused"), { images: [{ id: "a", image }] }, edge.bob),
-      ...(["forbidden", "imageBatch"] as const),
-    );
+    const stranger = await edge.json(at("refused"), { images: [{ id: "a", image }] }, edge.bob);
+    await expectProblem(stranger, "forbidden", "imageBatch");
   });
 
   test("a node that fails for one picture fails that one alone", async () => {
