@@ -147,7 +147,7 @@ describe(`an import of ${fileCount} files`, () => {
       process.execPath,
       [
         path.resolve(import.meta.dirname, "../../mcp-server/src/cli/main.ts"),
-        ...["import", folder, "--namespace", "bulk", "--parallel", String(parallel)],
+        ...["import", folder, "--namespace", "bulk", "--parallel", String(parallel), "--no-caption"],
       ],
       {
         env: { ...process.env, BLIP2_URL: edge.url, BLIP2_API_KEY: edge.ada },
