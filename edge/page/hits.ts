@@ -41,7 +41,9 @@ export function hitItem(hit: SearchHit, scale: Scale, like: () => void): HTMLLIE
     ...(caption === null ? [] : [el("p", { class: "said", text: caption })]),
     el("p", { class: "fine", text: id }),
     el("p", { class: "fine", text: told.join(" · ") }),
-    ...(twin === undefined ? [] : [el("p", { class: "fine", text: `the same picture as ${twin}` })]),
+    ...(twin === undefined
+      ? []
+      : [el("p", { class: "fine", text: `the same picture as ${twin}` })]),
     more,
   );
 }

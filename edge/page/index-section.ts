@@ -56,7 +56,11 @@ export function indexSection({ key, namespace, filled }: IndexOptions): IndexSec
     const record = called.answer;
     if (record === undefined) {
       told.replaceChildren(
-        el("p", { class: "problem", role: "alert", text: `“${at.id}” is there already. Choose another id.` }),
+        el("p", {
+          class: "problem",
+          role: "alert",
+          text: `“${at.id}” is there already. Choose another id.`,
+        }),
       );
       return id.focus();
     }

@@ -50,10 +50,7 @@ type RequestOf<Input extends RouteInput, Fields> = Input["kind"] extends "image"
     : Fields;
 
 type Call<Input extends RouteInput, Answer> = Input extends { readonly schema: infer Schema }
-  ? (
-      request: RequestOf<Input, z.output<Schema>>,
-      options?: CallOptions,
-    ) => Promise<Answer>
+  ? (request: RequestOf<Input, z.output<Schema>>, options?: CallOptions) => Promise<Answer>
   : (options?: CallOptions) => Promise<Answer>;
 
 /** A request of a route that streams; `stream: true` is added. */

@@ -94,7 +94,15 @@ describe("a batch", () => {
     await refused({}, "images");
     await refused({ images: [] }, "images");
     await refused({ images: [{ id: "a" }] }, "images[0].image");
-    await refused({ images: [{ id: "a", image }, { id: "a", image }] }, "images[1].id");
+    await refused(
+      {
+        images: [
+          { id: "a", image },
+          { id: "a", image },
+        ],
+      },
+      "images[1].id",
+    );
     await refused({ images: [{ id: "a", image, titel: "t" }] }, "images[0].titel");
     const many = Array.from({ length: 33 }, (_, id) => ({ id: `n${id}`, image }));
     await refused({ images: many }, "images");
@@ -147,7 +155,15 @@ describe(`an import of ${fileCount} files`, () => {
       process.execPath,
       [
         path.resolve(import.meta.dirname, "../../mcp-server/src/cli/main.ts"),
-        ...["import", folder, "--namespace", "bulk", "--parallel", String(parallel), "--no-caption"],
+        ...[
+          "import",
+          folder,
+          "--namespace",
+          "bulk",
+          "--parallel",
+          String(parallel),
+          "--no-caption",
+        ],
       ],
       {
         env: { ...process.env, BLIP2_URL: edge.url, BLIP2_API_KEY: edge.ada },
@@ -205,7 +221,9 @@ describe(`an import of ${fileCount} files`, () => {
       expect(last).toMatchObject({ status: 0, signal: null });
       expect(last.said.at(-1)).toBe("0 indexed, 0 failed");
       expect(put()).toBe(before);
-      console.log(`${fileCount} files, ${asked} looked at; ${finished.said.at(-1)} in the last run`);
+      console.log(
+        `${fileCount} files, ${asked} looked at; ${finished.said.at(-1)} in the last run`,
+      );
     },
   );
 

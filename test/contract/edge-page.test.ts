@@ -283,7 +283,10 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
       await page.locator(".hit").nth(11).waitFor();
       expect(await page.locator(".hit").count()).toBe(12);
       await page.getByRole("button", { name: "More", exact: true }).press("Enter");
-      await page.locator(".hit").nth(many - 1).waitFor();
+      await page
+        .locator(".hit")
+        .nth(many - 1)
+        .waitFor();
       const names = await page.locator(".hit .title").allTextContents();
       expect(new Set(names).size).toBeGreaterThanOrEqual(many);
       expect(await page.getByRole("button", { name: "More", exact: true }).isVisible()).toBe(false);

@@ -63,7 +63,6 @@ export function refuseIndexing({ scopes }: Pick<Caller, "scopes">): void {
   throw new AppError("forbidden", "The key of a job that indexes needs the scope `index` too.");
 }
 
-
 const storedSchema = z.object({
   image: imageInputSchema,
   task: z

@@ -123,7 +123,9 @@ test("what is no picture is told by its name, and the rest is done", async () =>
 
 test("a Worker that has enough for now is waited for as long as it says, by all", async () => {
   const { puts, run, asked } = worker((_, put) =>
-    put === 10 || put === 30 ? new AppError("rate_limited", "Too fast.", { retryAfterS: 9 }) : undefined,
+    put === 10 || put === 30
+      ? new AppError("rate_limited", "Too fast.", { retryAfterS: 9 })
+      : undefined,
   );
   const { status, lines, waits } = await run(-1, "--patience", "3600");
   expect(await status).toBe(0);

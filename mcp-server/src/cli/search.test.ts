@@ -79,9 +79,7 @@ test("nothing found is said beside the results, which stay empty", async () => {
   const none = { ...found, hits: [], no_match: true };
   const done = await run(search, ["owls", "--json"], { "/v1/search": none });
   expect(done).toMatchObject({ status: 0, out: [] });
-  expect(done.err).toEqual([
-    'no match: nothing in "n" reaches 50.0 %; --min-score sets it lower',
-  ]);
+  expect(done.err).toEqual(['no match: nothing in "n" reaches 50.0 %; --min-score sets it lower']);
   const empty = { ...none, model: null, model_revision: null, min_score: 0 };
   expect((await run(search, ["owls"], { "/v1/search": empty })).err).toEqual([
     'no match: nothing is indexed in "n"',
