@@ -21,8 +21,12 @@ export const scoreSaid = (score: number, { calibrated }: Scale): string =>
 export function hitItem(hit: SearchHit, scale: Scale, like: () => void): HTMLLIElement {
   const { id, title, caption, score, scores, decided_by: stage, duplicate_of: twin } = hit;
   const name = title ?? caption ?? id;
-  const more = el("button", { type: "button", class: "quiet" }, "More like it");
-  more.append(el("span", { class: "unseen", text: `: ${name}` }));
+  const label = `More like it: ${name}`;
+  const more = el(
+    "button",
+    { type: "button", class: "quiet", "aria-label": label },
+    "More like it",
+  );
   more.addEventListener("click", like);
   const told = Object.entries(scores).flatMap(([of, value]) =>
     value === undefined ? [] : [`${of.replaceAll("_", " ")} ${value.toFixed(2)}`],
