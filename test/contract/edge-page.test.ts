@@ -356,7 +356,7 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
   });
 
   test("in all of that no page complained, and none asked another host", () => {
-    expect(opened.length).toBeGreaterThanOrEqual(9);
+    expect(opened.length).toBeGreaterThanOrEqual(12);
     // A refusal of the API is an answer; the browser writes its status down.
     const complaints = opened.flatMap((watched) => watched.complaints);
     expect(
