@@ -90,9 +90,8 @@ describe("what is sent", () => {
       ...["POST /base/v1/namespaces/n/images/batch", "POST /base/v1/namespaces/n/images/batch"],
     ]);
     const form = await requests[1]?.formData();
-    expect(JSON.parse(String(form?.get("request")))).toEqual({
-      images: [{ id: "a", title: "first" }, { id: "b", image }, { id: "c" }],
-    });
+    const rest = { images: [{ id: "a", title: "first" }, { id: "b", image }, { id: "c" }] };
+    expect(form?.get("request")).toBe(JSON.stringify(rest));
     const files = await Promise.all(
       (form?.getAll("image") ?? []).map(async (part) =>
         part instanceof Blob ? [...new Uint8Array(await part.arrayBuffer())] : part,
