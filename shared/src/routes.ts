@@ -2,6 +2,7 @@
 // nobody writes a path, a scope or a schema a second time. Its rows stand in routes/, by what they are about.
 import type { z } from "zod";
 import { adminRoutes } from "./routes/admin.ts";
+import { connectionsRoutes } from "./routes/connections.ts";
 import { imagesRoutes } from "./routes/images.ts";
 import { inferRoutes } from "./routes/infer.ts";
 import { jobsRoutes } from "./routes/jobs.ts";
@@ -14,6 +15,7 @@ export const routes = {
   ...openaiRoutes,
   ...jobsRoutes,
   ...imagesRoutes,
+  ...connectionsRoutes,
   ...adminRoutes,
   ...openRoutes,
 } as const satisfies Record<string, Route>;

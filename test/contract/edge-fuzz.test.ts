@@ -38,7 +38,7 @@ beforeAll(async () => {
   const { key } = await createApiKey();
   await edge.worker.putKey({
     ...{ key, tenant: "ada", name: "fuzz" },
-    scopes: ["infer", "index", "search", "jobs", "admin"],
+    scopes: ["infer", "index", "search", "jobs", "connections", "admin"],
   });
   const client = createClient({ url: edge.url, key });
   document = (await client.openapi()) as unknown as OpenApiDocument;

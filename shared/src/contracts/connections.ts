@@ -60,7 +60,7 @@ const optionFields = {
     ),
   max_length: z.int().min(20).max(1000).optional().describe(`Default ${defaultMaxLength}.`),
   glossary: z
-    .array(z.strictObject({ from: textSchema.max(64), to: z.string().max(64) }))
+    .array(z.strictObject({ from: z.string().trim().min(1).max(64), to: z.string().max(64) }))
     .max(100)
     .optional()
     .describe("Words of the model, and what the site says instead."),
@@ -89,7 +89,7 @@ const optionFields = {
     ),
   vocabulary: z
     .array(tagSchema)
-    .max(100)
+    .max(60)
     .optional()
     .describe("Tags are chosen from these; left out or empty: from the words of the caption."),
   max_tags: z.int().min(1).max(20).optional().describe(`Default ${defaultMaxTags}.`),
