@@ -28,6 +28,7 @@ import { openAiRoutes } from "./routes/openai.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
 import { playgroundRoute } from "./routes/playground.ts";
 import { searchRoute } from "./routes/search.ts";
+import { suggestionRoutes } from "./routes/suggestions.ts";
 import { usageRoute } from "./routes/usage.ts";
 import { answer } from "./tasks/answer.ts";
 import { caption } from "./tasks/caption.ts";
@@ -48,6 +49,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     ...jobRoutes(isolate),
     ...imageRoutes(isolate),
     ...connectionRoutes(isolate),
+    ...suggestionRoutes(isolate),
     webhook: hookRoute(isolate),
     search: searchRoute(isolate),
     ...keyRoutes(isolate),

@@ -152,8 +152,11 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
       tlsOptions,
     },
   };
-  if (allowFetch.length > 0) {
-    const hosts = allowFetch.map((origin) => origin.slice(0, origin.lastIndexOf(":")));
+  // Of pictures, and of CMSs.
+  const cmsOrigins = (vars["CMS_PRIVATE_ORIGINS"] ?? "").split(",").filter((one) => one !== "");
+  const privateOrigins = [...allowFetch, ...cmsOrigins];
+  if (privateOrigins.length > 0) {
+    const hosts = privateOrigins.map((origin) => origin.slice(0, origin.lastIndexOf(":")));
     env["PRIVATE_NET"] = { type: "network", allow: await blocksOf(hosts), tlsOptions };
   }
   const collector = vars["OTEL_EXPORTER_OTLP_ENDPOINT"];

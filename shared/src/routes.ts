@@ -9,6 +9,7 @@ import { jobsRoutes } from "./routes/jobs.ts";
 import { openRoutes } from "./routes/open.ts";
 import { openaiRoutes } from "./routes/openai.ts";
 import type { Route } from "./routes/route.ts";
+import { suggestionsRoutes } from "./routes/suggestions.ts";
 
 export const routes = {
   ...inferRoutes,
@@ -16,6 +17,7 @@ export const routes = {
   ...jobsRoutes,
   ...imagesRoutes,
   ...connectionsRoutes,
+  ...suggestionsRoutes,
   ...adminRoutes,
   ...openRoutes,
 } as const satisfies Record<string, Route>;

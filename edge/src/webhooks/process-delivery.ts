@@ -13,12 +13,12 @@ import type { DeliveryStore } from "./delivery-store.ts";
 import { describe } from "./describe.ts";
 import { asIfEmpty, hasWords, isSame, writable, type WriteRule } from "./may-write.ts";
 import { because, Hopeless, reasons, type Explained, type Reason } from "./reasons.ts";
-import type { SuggestionRecord, SuggestionStore } from "./suggestion-store.ts";
+import { ownWords, type SuggestionRecord, type SuggestionStore } from "./suggestion-store.ts";
 import { writeBack } from "./write-back.ts";
 
 export interface ProcessRooms extends ConnectedRooms {
   readonly deliveries: Pick<DeliveryStore, "adoptVersion" | "described" | "receive">;
-  readonly suggestions: Pick<SuggestionStore, "add" | "latest" | "decide">;
+  readonly suggestions: Pick<SuggestionStore, "add" | "recent" | "decide">;
 }
 
 export interface Processed {
@@ -45,9 +45,10 @@ export async function processDelivery(
     const isOurs = await rooms.deliveries.adoptVersion(delivery, asset.version);
     if (!isOurs) return skipped("superseded");
   }
-  const latest = await rooms.suggestions.latest(connection.id, asset.id);
-  const rule = ruleOf(options, asset, latest);
-  const why = idleBecause(options, connected, asset, rule, latest);
+  const recent = await rooms.suggestions.recent(connection.id, asset.id);
+  const replaceable = options.only_if_empty ? undefined : asset.words;
+  const rule: WriteRule = { own: ownWords(recent), replaceable };
+  const why = idleBecause(options, connected, asset, rule, recent[0]);
   if (why !== undefined) return skipped(why);
   const suggestion = await suggest(rooms, tasks, connection, delivery, connected, asset, context);
   if (suggestion === "gone") return skipped("asset_gone");
@@ -59,16 +60,6 @@ export async function processDelivery(
 }
 
 const sentenceOf = (reason: string): string => reasons[reason as Reason];
-
-function ruleOf(
-  options: ConnectionOptions,
-  asset: Asset,
-  latest: SuggestionRecord | undefined,
-): WriteRule {
-  // Undone: what was there before stands for good, so our words of then are nobody's now.
-  const own = latest === undefined || latest.state === "undone" ? [] : [latest.ours];
-  return { own, replaceable: options.only_if_empty ? undefined : asset.words };
-}
 
 /** Why nothing is to be done, before a byte is fetched. */
 function idleBecause(

@@ -1,5 +1,5 @@
 // What was said of each version of an asset (table suggestions): what its fields held before, our words, and what
-// became of them. The last one that was not rejected tells which words in a CMS are ours.
+// became of them. The last ones of an asset tell which words in the CMS are ours.
 import {
   suggestionStates,
   wordsSchema,
@@ -43,6 +43,7 @@ const recordSchema = z.object({
 export type SuggestionRecord = z.output<typeof recordSchema>;
 const columns = Object.keys(recordSchema.shape).join(", ");
 const pageSize = 100;
+const recentCount = 5;
 
 export const suggestionOf = (record: SuggestionRecord): Suggestion => ({
   id: record.id,
@@ -66,6 +67,12 @@ export const suggestionOf = (record: SuggestionRecord): Suggestion => ({
 const tagsOf = ({ tags }: Words): { tags?: string[] | null } =>
   tags === undefined ? {} : { tags: tags === null ? null : [...tags] };
 
+/** Words that we wrote, or meant to. Undone: what was there before stands for good, and ours are nobody's. */
+export function ownWords(recent: readonly SuggestionRecord[]): Words[] {
+  const undone = recent.findIndex(({ state }) => state === "undone");
+  return recent.slice(0, undone < 0 ? undefined : undone).map(({ ours }) => ours);
+}
+
 export type NewSuggestion = Omit<
   SuggestionRecord,
   "id" | "state" | "created_at" | "decided_at" | "decided_by"
@@ -74,8 +81,8 @@ export type NewSuggestion = Omit<
 export interface SuggestionStore {
   /** Takes the place of those of the same asset that are open. */
   add(suggestion: NewSuggestion): Promise<SuggestionRecord>;
-  /** The last of an asset that was not rejected. */
-  latest(connectionId: string, assetId: string): Promise<SuggestionRecord | undefined>;
+  /** The last ones of an asset that were not rejected, the newest first. */
+  recent(connectionId: string, assetId: string): Promise<readonly SuggestionRecord[]>;
   /** `ours`: what was written in the end. `who`: a key's id or `worker`. */
   decide(
     suggestion: SuggestionRecord,
@@ -126,14 +133,14 @@ export function suggestionStore({
       return store.read(tenant, id);
     },
 
-    latest: async (connectionId, assetId) =>
-      parse(
-        await prepared(
-          `SELECT ${columns} FROM suggestions WHERE connection_id = ?1 AND asset_id = ?2
-           AND state <> 'rejected' ORDER BY rowid DESC LIMIT 1`,
-          ...[connectionId, assetId],
-        ).first(),
-      ),
+    async recent(connectionId, assetId) {
+      const { results } = await prepared(
+        `SELECT ${columns} FROM suggestions WHERE connection_id = ?1 AND asset_id = ?2
+         AND state <> 'rejected' ORDER BY rowid DESC LIMIT ?3`,
+        ...[connectionId, assetId, recentCount],
+      ).all();
+      return z.array(recordSchema).parse(results);
+    },
 
     async decide({ id, tenant, connection_id: connectionId, asset_id: assetId }, state, who, ours) {
       const at = now();
