@@ -1,5 +1,6 @@
 // /v1/connections: a CMS whose pictures get their words from here. Its secrets go in and never come out.
 import { z } from "zod";
+import { defaultAltLength } from "../alt-text.ts";
 import { modelNameSchema } from "./caption.ts";
 import { keyIdSchema } from "./keys.ts";
 import { textSchema } from "./text.ts";
@@ -18,7 +19,7 @@ export const connectionIdSchema = z
 
 export const connectionModes = ["off", "suggest", "apply"] as const;
 export const pictureTypes = ["image/jpeg", "image/png", "image/webp"] as const;
-export const defaultMaxLength = 125;
+export const defaultMaxLength = defaultAltLength;
 export const defaultMaxTags = 5;
 export const defaultSweepS = 3600;
 /** Half the pairs at this score fit: ITM is a probability. */
