@@ -63,6 +63,7 @@ export const connectionRecordSchema = z.object({
   sweep_cursor: z.string().nullable(),
   swept_at: z.number().nullable(),
   paused_until: z.number(),
+  paused_reason: z.string().nullable(),
 });
 export type ConnectionRecord = z.output<typeof connectionRecordSchema>;
 export const connectionColumns = Object.keys(connectionRecordSchema.shape).join(", ");
@@ -104,7 +105,7 @@ const written = (at: number | null): string | null =>
   at === null ? null : new Date(at).toISOString();
 
 /** Without a secret: what the API tells. */
-export const connectionOf = (record: ConnectionRecord): Connection => ({
+export const connectionOf = (record: ConnectionRecord, now = Date.now()): Connection => ({
   id: record.id,
   name: record.name,
   kind: record.kind,
@@ -117,4 +118,7 @@ export const connectionOf = (record: ConnectionRecord): Connection => ({
   updated_at: new Date(record.updated_at).toISOString(),
   previous_secret_until: record.previous_secret === null ? null : written(record.previous_until),
   swept_at: written(record.swept_at),
+  ...(record.paused_until > now && record.paused_reason !== null
+    ? { paused: { reason: record.paused_reason, until: new Date(record.paused_until).toISOString() } }
+    : {}),
 });

@@ -73,11 +73,11 @@ export async function undoSuggestion(
     const { asset_id: assetId, ours, before } = suggestion;
     const asset = await adapter.read(cms, assetId);
     if (asset === undefined) throw new AppError("words_changed", reasons.asset_gone);
-    const back: Words = Object.fromEntries(
+    const back = Object.fromEntries(
       allWords
         .filter((word) => ours[word] !== undefined && isSame(asset.words[word], ours[word]))
         .map((word) => [word, before[word] ?? null]),
-    );
+    ) as Words;
     const written = hasWords(back) ? await adapter.write(cms, asset, back) : "conflict";
     if (written !== "written") {
       throw new AppError(
@@ -90,7 +90,7 @@ export async function undoSuggestion(
 }
 
 const given = (edited: Omit<AcceptSuggestion, "id">): Words =>
-  Object.fromEntries(Object.entries(edited).filter(([, value]) => value !== undefined));
+  Object.fromEntries(Object.entries(edited).filter(([, value]) => value !== undefined)) as Words;
 
 /** Options may have changed since it was made. */
 const onlyTargets = (words: Words, { cms: { targets } }: Connected): Words =>
@@ -98,7 +98,7 @@ const onlyTargets = (words: Words, { cms: { targets } }: Connected): Words =>
     allWords
       .filter((word) => words[word] !== undefined && targets[word] !== undefined)
       .map((word) => [word, words[word]]),
-  );
+  ) as Words;
 
 async function inCms<Result>(work: () => Promise<Result>): Promise<Result> {
   try {

@@ -51,5 +51,5 @@ export const hasWords = (words: Words): boolean => Object.keys(words).length > 0
 
 function pick(words: Words, keep: (word: Word) => boolean): Words {
   const kept = allWords.filter((word) => words[word] !== undefined && keep(word));
-  return Object.fromEntries(kept.map((word) => [word, words[word]]));
+  return Object.fromEntries(kept.map((word) => [word, words[word]])) as Words;
 }

@@ -53,8 +53,8 @@ export const suggestionOf = (record: SuggestionRecord): Suggestion => ({
   version: record.version,
   state: record.state,
   reason: record.reason,
-  before: { ...record.before, ...tagsOf(record.before) },
-  ours: { ...record.ours, ...tagsOf(record.ours) },
+  before: told(record.before),
+  ours: told(record.ours),
   image_id: record.image_id,
   model: record.model,
   model_revision: record.model_revision,
@@ -64,8 +64,10 @@ export const suggestionOf = (record: SuggestionRecord): Suggestion => ({
   decided_at: record.decided_at === null ? null : new Date(record.decided_at).toISOString(),
   decided_by: record.decided_by,
 });
-const tagsOf = ({ tags }: Words): { tags?: string[] | null } =>
-  tags === undefined ? {} : { tags: tags === null ? null : [...tags] };
+const told = ({ tags, ...texts }: Words): Suggestion["ours"] => ({
+  ...texts,
+  ...(tags === undefined ? {} : { tags: tags === null ? null : [...tags] }),
+});
 
 /** Words that we wrote, or meant to. Undone: what was there before stands for good, and ours are nobody's. */
 export function ownWords(recent: readonly SuggestionRecord[]): Words[] {

@@ -194,6 +194,10 @@ export const connectionSchema = z.object({
   previous_secret_until: z.string().nullable(),
   /** When the CMS was last asked for pictures without alt text. */
   swept_at: z.string().nullable(),
+  paused: z
+    .object({ reason: z.string(), until: z.string() })
+    .optional()
+    .describe("Why nothing moves for now: a node, a quota, the CMS or the key."),
 });
 export type Connection = z.infer<typeof connectionSchema>;
 
