@@ -17,7 +17,7 @@ const preamble =
 
 /** What no text ends with once it is cut. */
 const danglers = new Set(
-  "a an and as at behind beside but by for from front in inside into is near next of on onto or over that the their to under up while which who with".split(
+  "a an and are as at be behind beside but by for from front in inside into is near next of on onto or over that the their to under up while which who with".split(
     " ",
   ),
 );
@@ -25,7 +25,7 @@ const longestPhrase = 12;
 
 /** Empty when nothing is left to say. */
 export function altText(text: string, { maxLength = defaultAltLength, glossary = [] }: AltTextRules = {}): string {
-  const plain = text.replaceAll(/\p{Cc}|\s+/gu, " ").trim();
+  const plain = text.replaceAll(/[\p{Cc}\s]+/gu, " ").trim();
   const said = settled(plain);
   const ours = glossary.reduce((result, { from, to }) => replaceWord(result, from, to), said);
   const trimmed = ours.replaceAll(/\s+/g, " ").replace(/^[\s,;:.!?-]+|[\s,;:.-]+$/g, "");

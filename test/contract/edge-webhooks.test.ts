@@ -344,3 +344,16 @@ describe("connections", () => {
     await expectProblem(await edge.call("/v1/connections"), "forbidden", "connectionList");
   });
 });
+
+test("a caption in the style of alt text is the same caption, by the same rules, and is not streamed", async () => {
+  const picture = (await png(60)).toString("base64");
+  const ask = (more: object) => edge.json("/v1/caption", { image: { base64: picture }, ...more });
+  const plain = (await (await ask({ prompt: "an image of a cat a cat" })).json()) as { text: string };
+  const before = edge.node.inferences();
+  const styled = await ask({ prompt: "an image of a cat a cat", style: "alt" });
+  const { text } = (await styled.json()) as { text: string };
+  expect(plain.text).toMatch(/^an image of a cat a cat [0-9a-f]{8}$/);
+  expect(text).toBe(`A cat ${plain.text.slice(-8)}`);
+  expect(edge.node.inferences()).toBe(before);
+  await expectProblem(await ask({ style: "alt", stream: true }), "invalid_request", "caption");
+});

@@ -142,7 +142,7 @@ export function deliveryStore(options: DeliveryStoreOptions): DeliveryStore {
                WHERE other.connection_id = ?1 AND other.asset_id = one.asset_id AND other.due_at IS NOT NULL
                AND ((other.lease IS NOT NULL AND other.due_at > ?3)
                  OR (other.due_at <= ?3 AND other.rowid < one.rowid)))
-           ORDER BY due_at LIMIT max(0, min(?5, ?6 - (SELECT count(*) FROM deliveries
+           ORDER BY due_at, rowid LIMIT max(0, min(?5, ?6 - (SELECT count(*) FROM deliveries
              WHERE connection_id = ?1 AND lease IS NOT NULL AND due_at > ?3))))
          AND EXISTS (SELECT 1 FROM connections WHERE id = ?1 AND paused_until <= ?3)
          RETURNING ${deliveryColumns}`,

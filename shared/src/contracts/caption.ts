@@ -34,7 +34,9 @@ const captionFields = {
 /** A style is a matter of the whole text. */
 const refuseStyledStream = (
   { style, stream }: { readonly style?: "alt" | undefined; readonly stream?: boolean | undefined },
-  context: z.RefinementCtx,
+  context: {
+    readonly addIssue: (issue: { code: "custom"; path: string[]; message: string }) => void;
+  },
 ): void => {
   if (style === undefined || stream !== true) return;
   const message = "is decided once the whole text is there, so it cannot be streamed";

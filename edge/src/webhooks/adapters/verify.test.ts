@@ -130,9 +130,8 @@ describe.each<[string, Adapter, object, object]>([
   });
 
   test("by another secret, or none, it is refused", async () => {
-    for (const secret of [third, "", `${first} `, first.slice(1)]) {
-      const hook = secret === `${first} ` ? said(payload, `x${first}`) : said(payload, secret);
-      await expect(hook).rejects.toMatchObject({ code: "signature_invalid" });
+    for (const secret of [third, "", `x${first}`, first.slice(1)]) {
+      await expect(said(payload, secret)).rejects.toMatchObject({ code: "signature_invalid" });
     }
     const bare = adapter.verify(hookOf({}, JSON.stringify(payload)), [first], now);
     await expect(bare).rejects.toMatchObject({ code: "signature_invalid" });
