@@ -60,7 +60,7 @@ export function refusePlace(ways: WaysOut, place: CmsPlace, allow: readonly stri
 }
 
 /** Seconds that a CMS asks us to wait (RFC 9110 10.2.3), within reason. */
-export function retryAfterOf(header: string | null, now: number): number | undefined {
+function retryAfterOf(header: string | null, now: number): number | undefined {
   if (header === null) return undefined;
   const seconds = /^\d{1,9}$/.test(header.trim())
     ? Number(header)

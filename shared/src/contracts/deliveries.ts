@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { connectionIdSchema } from "./connections.ts";
 
-export const deliveryIdSchema = z
+const deliveryIdSchema = z
   .string()
   .regex(/^dlv_[0-9a-f]{32}$/, "must be dlv_ and 32 hex digits (lower case)");
 

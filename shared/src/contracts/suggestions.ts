@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { connectionIdSchema } from "./connections.ts";
 
-export const suggestionIdSchema = z
+const suggestionIdSchema = z
   .string()
   .regex(/^sug_[0-9a-f]{32}$/, "must be sug_ and 32 hex digits (lower case)");
 
