@@ -5,11 +5,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import sharp from "sharp";
 import type { Client } from "@blip2-edge/shared/client";
 import { openDrawings } from "../../gpu-node/nano/scenes/drawings.ts";
 import { pictureOf, writeExam, type ExamScene } from "../../gpu-node/nano/scenes/exam.ts";
 import { scoreCaptions } from "../../gpu-node/nano/evaluate/score.ts";
+import { recoded } from "../../test/support/pictures.ts";
 import { startStack, type Stack } from "../start/stack.ts";
 import { startDirectus } from "./real-cms/directus.ts";
 import type { RealCms } from "./real-cms/real-cms.ts";
@@ -51,15 +51,9 @@ interface Uploaded {
 
 async function fileOf({ scene }: ExamScene, index: number) {
   const png = await pictureOf(scene, drawings);
-  const [type, name] = ([["image/png", "png"], ["image/jpeg", "jpg"], ["image/webp", "webp"]] as const)[
-    index % 3
-  ] ?? ["image/png", "png"];
-  const image = sharp(png);
-  const bytes =
-    name === "png"
-      ? png
-      : await (name === "jpg" ? image.jpeg({ quality: 92 }) : image.webp({ quality: 92 })).toBuffer();
-  return { bytes, type, name: `scene-${index}.${name}` };
+  const format = (["png", "jpeg", "webp"] as const)[index % 3] ?? "png";
+  const bytes = format === "png" ? png : await recoded(png, format);
+  return { bytes, type: `image/${format}`, name: `scene-${index}.${format}` };
 }
 
 async function uploadScenes(cms: RealCms, scenes: readonly ExamScene[], from: number): Promise<Uploaded[]> {
