@@ -89,9 +89,10 @@ describe("a claim", () => {
     await receive("a", "1");
     table.db.prepare("UPDATE connections SET paused_until = ?").run(at + 500);
     expect(await claim()).toEqual([]);
-    expect(await store.nextDueAt(connectionId)).toBe(at + 500);
+    expect(await store.standing(connectionId)).toEqual({ nextDueAt: at + 500, running: 0 });
     at += 500;
     expect(await claim()).toHaveLength(1);
+    expect(await store.standing(connectionId)).toEqual({ nextDueAt: undefined, running: 1 });
   });
 });
 

@@ -33,6 +33,14 @@ export interface Claim {
   readonly leaseMs: number;
 }
 
+/** How things stand in a connection's inbox. */
+export interface Standing {
+  /** When the next row that nobody works on may be tried; undefined: there is none. */
+  readonly nextDueAt: number | undefined;
+  /** Rows under a lease that is not over. */
+  readonly running: number;
+}
+
 export interface DeliveryStore {
   /** `from`: the digest of the body, or `sweep`, which gives what is dead another chance. */
   receive(connectionId: string, notices: readonly Notice[], from: string): Promise<Received>;
@@ -56,8 +64,7 @@ export interface DeliveryStore {
     where: { readonly state?: string | undefined; readonly assetId?: string | undefined },
     cursor: string | undefined,
   ): Promise<DeliveryList>;
-  /** When the next row of a connection may be tried. */
-  nextDueAt(connectionId: string): Promise<number | undefined>;
+  standing(connectionId: string): Promise<Standing>;
   /** Connections with something due since `before`. */
   overdue(before: number, limit: number): Promise<readonly string[]>;
   /** Drops what only told that there was nothing to do, and the trail, from before `before`. */
@@ -67,6 +74,11 @@ export interface DeliveryStore {
 const pageSize = 100;
 const maxIdCharacters = 200;
 const idsSchema = z.array(z.object({ id: z.string() }));
+const standingSchema = z.object({
+  paused_until: z.number(),
+  next_due_at: z.number().nullable(),
+  running: z.number(),
+});
 
 export interface DeliveryStoreOptions {
   readonly table: JobTables;
@@ -235,14 +247,19 @@ export function deliveryStore(options: DeliveryStoreOptions): DeliveryStore {
       };
     },
 
-    async nextDueAt(connectionId) {
+    async standing(connectionId) {
       const row = await prepared(
-        `SELECT max(d.due_at, c.paused_until) AS due_at FROM connections AS c, (
-           SELECT min(due_at) AS due_at FROM deliveries WHERE connection_id = ?1 AND due_at IS NOT NULL) AS d
-         WHERE c.id = ?1 AND d.due_at IS NOT NULL`,
-        connectionId,
+        `SELECT paused_until,
+         (SELECT min(due_at) FROM deliveries WHERE connection_id = ?1 AND due_at IS NOT NULL AND lease IS NULL)
+           AS next_due_at,
+         (SELECT count(*) FROM deliveries WHERE connection_id = ?1 AND due_at > ?2 AND lease IS NOT NULL)
+           AS running
+         FROM connections WHERE id = ?1`,
+        ...[connectionId, now()],
       ).first();
-      return row === null ? undefined : z.object({ due_at: z.number() }).parse(row).due_at;
+      if (row === null) return { nextDueAt: undefined, running: 0 };
+      const { paused_until: pausedUntil, next_due_at: due, running } = standingSchema.parse(row);
+      return { nextDueAt: due === null ? undefined : Math.max(due, pausedUntil), running };
     },
 
     async overdue(before, limit) {

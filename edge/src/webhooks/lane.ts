@@ -24,7 +24,7 @@ export interface LaneOptions extends Omit<WorkOptions, "write" | "later"> {
   readonly rooms: ProcessRooms;
   readonly roomsFor: (context: AuthenticatedContext) => Rooms;
   readonly book: Pick<ConnectionBook, "find">;
-  readonly deliveries: Pick<DeliveryStore, "claim" | "settle" | "putBack" | "nextDueAt">;
+  readonly deliveries: Pick<DeliveryStore, "claim" | "settle" | "putBack" | "standing">;
   readonly table: JobTables;
   readonly queue: ConnectionQueue;
   readonly callerOfKey: KeyCaller;
@@ -194,10 +194,10 @@ export function connectionLane(options: LaneOptions): RunConnection {
       return;
     }
     const taken = await slice(connection, caller, on);
-    const dueAt = await deliveries.nextDueAt(connectionId);
-    if (dueAt === undefined) return;
-    // Nothing taken though something is due: others work on it, as many as may.
-    const afterMs = Math.max(taken === 0 ? busyWaitMs : 0, dueAt - now());
+    const { nextDueAt, running } = await deliveries.standing(connectionId);
+    // Nothing taken while others work: they pass on what is left, and not every message of a burst does.
+    if (nextDueAt === undefined || (taken === 0 && running > 0)) return;
+    const afterMs = Math.max(taken === 0 ? busyWaitMs : 0, nextDueAt - now());
     if (afterMs > longestHintMs) return;
     const delaySeconds = Math.ceil(afterMs / 1000);
     await queue.send({ kind: "connection", connection: connectionId }, { delaySeconds });
