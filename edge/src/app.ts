@@ -37,7 +37,9 @@ import { match } from "./tasks/match.ts";
 
 export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
   const { settings, memory, usagePoints, exportTrace } = isolate;
-  const handlers: Readonly<Record<RouteId | NodeRouteId | AgentRouteId | HookRouteId, Handler<Env>>> = {
+  const handlers: Readonly<
+    Record<RouteId | NodeRouteId | AgentRouteId | HookRouteId, Handler<Env>>
+  > = {
     caption: pictureRoute(isolate, routes.caption.input.options, caption),
     captionByUrl: captionByUrlRoute(isolate),
     vqa: pictureRoute(isolate, routes.vqa.input.options, answer),

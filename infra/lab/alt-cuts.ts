@@ -68,7 +68,11 @@ try {
       for (let one = scenes[next++]; one !== undefined; one = scenes[next++]) {
         const bytes = await pictureOf(one.scene, drawings);
         const { text, log_prob: logProb } = await stack.client.caption({ image: { bytes } });
-        const { matches } = await stack.client.match({ image: { bytes }, texts: [text], scores: ["itm"] });
+        const { matches } = await stack.client.match({
+          image: { bytes },
+          texts: [text],
+          scores: ["itm"],
+        });
         const right = scoreCaptions([[one.scene, text]]).wholeCaption.right === 1;
         judged.push({ right, itm: matches[0]?.itm ?? NaN, logProb });
       }

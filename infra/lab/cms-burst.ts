@@ -51,7 +51,10 @@ try {
     }
   };
   const callers = Array.from({ length: busyCallers }, keepBusy);
-  const order = Array.from({ length: assetCount * copies }, (_, index) => (index * 7919) % assetCount);
+  const order = Array.from(
+    { length: assetCount * copies },
+    (_, index) => (index * 7919) % assetCount,
+  );
   const took: number[] = [];
   const refused: number[] = [];
   const sent: Promise<void>[] = [];
@@ -78,7 +81,7 @@ try {
       `${quantile(sorted, 0.5)} (median), ${quantile(sorted, 0.99)} (p99), ${quantile(sorted, 1)} (longest); ${refused.length} refused`,
   );
   const until = Date.now() + 300_000;
-  for (let open = -1; open !== 0 && Date.now() < until; ) {
+  for (let open = -1; open !== 0 && Date.now() < until;) {
     await new Promise((resolve) => setTimeout(resolve, 500));
     const pages = await Promise.all(
       (["received", "queued", "fetching", "described"] as const).map((state) =>
@@ -88,7 +91,9 @@ try {
     open = pages.reduce((sum, { deliveries }) => sum + deliveries.length, 0);
   }
   const writes = assets.map((asset) => cms.writes(asset.id));
-  console.log(`${writes.filter((count) => count === 1).length} of ${assetCount} assets were written once`);
+  console.log(
+    `${writes.filter((count) => count === 1).length} of ${assetCount} assets were written once`,
+  );
   if (writes.some((count) => count !== 1) || refused.length > 0) process.exitCode = 1;
 } finally {
   await stack.stop();

@@ -41,7 +41,11 @@ const drawings = await openDrawings();
 /** Labels of the scenes, and some that are in none. */
 const vocabularyOf = (scenes: readonly ExamScene[]): string[] =>
   [
-    ...new Set([...scenes.flatMap(({ scene }) => scene.groups.map(({ noun }) => noun)), "robot", "whale"]),
+    ...new Set([
+      ...scenes.flatMap(({ scene }) => scene.groups.map(({ noun }) => noun)),
+      "robot",
+      "whale",
+    ]),
   ].slice(0, 60);
 
 interface Uploaded {
@@ -56,7 +60,11 @@ async function fileOf({ scene }: ExamScene, index: number) {
   return { bytes, type: `image/${format}`, name: `scene-${index}.${format}` };
 }
 
-async function uploadScenes(cms: RealCms, scenes: readonly ExamScene[], from: number): Promise<Uploaded[]> {
+async function uploadScenes(
+  cms: RealCms,
+  scenes: readonly ExamScene[],
+  from: number,
+): Promise<Uploaded[]> {
   const uploaded: Uploaded[] = [];
   for (const [index, scene] of scenes.entries()) {
     const { bytes, type, name } = await fileOf(scene, from + index);
@@ -66,7 +74,11 @@ async function uploadScenes(cms: RealCms, scenes: readonly ExamScene[], from: nu
 }
 
 /** Until nothing is left to do for `count` pictures. */
-async function settled(client: Client, connection: string, count: number): Promise<Map<string, string>> {
+async function settled(
+  client: Client,
+  connection: string,
+  count: number,
+): Promise<Map<string, string>> {
   const until = Date.now() + 180_000;
   for (;;) {
     const states = new Map<string, string>();
@@ -98,7 +110,9 @@ async function judge(cms: RealCms, uploaded: readonly Uploaded[]): Promise<void>
     tags += said.tags.length;
     trueTags += said.tags.filter((tag) => nouns.has(tag)).length;
   }
-  say(`     ${cms.kind}: ${named} of ${uploaded.length} have alt text, ${right} right in every word; ${trueTags} of ${tags} tags true`);
+  say(
+    `     ${cms.kind}: ${named} of ${uploaded.length} have alt text, ${right} right in every word; ${trueTags} of ${tags} tags true`,
+  );
   expectThat(named === uploaded.length, `${cms.kind}: every picture has alt text`);
   expectThat(right >= 0.8 * named, `${cms.kind}: alt texts are true`);
   if (cms.hasTags) expectThat(trueTags >= 0.95 * tags && tags > 0, `${cms.kind}: tags are true`);
@@ -112,7 +126,14 @@ async function lab(kind: keyof typeof starters): Promise<void> {
   let port = 0;
   const startUp = async (): Promise<Stack> => {
     const stack = await startStack({
-      ...{ stateDir, port, modelsDir, allowFetch: [host], say: log, log: (line) => log(`${line}\n`) },
+      ...{
+        stateDir,
+        port,
+        modelsDir,
+        allowFetch: [host],
+        say: log,
+        log: (line) => log(`${line}\n`),
+      },
       vars: { CMS_RETRY_WAIT_MS: "500" },
     });
     port = Number(new URL(stack.url).port);
@@ -141,7 +162,9 @@ async function lab(kind: keyof typeof starters): Promise<void> {
     await judge(cms, uploaded);
     expectThat((await cms.words(titled)).alt === "By a human", `${kind}: a human's words stand`);
     expectThat(((await cms.words(text)).alt ?? "") === "", `${kind}: a text file has no alt text`);
-    say(`     text: ${states.get(text)}; broken: ${states.get(broken)}; titled: ${states.get(titled)}`);
+    say(
+      `     text: ${states.get(text)}; broken: ${states.get(broken)}; titled: ${states.get(titled)}`,
+    );
     const writes = (await stack.client.connectionEvents({ connection: id })).events.filter(
       ({ what }) => what === "suggestion_written",
     );

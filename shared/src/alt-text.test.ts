@@ -54,7 +54,11 @@ test("a site's own words stand instead of the model's, as whole words and as the
 });
 
 const caption = fc.array(
-  fc.constantFrom(..."a an image of photo the cat dog and red, on with Two".split(" "), "ünï", "🎈"),
+  fc.constantFrom(
+    ..."a an image of photo the cat dog and red, on with Two".split(" "),
+    "ünï",
+    "🎈",
+  ),
   { maxLength: 40 },
 );
 

@@ -24,7 +24,10 @@ const danglers = new Set(
 const longestPhrase = 12;
 
 /** Empty when nothing is left to say. */
-export function altText(text: string, { maxLength = defaultAltLength, glossary = [] }: AltTextRules = {}): string {
+export function altText(
+  text: string,
+  { maxLength = defaultAltLength, glossary = [] }: AltTextRules = {},
+): string {
   const plain = text.replaceAll(/[\p{Cc}\s]+/gu, " ").trim();
   const said = settled(plain);
   const ours = glossary.reduce((result, { from, to }) => replaceWord(result, from, to), said);
@@ -59,12 +62,15 @@ function once(text: string): string {
   let words = text.split(" ");
   for (let size = Math.min(longestPhrase, words.length >> 1); size >= 1; size--) {
     const kept: string[] = [];
-    for (let at = 0; at < words.length; ) {
+    for (let at = 0; at < words.length;) {
       const last = kept.slice(-size).map(bare).join(" ");
       const repeats = (from: number): boolean =>
         kept.length >= size &&
         from + size <= words.length &&
-        words.slice(from, from + size).map(bare).join(" ") === last;
+        words
+          .slice(from, from + size)
+          .map(bare)
+          .join(" ") === last;
       if (repeats(at)) at += size;
       else if (isJoint(words[at]) && repeats(at + 1)) at += size + 1;
       else kept.push(words[at++] ?? "");
@@ -77,7 +83,10 @@ function once(text: string): string {
 function replaceWord(text: string, from: string, to: string): string {
   const escaped = from.trim().replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
   if (escaped === "") return text;
-  return text.replaceAll(new RegExp(String.raw`(?<![\p{L}\p{N}])${escaped}(?![\p{L}\p{N}])`, "giu"), () => to);
+  return text.replaceAll(
+    new RegExp(String.raw`(?<![\p{L}\p{N}])${escaped}(?![\p{L}\p{N}])`, "giu"),
+    () => to,
+  );
 }
 
 function sentenceCase(text: string): string {

@@ -46,7 +46,10 @@ async function keyOf(tenant: string): Promise<string> {
   return key;
 }
 
-const connectTo = (cms: FakeCms, more: Partial<CreateConnectionRequest> = {}): Promise<Connection> =>
+const connectTo = (
+  cms: FakeCms,
+  more: Partial<CreateConnectionRequest> = {},
+): Promise<Connection> =>
   ada.connectionCreate({
     ...{ name: "site", kind: cms.vendor.kind, base_url: cms.url, allow_private: true },
     ...{ token: cms.token, webhook_secret: secret, mode: "apply" },
@@ -162,7 +165,11 @@ describe.each([0, 1, 2])("CMS %i", (index) => {
     picture.uploads += 1;
     await deliver(connection, cms.vendor.hook("replaced", picture, secret));
     const [end] = await over(connection, picture);
-    expect([end?.state, end?.reason, picture.alt]).toEqual(["skipped", "has_words", "Better words"]);
+    expect([end?.state, end?.reason, picture.alt]).toEqual([
+      "skipped",
+      "has_words",
+      "Better words",
+    ]);
   });
 
   test("who is not proven is refused, and leaves nothing behind", async () => {
@@ -245,10 +252,20 @@ describe.each([0, 1, 2])("CMS %i", (index) => {
     };
     const anyRead = /^GET \/(files|assets\/asset|api\/upload\/files)/;
     const tooBig = Buffer.alloc(300_000);
-    expect(await end(20, ({ id }) => cms.assets.delete(id))).toEqual(["skipped", "asset_gone", false]);
-    expect(await end(21, (asset) => (asset.bytes = tooBig))).toEqual(["failed", "file_too_large", false]);
+    expect(await end(20, ({ id }) => cms.assets.delete(id))).toEqual([
+      "skipped",
+      "asset_gone",
+      false,
+    ]);
+    expect(await end(21, (asset) => (asset.bytes = tooBig))).toEqual([
+      "failed",
+      "file_too_large",
+      false,
+    ]);
     expect(
-      await end(22, () => cms.failNext(anyRead, ...Array<{ status: number }>(3).fill({ status: 401 }))),
+      await end(22, () =>
+        cms.failNext(anyRead, ...Array<{ status: number }>(3).fill({ status: 401 })),
+      ),
     ).toEqual(["dead", "token_refused", false]);
     expect(await end(23, () => cms.failNext(anyRead, { status: 503 }, { status: 500 }))).toEqual([
       ...["written", null, true],
@@ -257,7 +274,13 @@ describe.each([0, 1, 2])("CMS %i", (index) => {
       await end(24, () => cms.failNext(anyRead, { status: 429, headers: { "retry-after": "1" } })),
     ).toEqual(["written", null, true]);
     expect(
-      await end(25, () => cms.failNext(anyRead, { status: 200, headers: { "content-type": "text/html" }, body: html })),
+      await end(25, () =>
+        cms.failNext(anyRead, {
+          status: 200,
+          headers: { "content-type": "text/html" },
+          body: html,
+        }),
+      ),
     ).toEqual(["failed", "cms_unexpected", false]);
     expect(await end(26, () => cms.failNext(/^P\w+ /, { status: 204 }))).toEqual(
       cms.vendor.kind === "directus"
@@ -299,7 +322,10 @@ test("a lost message, and a Worker that died at its work, are found by the sweep
   await edge.worker.tick();
   await over(connection, waiting);
   await over(connection, died);
-  expect([waiting.alt, died.alt]).toEqual([expect.stringMatching(said), expect.stringMatching(said)]);
+  expect([waiting.alt, died.alt]).toEqual([
+    expect.stringMatching(said),
+    expect.stringMatching(said),
+  ]);
 });
 
 describe("connections", () => {
@@ -318,7 +344,9 @@ describe("connections", () => {
     }
     expect((await bob.connectionList({})).connections).toEqual([]);
     const told = JSON.stringify([made, await ada.connectionRead({ id: made.id })]);
-    const stored = JSON.stringify((await edge.worker.db.prepare("SELECT * FROM connections").all()).results);
+    const stored = JSON.stringify(
+      (await edge.worker.db.prepare("SELECT * FROM connections").all()).results,
+    );
     for (const text of [told, stored, edge.lines.join("\n")]) {
       expect(text).not.toContain(cms.token);
       expect(text).not.toContain(secret);
@@ -348,7 +376,9 @@ describe("connections", () => {
 test("a caption in the style of alt text is the same caption, by the same rules, and is not streamed", async () => {
   const picture = (await png(60)).toString("base64");
   const ask = (more: object) => edge.json("/v1/caption", { image: { base64: picture }, ...more });
-  const plain = (await (await ask({ prompt: "an image of a cat a cat" })).json()) as { text: string };
+  const plain = (await (await ask({ prompt: "an image of a cat a cat" })).json()) as {
+    text: string;
+  };
   const before = edge.node.inferences();
   const styled = await ask({ prompt: "an image of a cat a cat", style: "alt" });
   const { text } = (await styled.json()) as { text: string };

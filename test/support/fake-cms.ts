@@ -46,7 +46,11 @@ export interface FakeVendor {
   idOf(index: number): string;
   answer(request: CmsRequest, assets: Map<string, FakeAsset>, token: string): CmsAnswer;
   /** Undefined: the vendor sends none for this. */
-  hook(event: "created" | "replaced" | "edited", asset: FakeAsset, secret: string): FakeHook | undefined;
+  hook(
+    event: "created" | "replaced" | "edited",
+    asset: FakeAsset,
+    secret: string,
+  ): FakeHook | undefined;
 }
 
 export interface FakeCms {

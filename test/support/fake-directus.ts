@@ -4,7 +4,9 @@ import { uploadedOn } from "./fake-cms.ts";
 
 const refused: CmsAnswer = {
   status: 401,
-  body: { errors: [{ message: "Invalid user credentials.", extensions: { code: "INVALID_CREDENTIALS" } }] },
+  body: {
+    errors: [{ message: "Invalid user credentials.", extensions: { code: "INVALID_CREDENTIALS" } }],
+  },
 };
 
 const rowOf = (asset: FakeAsset) => ({
@@ -37,7 +39,9 @@ export const fakeDirectus: FakeVendor = {
       const all = Array.from(assets.values(), rowOf);
       const rows =
         filter.id === undefined
-          ? all.filter(({ type, description }) => type.startsWith("image/") && (description ?? "") === "")
+          ? all.filter(
+              ({ type, description }) => type.startsWith("image/") && (description ?? "") === "",
+            )
           : all.filter((row) => row.id === filter.id?._eq);
       return { status: 200, body: { data: url.searchParams.get("page") === "2" ? [] : rows } };
     }

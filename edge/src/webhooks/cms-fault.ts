@@ -27,7 +27,11 @@ export class CmsFault extends Error {
 
   constructor(
     code: CmsFaultCode,
-    options: { readonly internal?: string; readonly cause?: unknown; readonly retryAfterS?: number } = {},
+    options: {
+      readonly internal?: string;
+      readonly cause?: unknown;
+      readonly retryAfterS?: number;
+    } = {},
   ) {
     super(faults[code].text, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "CmsFault";

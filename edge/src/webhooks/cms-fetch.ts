@@ -38,7 +38,10 @@ const portOf = (url: URL): number =>
   url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
 
 /** What a connection may reach: public addresses, and its own origin where that is private and allowed to be. */
-export function policyOf(ways: WaysOut, { base_url: baseUrl, allow_private: mayBePrivate }: CmsPlace): UrlPolicy {
+export function policyOf(
+  ways: WaysOut,
+  { base_url: baseUrl, allow_private: mayBePrivate }: CmsPlace,
+): UrlPolicy {
   const url = new URL(baseUrl);
   const origin = `${url.hostname}:${portOf(url)}`;
   const isPrivate = mayBePrivate && ways.privateOrigins.includes(origin);
@@ -85,7 +88,8 @@ export function cmsFetch(options: CmsFetchOptions): (ask: Ask) => Promise<Told> 
 
   async function told({ method, path, headers, json, form, expects = [] }: Ask): Promise<Told> {
     const asked = new URL(`${place.base_url}${path}`);
-    if (!path.startsWith("/") || asked.origin !== origin) throw new Error("a path of another origin");
+    if (!path.startsWith("/") || asked.origin !== origin)
+      throw new Error("a path of another origin");
     const { url, via } = admit(asked.href, allow);
     const go = via === "private" ? ways.privateNet : ways.internet;
     if (go === undefined) throw new CmsFault("address_refused", { internal: "no private network" });

@@ -62,7 +62,8 @@ export async function connect(
         if (isWebPage(fetched.bytes)) throw new Hopeless("login_page");
         return fetched.bytes;
       } catch (error) {
-        if (error instanceof OriginRefused && [404, 410].includes(error.originStatus)) return undefined;
+        if (error instanceof OriginRefused && [404, 410].includes(error.originStatus))
+          return undefined;
         throw error instanceof AppError ? faultOf(error) : error;
       }
     },
@@ -73,7 +74,9 @@ export async function connect(
 function faultOf(error: AppError): Error {
   if (error instanceof OriginRefused) {
     const { originStatus: status, originHeaders: headers } = error;
-    return faultOfStatus(status, headers, Date.now()) ?? new CmsFault("cms_unexpected", { cause: error });
+    return (
+      faultOfStatus(status, headers, Date.now()) ?? new CmsFault("cms_unexpected", { cause: error })
+    );
   }
   switch (error.code) {
     case "url_refused":

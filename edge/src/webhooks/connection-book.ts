@@ -198,7 +198,8 @@ function refuseOptions(kind: ConnectionKind, options: StoredOptions, secret?: st
     if (name === null) continue;
     const target = targets[word];
     if (target?.allowed.test(name) === true) continue;
-    const message = target === undefined ? `is nothing that ${kind} holds` : "cannot be written there";
+    const message =
+      target === undefined ? `is nothing that ${kind} holds` : "cannot be written there";
     faults.push({ field: `fields.${word}`, message });
   }
   if (faults.length > 0) throw invalidRequest(faults);

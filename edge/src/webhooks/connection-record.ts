@@ -119,6 +119,11 @@ export const connectionOf = (record: ConnectionRecord, now = Date.now()): Connec
   previous_secret_until: record.previous_secret === null ? null : written(record.previous_until),
   swept_at: written(record.swept_at),
   ...(record.paused_until > now && record.paused_reason !== null
-    ? { paused: { reason: record.paused_reason, until: new Date(record.paused_until).toISOString() } }
+    ? {
+        paused: {
+          reason: record.paused_reason,
+          until: new Date(record.paused_until).toISOString(),
+        },
+      }
     : {}),
 });

@@ -26,7 +26,10 @@ export interface Decision {
 }
 
 const closed = ({ state }: SuggestionRecord, wants: string): AppError =>
-  new AppError("suggestion_closed", `The suggestion is ${state}; only one that is ${wants} can be.`);
+  new AppError(
+    "suggestion_closed",
+    `The suggestion is ${state}; only one that is ${wants} can be.`,
+  );
 
 /** Throws suggestion_closed, words_changed, cms_failed. */
 export async function acceptSuggestion(

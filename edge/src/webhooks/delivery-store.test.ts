@@ -23,7 +23,11 @@ beforeEach(() => {
     )
     .run(connectionId);
   let ids = 0;
-  store = deliveryStore({ table, now: () => at, newId: () => String((ids += 1)).padStart(32, "0") });
+  store = deliveryStore({
+    table,
+    now: () => at,
+    newId: () => String((ids += 1)).padStart(32, "0"),
+  });
 });
 
 const receive = (assetId: string, version?: string, from = `sha256:${assetId}${version}`) =>
@@ -48,7 +52,12 @@ test("one delivery, and one version of an asset, is one row however often it com
 });
 
 test("what asks for nothing is told, and does not stand in the way of what does", async () => {
-  const notice = { event: "files.update", assetId: "a", version: "1", skip: "unknown_event" } as const;
+  const notice = {
+    event: "files.update",
+    assetId: "a",
+    version: "1",
+    skip: "unknown_event",
+  } as const;
   await store.receive(connectionId, [notice], "x");
   expect(await receive("a", "1")).toEqual({ received: 1, known: 0 });
   expect((await claim()).map(({ event }) => event)).toEqual(["files.upload"]);

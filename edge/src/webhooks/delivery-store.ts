@@ -109,13 +109,22 @@ export function deliveryStore(options: DeliveryStoreOptions): DeliveryStore {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
              ON CONFLICT DO NOTHING RETURNING id`,
             ...[id, connectionId, deliveryId, from, event, assetId, version],
-            ...[why === undefined ? "received" : "skipped", why?.reason ?? null, why?.detail ?? null],
+            ...[
+              why === undefined ? "received" : "skipped",
+              why?.reason ?? null,
+              why?.detail ?? null,
+            ],
             ...[why === undefined ? at : null, at, why === undefined ? null : at],
           ),
           noting(
             table,
             {
-              ...{ connectionId, at, who: from === "sweep" ? "worker" : "sender", what: "received" },
+              ...{
+                connectionId,
+                at,
+                who: from === "sweep" ? "worker" : "sender",
+                what: "received",
+              },
               ...{ assetId, subject: id, reason: why?.reason ?? null },
             },
             "EXISTS (SELECT 1 FROM deliveries WHERE id = ?6)",

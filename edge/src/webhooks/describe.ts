@@ -94,7 +94,10 @@ async function scoresOf(
       body.matches.find((each) => each.text === asked)?.itm;
     return {
       caption: asksCaption ? scoreOf(text) : undefined,
-      labels: labels.map((label, index) => ({ label, score: scoreOf(templates[index] ?? "") ?? 0 })),
+      labels: labels.map((label, index) => ({
+        label,
+        score: scoreOf(templates[index] ?? "") ?? 0,
+      })),
     };
   } catch (error) {
     // Where no model compares, captions are still worth a suggestion.
@@ -109,9 +112,7 @@ function tagsOf(
   { vocabulary, max_tags: max }: ConnectionOptions,
 ): string[] {
   if (vocabulary.length === 0) return wordsOfCaption(text, max);
-  return scored === undefined
-    ? labelsInCaption(text, vocabulary, max)
-    : fittingLabels(scored, max);
+  return scored === undefined ? labelsInCaption(text, vocabulary, max) : fittingLabels(scored, max);
 }
 
 function doubtOf(

@@ -59,7 +59,13 @@ export function connectionLane(options: LaneOptions): RunConnection {
 
   /** Nothing of the connection is claimed for a while: twice as long each time, until something goes well. */
   async function pause(connectionId: string, atLeastMs: number, reason: string): Promise<void> {
-    const values: SqlValue[] = [connectionId, now(), atLeastMs, rules.firstWaitMs, rules.maxPauseMs];
+    const values: SqlValue[] = [
+      connectionId,
+      now(),
+      atLeastMs,
+      rules.firstWaitMs,
+      rules.maxPauseMs,
+    ];
     await table
       .prepare(
         `UPDATE connections SET paused_until = ?2 + max(?3, min(?5, ?4 << min(paused_times, 16))),
@@ -108,7 +114,8 @@ export function connectionLane(options: LaneOptions): RunConnection {
     const why = explain(error);
     event["reason"] = why.reason;
     if (error instanceof AppError || error instanceof CmsFault) event["internal"] = error.internal;
-    if (error instanceof Error && error.cause !== undefined) event["cause"] = describeError(error.cause);
+    if (error instanceof Error && error.cause !== undefined)
+      event["cause"] = describeError(error.cause);
     if (why.reason === "internal") event["cause"] = describeError(error);
     const after = whatNow(error, delivery.attempts);
     const isOld = now() - delivery.received_at > giveUpMs;
@@ -161,7 +168,11 @@ export function connectionLane(options: LaneOptions): RunConnection {
     return Math.round(longest * (0.5 + random() / 2));
   };
 
-  async function slice(connection: ConnectionRecord, caller: Caller, on: Invocation): Promise<number> {
+  async function slice(
+    connection: ConnectionRecord,
+    caller: Caller,
+    on: Invocation,
+  ): Promise<number> {
     const stopAt = now() + sliceMs;
     const most = Math.min(atOnce, caller.limits.concurrency ?? atOnce);
     const running = new Set<Promise<void>>();

@@ -23,7 +23,9 @@ test("our own words may be replaced, older ones of ours too, and those of others
     writable(wanted, current, { own, replaceable });
   expect(into({ alt: " ours ", tags: ["a", "b"] })).toEqual(wanted);
   expect(into({ alt: "ours of before", tags: ["b", "a"] })).toEqual({ alt: "a cat" });
-  expect(into({ alt: "theirs", tags: ["x"] }, { alt: "theirs", tags: ["y"] })).toEqual({ alt: "a cat" });
+  expect(into({ alt: "theirs", tags: ["x"] }, { alt: "theirs", tags: ["y"] })).toEqual({
+    alt: "a cat",
+  });
 });
 
 test("what stands there already is not written", () => {

@@ -7,9 +7,7 @@ type Value = Words[Word];
 export const isEmpty = (value: Value): boolean =>
   value === null ||
   value === undefined ||
-  (typeof value === "string"
-    ? value.trim() === ""
-    : value.every((tag) => tag.trim() === ""));
+  (typeof value === "string" ? value.trim() === "" : value.every((tag) => tag.trim() === ""));
 
 /** Whether two fields hold the same; the white space around a text does not matter, nor does the case of nothing. */
 export function isSame(a: Value, b: Value): boolean {

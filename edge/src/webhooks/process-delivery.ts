@@ -80,7 +80,9 @@ function idleBecause(
     return "has_words";
   }
   const isDone =
-    latest?.state === "written" && latest.version === asset.version && holds(asset.words, latest.ours);
+    latest?.state === "written" &&
+    latest.version === asset.version &&
+    holds(asset.words, latest.ours);
   return isDone ? "own_words" : undefined;
 }
 
@@ -90,7 +92,9 @@ const holds = (current: Words, ours: Words): boolean =>
   );
 
 function fits(name: string, pattern: string): boolean {
-  const parts = pattern.split("*").map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, String.raw`\$&`));
+  const parts = pattern
+    .split("*")
+    .map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, String.raw`\$&`));
   return new RegExp(`^${parts.join(".*")}$`, "iu").test(name);
 }
 

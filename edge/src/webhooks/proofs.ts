@@ -26,13 +26,18 @@ export async function hmac(
   key: Uint8Array<ArrayBuffer>,
   data: string | Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const imported = await crypto.subtle.importKey("raw", key, { name: "HMAC", hash }, false, ["sign"]);
+  const imported = await crypto.subtle.importKey("raw", key, { name: "HMAC", hash }, false, [
+    "sign",
+  ]);
   const bytes = typeof data === "string" ? encoder.encode(data) : data;
   return new Uint8Array(await crypto.subtle.sign("HMAC", imported, bytes));
 }
 
 /** Whether a header holds one of the secrets. Digests are compared, so that not even a length is told. */
-export async function holdsSecret(header: string | null, secrets: readonly string[]): Promise<boolean> {
+export async function holdsSecret(
+  header: string | null,
+  secrets: readonly string[],
+): Promise<boolean> {
   const given = await sha256Hex(header ?? "");
   let found = false;
   for (const secret of secrets) found = equalTexts(given, await sha256Hex(secret)) || found;
@@ -62,7 +67,9 @@ export function refuseStale(atMs: number, now: number, toleranceMs: number): voi
 /** The body as a JSON object; undefined where it is none. */
 export function objectOf(body: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(body));
+    const value: unknown = JSON.parse(
+      new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(body),
+    );
     return typeof value === "object" && value !== null && !Array.isArray(value)
       ? (value as Readonly<Record<string, unknown>>)
       : undefined;

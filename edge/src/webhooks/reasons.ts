@@ -25,7 +25,8 @@ export const reasons = {
   file_too_large: "The file is too large.",
   login_page: "The CMS gave a web page instead of the file, as it does to who is not logged in.",
   nothing_to_say: "The model had no words that could be used.",
-  key_ended: "The key that this connection works for was revoked, has expired or may not do it any more.",
+  key_ended:
+    "The key that this connection works for was revoked, has expired or may not do it any more.",
 } as const;
 export type Reason = keyof typeof reasons;
 

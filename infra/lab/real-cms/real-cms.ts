@@ -106,7 +106,11 @@ export function start(
 }
 
 /** Until it answers. */
-export async function answering(url: string, { child }: Started, timeoutMs = 120_000): Promise<void> {
+export async function answering(
+  url: string,
+  { child }: Started,
+  timeoutMs = 120_000,
+): Promise<void> {
   const until = Date.now() + timeoutMs;
   for (;;) {
     if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
@@ -127,7 +131,10 @@ export async function ask(
   const isForm = body instanceof FormData;
   const response = await fetch(url, {
     method,
-    headers: { ...headers, ...(isForm || body === undefined ? {} : { "content-type": "application/json" }) },
+    headers: {
+      ...headers,
+      ...(isForm || body === undefined ? {} : { "content-type": "application/json" }),
+    },
     ...(body === undefined ? {} : { body: isForm ? body : JSON.stringify(body) }),
   });
   const text = await response.text();

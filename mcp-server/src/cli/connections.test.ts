@@ -36,7 +36,15 @@ async function run(
   });
   return { status, requests, out, err };
 }
-const create = ["create", "--name", "site", "--kind", "directus", "--base-url", "https://cms.example"];
+const create = [
+  "create",
+  "--name",
+  "site",
+  "--kind",
+  "directus",
+  "--base-url",
+  "https://cms.example",
+];
 
 test("create sends the secrets of the environment, and shows a secret that it made once and alone", async () => {
   const more = ["--mode", "apply", "--options", '{"max_length":100}'];
@@ -58,7 +66,11 @@ test("create sends the secrets of the environment, and shows a secret that it ma
 
 test.each([
   [create, {}, /`token` is missing/],
-  [[...create, "--options", "[]"], { CMS_TOKEN: "x".repeat(16) }, /--options must be a JSON object/],
+  [
+    [...create, "--options", "[]"],
+    { CMS_TOKEN: "x".repeat(16) },
+    /--options must be a JSON object/,
+  ],
   [[...create, "--mode", "on"], { CMS_TOKEN: "x".repeat(16) }, /`mode` must be off or suggest/],
   [["replay", id], {}, /Give 2 ids/],
   [["accept", "x"], {}, /sug_/],
@@ -73,7 +85,13 @@ test.each([
 test("deliveries are read page by page, one a line", async () => {
   const delivery = (digit: string) => ({
     ...{ id: `dlv_${digit.repeat(32)}`, connection: id, delivery_id: "d", event: "files.upload" },
-    ...{ asset_id: "7", version: "1", state: "skipped", reason: "has_words", detail: "Left alone." },
+    ...{
+      asset_id: "7",
+      version: "1",
+      state: "skipped",
+      reason: "has_words",
+      detail: "Left alone.",
+    },
     ...{ attempts: 1, seen: 1, received_at: "2030-01-01T00:00:00.000Z" },
     ...{ next_attempt_at: null, finished_at: null },
   });

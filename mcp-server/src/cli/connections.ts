@@ -69,7 +69,11 @@ const secretBytes = 32;
 const actions: Readonly<Record<keyof typeof usages, Command>> = {
   async create(args, io) {
     const usage = usages.create;
-    const { values, positionals } = parseFlags(args, { ...settings, kind: text, "base-url": text }, usage);
+    const { values, positionals } = parseFlags(
+      args,
+      { ...settings, kind: text, "base-url": text },
+      usage,
+    );
     if (positionals.length > 0) throw usageError(`"${positionals[0]}" belongs to no flag`, usage);
     const given = io.env["CMS_WEBHOOK_SECRET"];
     const secret = given ?? newSecret();
@@ -88,7 +92,9 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
       return 0;
     }
     if (given === undefined) io.stdout(secret);
-    io.stderr(`Connection ${made.id} (${made.kind}, ${made.mode}). Webhooks go to ${made.webhook_path}.`);
+    io.stderr(
+      `Connection ${made.id} (${made.kind}, ${made.mode}). Webhooks go to ${made.webhook_path}.`,
+    );
     if (given === undefined) io.stderr("This webhook secret is not shown again.");
     return 0;
   },
@@ -117,7 +123,9 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
         webhook_secret: io.env["CMS_WEBHOOK_SECRET"],
       }),
     );
-    const changed = await clientOf(values, io, usage).connectionUpdate(request, { signal: io.signal });
+    const changed = await clientOf(values, io, usage).connectionUpdate(request, {
+      signal: io.signal,
+    });
     io.stdout(values.json ? JSON.stringify(changed) : lineOf(changed));
     return 0;
   },

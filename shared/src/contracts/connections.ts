@@ -52,7 +52,9 @@ const optionFields = {
   fields: z
     .strictObject({ alt: fieldNameSchema, caption: fieldNameSchema, tags: fieldNameSchema })
     .optional()
-    .describe("Which field of the CMS gets what; null: none. Left out: the one that is usual there."),
+    .describe(
+      "Which field of the CMS gets what; null: none. Left out: the one that is usual there.",
+    ),
   only_if_empty: z
     .boolean()
     .optional()

@@ -88,7 +88,13 @@ export const directus: Adapter = {
     if (alt === undefined) return { assets: [], cursor: undefined };
     const isEmpty = { _or: [{ [alt]: { _null: true } }, { [alt]: { _eq: "" } }] };
     const filter = JSON.stringify({ _and: [{ type: { _starts_with: "image/" } }, isEmpty] });
-    const page = { filter, fields: facts.join(","), limit: String(perPage), page: cursor, sort: "id" };
+    const page = {
+      filter,
+      fields: facts.join(","),
+      limit: String(perPage),
+      page: cursor,
+      sort: "id",
+    };
     const path = `/files${query(page)}`;
     const told = await cms.ask({ method: "GET", path, headers: authorised(cms) });
     const parsed = manySchema.safeParse(told.body);

@@ -70,7 +70,9 @@ export const standard: Adapter = {
     refuseStale(Number(at) * 1000, now, toleranceMs);
     const parsed = hookSchema.safeParse(objectOf(body));
     const notice = { deliveryId: id, event: parsed.data?.type ?? "unknown" };
-    return [parsed.success ? { ...notice, ...said(parsed.data) } : { ...notice, skip: "not_understood" }];
+    return [
+      parsed.success ? { ...notice, ...said(parsed.data) } : { ...notice, skip: "not_understood" },
+    ];
   },
 
   async read(cms, assetId) {
@@ -115,7 +117,8 @@ function said({ type, data }: z.output<typeof hookSchema>): Omit<Notice, "event"
     assetId: data.id,
     ...(data.version === undefined ? {} : { version: data.version }),
   };
-  if (type !== "asset.created" && type !== "asset.updated") return { ...about, skip: "unknown_event" };
+  if (type !== "asset.created" && type !== "asset.updated")
+    return { ...about, skip: "unknown_event" };
   const isPicture = data.mime_type === undefined || data.mime_type.startsWith("image/");
   return isPicture ? about : { ...about, skip: "not_an_image" };
 }

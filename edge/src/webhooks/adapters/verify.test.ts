@@ -122,7 +122,11 @@ describe.each<[string, Adapter, object, object]>([
   ],
 ])("%s", (_, adapter, payload, notice) => {
   const said = (body: unknown, secret = first) =>
-    adapter.verify(hookOf({ "x-webhook-secret": secret }, JSON.stringify(body)), [first, second], now);
+    adapter.verify(
+      hookOf({ "x-webhook-secret": secret }, JSON.stringify(body)),
+      [first, second],
+      now,
+    );
 
   test("its webhook is understood, by either secret", async () => {
     expect(await said(payload)).toEqual([notice]);
