@@ -6,7 +6,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { openDrawings } from "../../gpu-node/nano/scenes/drawings.ts";
 import { pictureOf, writeExam } from "../../gpu-node/nano/scenes/exam.ts";
-import { startFakeCms } from "../../test/support/fake-cms.ts";
+import { startFakeCms, type FakeAsset } from "../../test/support/fake-cms.ts";
 import { fakeSite } from "../../test/support/fake-site.ts";
 import { startStack } from "../start/stack.ts";
 
@@ -32,7 +32,7 @@ const stack = await startStack({ stateDir, port: 0, modelsDir, allowFetch, say, 
 try {
   const drawings = await openDrawings();
   const scenes = writeExam(3, assetCount, drawings.styles);
-  const assets = [];
+  const assets: FakeAsset[] = [];
   for (const { scene } of scenes) assets.push(cms.add({ bytes: await pictureOf(scene, drawings) }));
   const { id, webhook_path: hookPath } = await stack.client.connectionCreate({
     ...{ name: "burst", kind: "standard", base_url: cms.url, allow_private: true, mode: "apply" },

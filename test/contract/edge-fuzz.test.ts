@@ -7,6 +7,7 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Webhook } from "standardwebhooks";
 import { createClient, type Client } from "@blip2-edge/shared/client";
+import type { CreateConnectionRequest } from "@blip2-edge/shared/contracts/connections";
 import { chatChunkSchema } from "@blip2-edge/shared/contracts/chat";
 import { textEventSchema } from "@blip2-edge/shared/contracts/stream";
 import type { OpenApiDocument } from "@blip2-edge/shared/openapi";
@@ -140,11 +141,11 @@ beforeAll(async () => {
 afterAll(() => edge?.stop());
 
 const siteHost = "cms.example";
-const siteConnection = {
+const siteConnection: CreateConnectionRequest = {
   ...{ name: "site", kind: "standard", base_url: `https://${siteHost}`, mode: "suggest" },
   ...{ token: "a-token-of-the-site", webhook_secret: `whsec_${"QUJD".repeat(8)}` },
   ...{ min_itm: null, sweep_every_s: null },
-} as const;
+};
 
 /** The routes that docs/cms.md asks of a site; every asset is there. */
 function siteInMemory(): (request: Request) => Promise<Response> {

@@ -334,13 +334,13 @@ describe("connections", () => {
     const made = await connectTo(cms);
     const bob = createClient({ url: edge.url, key: await keyOf("bob") });
     for (const ask of [
-      bob.connectionRead({ id: made.id }),
-      bob.connectionUpdate({ id: made.id, mode: "off" }),
-      bob.connectionDelete({ id: made.id }),
-      bob.deliveryList({ connection: made.id }),
-      bob.connectionEvents({ connection: made.id }),
+      () => bob.connectionRead({ id: made.id }),
+      () => bob.connectionUpdate({ id: made.id, mode: "off" }),
+      () => bob.connectionDelete({ id: made.id }),
+      () => bob.deliveryList({ connection: made.id }),
+      () => bob.connectionEvents({ connection: made.id }),
     ]) {
-      await expect(ask).rejects.toMatchObject({ code: "not_found" });
+      await expect(ask()).rejects.toMatchObject({ code: "not_found" });
     }
     expect((await bob.connectionList({})).connections).toEqual([]);
     const told = JSON.stringify([made, await ada.connectionRead({ id: made.id })]);

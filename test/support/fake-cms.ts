@@ -76,6 +76,7 @@ export async function startFakeCms(vendor: FakeVendor): Promise<FakeCms> {
   const asked: string[] = [];
   const writes = new Map<string, number>();
   const faults: { path: RegExp; answer: CmsAnswer | "hang" }[] = [];
+  let added = 0;
   let reads: { left: number; act: () => void } | undefined;
   const token = `token-of-${vendor.kind}-0123456789`;
   const server = http.createServer((request, response) => {
@@ -120,9 +121,9 @@ export async function startFakeCms(vendor: FakeVendor): Promise<FakeCms> {
     origin: `127.0.0.1:${port}`,
     writes: (id) => writes.get(id) ?? 0,
     add(given) {
-      const id = vendor.idOf(assets.size + 1);
+      const id = vendor.idOf((added += 1));
       const asset: FakeAsset = {
-        ...{ id, name: `img-${assets.size + 1}.png`, mime: "image/png", uploads: 1 },
+        ...{ id, name: `img-${added}.png`, mime: "image/png", uploads: 1 },
         ...{ alt: null, caption: null, tags: null },
         ...given,
       };

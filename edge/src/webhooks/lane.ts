@@ -118,24 +118,22 @@ export function connectionLane(options: LaneOptions): RunConnection {
       event["cause"] = describeError(error.cause);
     if (why.reason === "internal") event["cause"] = describeError(error);
     const after = whatNow(error, delivery.attempts);
-    const isOld = now() - delivery.received_at > giveUpMs;
     event["outcome"] = after.kind;
     if (after.kind === "failed" || after.kind === "dead") {
       return deliveries.settle(delivery, after.kind, why);
     }
-    if (isOld) {
+    if (now() - delivery.received_at > giveUpMs) {
       event["outcome"] = "dead";
       return deliveries.settle(delivery, "dead", why);
     }
-    if (after.kind === "pause") {
-      await pause(delivery.connection_id, after.atLeastMs, why.reason);
-      return deliveries.putBack(delivery, after.atLeastMs, true, why);
-    }
-    return deliveries.putBack(delivery, after.afterMs, false, why);
+    if (after.kind === "again") return deliveries.putBack(delivery, after.afterMs, false, why);
+    await pause(delivery.connection_id, after.atLeastMs, why.reason);
+    return deliveries.putBack(delivery, after.atLeastMs, true, why);
   }
 
   type WhatNow =
-    | { readonly kind: "failed" | "dead" }
+    | { readonly kind: "failed" }
+    | { readonly kind: "dead" }
     | { readonly kind: "again"; readonly afterMs: number }
     | { readonly kind: "pause"; readonly atLeastMs: number };
 
@@ -152,7 +150,7 @@ export function connectionLane(options: LaneOptions): RunConnection {
     const after = afterFailure(error, attempts, rules);
     switch (after.kind) {
       case "record":
-        return { kind: after.problem.kind.retryable ? "dead" : "failed" };
+        return after.problem.kind.retryable ? { kind: "dead" } : { kind: "failed" };
       case "again":
         return { kind: "again", afterMs: after.afterMs };
       case "pause":

@@ -74,6 +74,7 @@ export function connectionSweep(rooms: SweepRooms): () => Promise<SweptConnectio
       cursor = next;
       if (next === undefined) break;
     }
+    if (found > 0) await queue.send({ kind: "connection", connection: id });
     const { sweep_every_s: everyS } = optionsOf(kind, connection.options);
     // What is left of a long list comes with the next stroke of the clock.
     const dueAt = cursor === undefined ? now() + (everyS ?? 0) * 1000 : now();
