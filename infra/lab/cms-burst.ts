@@ -6,7 +6,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { openDrawings } from "../../gpu-node/nano/scenes/drawings.ts";
 import { pictureOf, writeExam } from "../../gpu-node/nano/scenes/exam.ts";
-import { startFakeCms, type FakeAsset } from "../../test/support/fake-cms.ts";
+import { startFakeCms, type FakeAsset, type FakeHook } from "../../test/support/fake-cms.ts";
 import { fakeSite } from "../../test/support/fake-site.ts";
 import { startStack } from "../start/stack.ts";
 
@@ -38,12 +38,12 @@ try {
     ...{ name: "burst", kind: "standard", base_url: cms.url, allow_private: true, mode: "apply" },
     ...{ token: cms.token, webhook_secret: secret, sweep_every_s: null, min_itm: null },
   });
-  let busy = true;
+  const done = new AbortController();
   let captions = 0;
   // Drawn anew each time, so no cache answers.
   const keepBusy = async (): Promise<void> => {
     const bytes = assets[0]?.bytes ?? Buffer.alloc(0);
-    while (busy) {
+    while (!done.signal.aborted) {
       await stack.client
         .caption({ image: { bytes }, do_sample: true, top_k: 5 })
         .then(() => (captions += 1))
@@ -58,6 +58,11 @@ try {
   const took: number[] = [];
   const refused: number[] = [];
   const sent: Promise<void>[] = [];
+  const send = async (hook: FakeHook | undefined, at: number): Promise<void> => {
+    const response = await fetch(stack.url + hookPath, { method: "POST", ...hook });
+    took.push(performance.now() - at);
+    if (response.status !== 200) refused.push(response.status);
+  };
   const began = performance.now();
   for (const [index, which] of order.entries()) {
     const asset = assets[which];
@@ -66,14 +71,10 @@ try {
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     const at = performance.now();
     const hook = cms.vendor.hook("created", asset, secret);
-    const request = fetch(stack.url + hookPath, { method: "POST", ...hook }).then((response) => {
-      took.push(performance.now() - at);
-      if (response.status !== 200) refused.push(response.status);
-    });
-    sent.push(request);
+    sent.push(send(hook, at));
   }
   await Promise.all(sent);
-  busy = false;
+  done.abort();
   await Promise.all(callers);
   const sorted = took.toSorted((a, b) => a - b);
   console.log(

@@ -4,7 +4,7 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 import type { ValidateFunction } from "ajv";
 import * as fc from "fast-check";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { Webhook } from "standardwebhooks";
 import { createClient, type Client } from "@blip2-edge/shared/client";
 import type { CreateConnectionRequest } from "@blip2-edge/shared/contracts/connections";
@@ -176,7 +176,7 @@ async function inboxOf(client: Client) {
     await edge.call(path, { method: "POST", key: null, headers, body });
   }
   const open = async () => (await client.suggestionList({ connection, state: "open" })).suggestions;
-  await expect.poll(async () => (await open()).length, { timeout: 20_000 }).toBe(count);
+  await vi.waitFor(async () => expect(await open()).toHaveLength(count), { timeout: 20_000 });
   const suggestions = (await open()).map(({ id }) => id);
   for (const id of suggestions.slice(0, count / 2)) await client.suggestionAccept({ id });
   const { deliveries } = await client.deliveryList({ connection });

@@ -241,53 +241,51 @@ describe.each([0, 1, 2])("CMS %i", (index) => {
     await ada.connectionDelete({ id: sweeping.id });
   });
 
-  test("what a CMS can do wrong ends in a reason that an editor can read", async () => {
-    const end = async (seed: number, arrange: (asset: FakeAsset) => void) => {
-      const asset = await upload(cms, seed);
-      const hook = cms.vendor.hook("created", asset, secret);
-      arrange(asset);
-      await deliver(connection, hook);
-      const [delivery] = await over(connection, asset);
-      return [delivery?.state, delivery?.reason, delivery?.detail === null];
-    };
-    const anyRead = /^GET \/(files|assets\/asset|api\/upload\/files)/;
+  test("what a file can be that has no words ends in a reason that an editor can read", async () => {
     const tooBig = Buffer.alloc(300_000);
-    expect(await end(20, ({ id }) => cms.assets.delete(id))).toEqual([
-      "skipped",
-      "asset_gone",
-      false,
-    ]);
-    expect(await end(21, (asset) => (asset.bytes = tooBig))).toEqual([
-      "failed",
-      "file_too_large",
-      false,
-    ]);
-    expect(
-      await end(22, () =>
-        cms.failNext(anyRead, ...Array<{ status: number }>(3).fill({ status: 401 })),
-      ),
-    ).toEqual(["dead", "token_refused", false]);
-    expect(await end(23, () => cms.failNext(anyRead, { status: 503 }, { status: 500 }))).toEqual([
-      ...["written", null, true],
-    ]);
-    expect(
-      await end(24, () => cms.failNext(anyRead, { status: 429, headers: { "retry-after": "1" } })),
-    ).toEqual(["written", null, true]);
-    expect(
-      await end(25, () =>
-        cms.failNext(anyRead, {
-          status: 200,
-          headers: { "content-type": "text/html" },
-          body: html,
-        }),
-      ),
-    ).toEqual(["failed", "cms_unexpected", false]);
-    expect(await end(26, () => cms.failNext(/^P\w+ /, { status: 204 }))).toEqual(
-      cms.vendor.kind === "directus"
-        ? ["skipped", "asset_gone", false]
-        : ["failed", "cms_unexpected", false],
+    expect(await endOf(cms, connection, 20, ({ id }) => cms.assets.delete(id))).toEqual(
+      "skipped asset_gone",
     );
+    expect(await endOf(cms, connection, 21, (asset) => (asset.bytes = tooBig))).toEqual(
+      "failed file_too_large",
+    );
+    const nothing = { status: 204 };
+    const written = await endOf(cms, connection, 22, () => cms.failNext(/^P\w+ /, nothing));
+    const isDirectus = cms.vendor.kind === "directus";
+    expect(written).toBe(isDirectus ? "skipped asset_gone" : "failed cms_unexpected");
   });
+});
+
+/** How it ends with a picture whose CMS does what is arranged; not without a sentence, unless it goes well. */
+async function endOf(
+  cms: FakeCms,
+  connection: Connection,
+  seed: number,
+  arrange: (asset: FakeAsset) => void,
+): Promise<string> {
+  const asset = await upload(cms, seed);
+  const hook = cms.vendor.hook("created", asset, secret);
+  arrange(asset);
+  await deliver(connection, hook);
+  const [delivery] = await over(connection, asset);
+  expect(delivery?.detail === null).toBe(delivery?.state === "written");
+  return `${delivery?.state} ${delivery?.reason}`;
+}
+
+test("a CMS that fails is asked again, as often and as late as it may be", async () => {
+  const [cms] = cmss as readonly [FakeCms, ...FakeCms[]];
+  const connection = await connectTo(cms);
+  const row = /^GET \/files$/;
+  const ends = (seed: number, ...answers: Parameters<FakeCms["failNext"]>[1][]) =>
+    endOf(cms, connection, seed, () => cms.failNext(row, ...answers));
+  const login = { status: 200, headers: { "content-type": "text/html" }, body: html };
+  expect(await ends(23, login)).toBe("failed cms_unexpected");
+  const refused = { status: 401 };
+  expect(await ends(24, refused, refused, refused)).toBe("dead token_refused");
+  expect(await ends(25, { status: 503 })).toBe("written null");
+  const before = Date.now();
+  expect(await ends(26, { status: 429, headers: { "retry-after": "1" } })).toBe("written null");
+  expect(Date.now() - before).toBeGreaterThanOrEqual(1000);
 });
 
 test("a node that is away delays and loses nothing", async () => {

@@ -105,11 +105,7 @@ export async function startFakeCms(vendor: FakeVendor): Promise<FakeCms> {
         ...answer.headers,
       });
       response.end(
-        answer.body === undefined
-          ? undefined
-          : isBytes
-            ? (answer.body as Buffer)
-            : JSON.stringify(answer.body),
+        answer.body === undefined ? undefined : isBytes ? answer.body : JSON.stringify(answer.body),
       );
     });
   });

@@ -47,9 +47,11 @@ export function suggestionRoutes({
       return answer(c, await suggestions.read(c.get("caller").tenant, id));
     },
     async suggestionAccept(c) {
-      const accepted = parseOrRefuse(routes.suggestionAccept.input.schema, await fieldsOf(c));
-      const decision = await decisionOn(c, accepted.id);
-      return answer(c, await acceptSuggestion(rooms, decision, accepted));
+      const { id, ...edited } = parseOrRefuse(
+        routes.suggestionAccept.input.schema,
+        await fieldsOf(c),
+      );
+      return answer(c, await acceptSuggestion(rooms, await decisionOn(c, id), edited));
     },
     async suggestionReject(c) {
       const { id } = parseOrRefuse(routes.suggestionReject.input.schema, await fieldsOf(c));

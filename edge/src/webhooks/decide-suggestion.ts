@@ -35,7 +35,7 @@ const closed = ({ state }: SuggestionRecord, wants: string): AppError =>
 export async function acceptSuggestion(
   { connected: rooms, suggestions }: DecideRooms,
   { connection, suggestion, caller, signal }: Decision,
-  { id: _, ...edited }: AcceptSuggestion,
+  edited: Omit<AcceptSuggestion, "id">,
 ): Promise<SuggestionRecord> {
   if (suggestion.state !== "open") throw closed(suggestion, "open");
   return inCms(async () => {
