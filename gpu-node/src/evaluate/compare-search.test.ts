@@ -69,9 +69,12 @@ test("a cut-off refuses one in thirty of those it was fitted on, and keeps out w
   expect(refused.value).toBeLessThan(0.07);
   expect(noMatch.value).toBeGreaterThan(0.9);
   expect(curve).not.toHaveProperty("log_words");
-  const alone = found.map(
-    ({ score, isRight, inTen, words }): FoundByText => ({ score, isRight, inTen, words }),
-  );
+  const alone = found.map(({ score, isRight, inTen, words }): FoundByText => ({
+    score,
+    isRight,
+    inTen,
+    words,
+  }));
   expect(() => fitStage(alone)).toThrow(RangeError);
 });
 
