@@ -42,7 +42,8 @@ const computed: Readonly<Record<keyof typeof pages, Readonly<Record<string, read
       placement: ["nodes", "elsewhere", "copies", "copiedBytes"],
     },
     worker: {
-      swept: ["queued", "expired", "hooks", "deleted"],
+      'because("key_ended")': ["reason", "detail"],
+      swept: ["queued", "expired", "hooks", "deleted", "connections", "untitled"],
       name: [
         ...["node_attempts", "node_retries", "node_hedges", "node_vision_passes"],
         ...["inferences", "inferences_refunded"],

@@ -101,7 +101,8 @@ function readWorker(program: Node, source: string, into: LogLines): void {
     } else if (node.type === "VariableDeclarator") {
       const { id, init } = node;
       const declared = isNode(id) ? source.slice(id.start, id.end) : "";
-      if (declared.endsWith(": LogEvent") && isObject(init) && hasEvent(init)) readObject(init);
+      const isLine = declared.endsWith(": LogEvent") || declared === "event";
+      if (isLine && isObject(init) && hasEvent(init)) readObject(init);
     } else if (node.type === "AssignmentExpression") {
       const { left } = node;
       if (!isNode(left) || left["computed"] !== true) continue;
