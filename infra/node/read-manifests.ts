@@ -32,7 +32,7 @@ export function yamlFiles(folder: string): string[] {
 
 export const kubernetesFolder = path.join(here, "kubernetes");
 
-export const asObjects = (documents: readonly unknown[]): KubernetesObject[] =>
+const asObjects = (documents: readonly unknown[]): KubernetesObject[] =>
   documents.map((document) => objectSchema.parse(document));
 
 /** Of the base's files, as they stand: without names of generated maps and what overlays change. */
