@@ -7,6 +7,8 @@ import type {
   IndexRecord,
   IndexedBy,
   PutRequest,
+  RankOutcome,
+  RankRequest,
   StoredRecord,
 } from "./image-index.ts";
 import {
@@ -16,42 +18,60 @@ import {
   createTables,
   recordOf,
   selectRecords,
+  statements,
   type IndexSql,
-  type IndexValue,
   type RecordRow,
 } from "./index-sql.ts";
 import { meanTable, type MeanTable } from "./mean-table.ts";
 import { averaged, quantise } from "./quantise.ts";
 import { sqlRanking } from "./sql-ranking.ts";
 
-/** The same as ImageIndex, without waiting. */
+/** The same as ImageIndex, without waiting, and what is needed to look for candidates elsewhere. */
 export type SqlIndex = {
-  [Name in keyof ImageIndex]: (
+  [Name in Exclude<keyof ImageIndex, "rank">]: (
     ...args: Parameters<ImageIndex[Name]>
   ) => Awaited<ReturnType<ImageIndex[Name]>>;
+} & {
+  /** Among the averages of `meansFor`, which is told of pictures that other stages let through; default: of all. */
+  rank(request: RankRequest, meansFor?: (more: readonly number[]) => MeanTable): RankOutcome;
+  /** Why the request is not ranked; undefined when it is. */
+  refusal(request: RankRequest): RankOutcome | undefined;
+  /** Keys of the pictures that the filter leaves, so many at most; undefined: there is no filter. */
+  filtered(request: RankRequest, most: number): number[] | undefined;
+  /** The averages of these pictures, as many of them as there are. */
+  meansOf(keys: Iterable<number>): MeanTable;
+  /** Gives back the memory of the averages of all. */
+  dropMeans(): void;
+  /** Undefined while it is empty. */
+  madeBy(): MadeBy | undefined;
+  holds(imageId: ImageId): boolean;
 };
+type MadeBy = IndexedBy & { readonly dim: number };
 
 export interface SqlIndexOptions {
   readonly sql: IndexSql;
   /** All of `work` or nothing of it. */
   readonly atomically: <Result>(work: () => Result) => Result;
   readonly maxRecords: number;
+  /** Told, in the same transaction, of pictures that come and go. */
+  readonly outside?: {
+    added(picture: number): void;
+    dropped(picture: number): void;
+    /** In place of the other. */
+    maxRecords(): number;
+  };
 }
 
 /** Rows that are read at a time. */
 const pageRows = 2000;
 
-export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlIndex {
+export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptions): SqlIndex {
   createTables(sql);
-  const all = <Row>(query: string, ...values: IndexValue[]): Row[] =>
-    sql.exec(query, ...values).toArray() as Row[];
-  const run = (query: string, ...values: IndexValue[]): void => void all(query, ...values);
-  const count = (query: string, ...values: IndexValue[]): number =>
-    first(all<{ n: number }>(query, ...values))?.n ?? 0;
+  const { all, run, count } = statements(sql);
 
   /** Read when it is first needed; undefined after a change that failed. */
   let means: MeanTable | undefined;
-  const madeBy = (): (IndexedBy & { readonly dim: number }) | undefined =>
+  const madeBy = (): MadeBy | undefined =>
     first(all(`SELECT model, model_revision AS "modelRevision", dim FROM made_by`));
 
   function loadedMeans(dim: number): MeanTable {
@@ -71,6 +91,19 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
     return table;
   }
 
+  function meansOf(keys: Iterable<number>): MeanTable {
+    const table = meanTable(madeBy()?.dim ?? 0);
+    const wanted = [...new Set(keys)];
+    for (let from = 0; from < wanted.length; from += pageRows) {
+      const rows = all<{ key: number; mean_scale: number; mean: unknown }>(
+        "SELECT key, mean_scale, mean FROM pictures WHERE key IN (SELECT value FROM json_each(?))",
+        JSON.stringify(wanted.slice(from, from + pageRows)),
+      );
+      for (const { key, mean_scale: scale, mean } of rows) table.set(key, scale, codesOf(mean));
+    }
+    return table;
+  }
+
   function change<Result>(work: () => Result): Result {
     try {
       return atomically(work);
@@ -85,7 +118,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
     return row === undefined ? undefined : recordOf(row);
   };
 
-  const holds = ({ imageId }: IndexRecord): boolean =>
+  const holds = (imageId: ImageId): boolean =>
     count("SELECT EXISTS (SELECT 1 FROM pictures WHERE image_id = ?) AS n", imageId) === 1;
 
   /** The key of a picture whose vectors stand in the index, put there when they do not. */
@@ -106,6 +139,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
       ...[key, bytesOf(coded.scales), bytesOf(coded.codes)],
     );
     means?.set(key, meanScale, mean.codes);
+    outside?.added(key);
     return key;
   }
 
@@ -113,6 +147,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
   function dropPicture(key: number): ImageId | null {
     if (count("SELECT count(*) AS n FROM records WHERE picture = ?", key) > 0) return null;
     run("DELETE FROM vectors WHERE key = ?", key);
+    outside?.dropped(key);
     means?.delete(key);
     const gone = first(
       all<{ image_id: ImageId }>("DELETE FROM pictures WHERE key = ? RETURNING image_id", key),
@@ -148,7 +183,17 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
     return dropPicture(picture);
   }
 
-  const ranking = sqlRanking({ all, count, loadedMeans });
+  const ranking = sqlRanking({ all, count });
+  function refusal(request: RankRequest): RankOutcome | undefined {
+    const own = madeBy();
+    if (own === undefined) return { kind: "ranked", records: [] };
+    const { model, modelRevision } = own;
+    if (modelRevision !== request.by.modelRevision) {
+      return { kind: "other_model", by: { model, modelRevision } };
+    }
+    const fields = ranking.unknownFields(request);
+    return fields.length > 0 ? { kind: "unknown_fields", fields } : undefined;
+  }
 
   return {
     describe() {
@@ -166,7 +211,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
         const own = madeBy();
         if (own !== undefined && own.modelRevision !== by.modelRevision) {
           const { model, modelRevision } = own;
-          return { kind: "other_model", by: { model, modelRevision }, holds: holds(record) };
+          return { kind: "other_model", by: { model, modelRevision }, holds: holds(record.imageId) };
         }
         const before = first(
           all<Pick<RecordRow, "seq" | "picture">>(
@@ -174,8 +219,9 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
             record.id,
           ),
         );
+        const maxRecords = outside?.maxRecords() ?? options.maxRecords;
         if (before === undefined && count("SELECT count(*) AS n FROM records") >= maxRecords) {
-          return { kind: "full", maxRecords, holds: holds(record) };
+          return { kind: "full", maxRecords, holds: holds(record.imageId) };
         }
         if (own === undefined) {
           run(
@@ -251,15 +297,19 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
         return { removed: rows.length, left, freed };
       }),
 
-    rank(request) {
-      const own = madeBy();
-      if (own === undefined) return { kind: "ranked", records: [] };
-      const { dim, ...by } = own;
-      if (by.modelRevision !== request.by.modelRevision) return { kind: "other_model", by };
-      const fields = ranking.unknownFields(request);
-      if (fields.length > 0) return { kind: "unknown_fields", fields };
-      return { kind: "ranked", records: ranking.ranked(request, dim) };
+    rank(request, meansFor) {
+      const dim = madeBy()?.dim ?? 0;
+      const records = () => ranking.ranked(request, dim, meansFor ?? (() => loadedMeans(dim)));
+      return refusal(request) ?? { kind: "ranked", records: records() };
     },
+    refusal,
+    filtered: ranking.filtered,
+    meansOf,
+    dropMeans() {
+      means = undefined;
+    },
+    madeBy,
+    holds,
   };
 }
 
