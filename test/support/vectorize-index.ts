@@ -1,7 +1,11 @@
 // An index over SQLite in memory whose candidates are in a stand-in for Vectorize, with the clock and the alarm in the
 // test's hands.
-import { candidateIndex, candidateLimits } from "../../edge/src/search/candidate-index.ts";
-import type { CandidateIndex, CandidateLimits } from "../../edge/src/search/candidate-index.ts";
+import {
+  candidateIndex,
+  candidateLimits,
+  type CandidateIndex,
+  type CandidateLimits,
+} from "../../edge/src/search/candidate-index.ts";
 import type { LogEvent } from "../../edge/src/log.ts";
 import { memoryIndex, type MemoryIndex } from "./memory-index.ts";
 import { vectorizeStandIn, type VectorizeStandIn } from "./vectorize-stand-in.ts";

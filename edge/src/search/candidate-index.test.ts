@@ -116,6 +116,15 @@ test("a deletion waits for the write that it undoes, and leaves no trace", async
   }
 });
 
+test("vectors that are still to be deleted do not stand before what is there", async () => {
+  const { index, standIn, settle } = await moved();
+  await fill(index, 600);
+  await settle();
+  for (let picture = 0; picture < 590; picture++) await index.remove(`p${picture}`);
+  expect(standIn.ids()).toHaveLength(600);
+  expect(await found(index, { text: textOf(0), candidates: 10 })).toHaveLength(10);
+});
+
 test("writes go out in the largest batches, deletions in hundreds", async () => {
   const { index, standIn, settle } = await moved({ limits: { fewWaiting: 0 } });
   await fill(index, 2100);
@@ -310,6 +319,19 @@ test("an index of other dimensions is refused, and found out when it is there al
   expect(await index.moveCandidates("vectorize")).toEqual({
     ...{ kind: "other_dimensions", dimensions: 8, dim: 16 },
   });
+});
+
+test("another, empty index bound in its place is no empty answer", async () => {
+  const { memory, settle, index } = await moved();
+  await fill(index, 3);
+  await settle();
+  const other = vectorizeIndex({ memory });
+  expect(await found(other.index, { text: textOf(2), candidates: 1 })).toEqual(["p2"]);
+  // Back and there again writes everything anew.
+  await other.index.moveCandidates("embedded");
+  await other.index.moveCandidates("vectorize");
+  await other.settle();
+  expect(other.standIn.ids()).toHaveLength(3);
 });
 
 test("without a binding nothing moves, and what has moved is compared here", async () => {

@@ -98,11 +98,9 @@ export function candidateIndex(options: CandidateIndexOptions): CandidateIndex {
     };
   }
 
-  /** All averages, where there are not too many. */
-  function withoutVectorize(request: RankRequest): RankOutcome {
-    if (index.describe().pictures > limits.embedded) return { kind: "unavailable" };
-    return index.rank(request);
-  }
+  const canScanAll = (): boolean => index.describe().pictures <= limits.embedded;
+  const withoutVectorize = (request: RankRequest): RankOutcome =>
+    canScanAll() ? index.rank(request) : { kind: "unavailable" };
 
   async function rankOutside(request: RankRequest, dim: number): Promise<RankOutcome> {
     const { text, image } = request;
@@ -117,6 +115,8 @@ export function candidateIndex(options: CandidateIndexOptions): CandidateIndex {
       if (vectors === undefined || now() < restsUntil) return withoutVectorize(request);
       try {
         found = await nearestIn(vectors, outside.state().place, queries, deadline());
+        // It may be another index than the one that was written to.
+        if (found.length === 0 && outside.isAnyThere()) throw new Error("it has lost its vectors");
       } catch (error) {
         failed(error);
         restsUntil = now() + restMs;
@@ -130,6 +130,11 @@ export function candidateIndex(options: CandidateIndexOptions): CandidateIndex {
     if (strays.length > 0) {
       outside.retract(strays);
       wakeIfNeeded();
+    }
+    // Vectors that are still to be deleted there may stand before what is looked for.
+    const isCrowded = pictures.length + strays.length < found.length;
+    if (isCrowded && pictures.length < request.candidates && canScanAll()) {
+      return index.rank(request);
     }
     return index.rank(request, (more) =>
       index.meansOf([...pictures, ...waited, ...outside.waiting(), ...more]),

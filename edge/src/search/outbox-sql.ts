@@ -41,17 +41,17 @@ export function outboxTables(sql: IndexSql): OutboxTables {
   function processed(n: number): void {
     run(
       `UPDATE outside SET sending = NULL, state = CASE WHEN picture IS NULL THEN 'leaving' ELSE 'there' END
-       WHERE sending = ? AND state = 'sent'`,
+       WHERE state = 'sent' AND sending = ?`,
       n,
     );
-    run("DELETE FROM outside WHERE sending = ? AND state = 'deleting'", n);
+    run("DELETE FROM outside WHERE state = 'deleting' AND sending = ?", n);
     run("DELETE FROM sendings WHERE n = ?", n);
   }
 
   return {
     recover(sentBefore) {
       run(
-        "UPDATE outside SET sending = NULL WHERE sending IN (SELECT n FROM sendings WHERE sent_at < ?)",
+        "UPDATE outside SET sending = NULL WHERE state IN ('sent', 'deleting') AND sending IN (SELECT n FROM sendings WHERE sent_at < ?)",
         sentBefore,
       );
       run("DELETE FROM sendings WHERE sent_at < ?", sentBefore);
@@ -98,7 +98,7 @@ export function outboxTables(sql: IndexSql): OutboxTables {
     awaited: (most) =>
       all<{ n: number; mutation: string; witness: number; state: VectorState }>(
         `SELECT s.n, s.mutation, max(o.seq) AS witness, o.state FROM (SELECT * FROM sendings ORDER BY n LIMIT ?) s
-         JOIN outside o ON o.sending = s.n GROUP BY s.n ORDER BY s.n`,
+         JOIN outside o ON o.state IN ('sent', 'deleting') AND o.sending = s.n GROUP BY s.n ORDER BY s.n`,
         most,
       ).map(({ state, ...sending }) => ({ ...sending, deletes: state === "deleting" })),
     processedUpTo(mutation) {

@@ -37,6 +37,8 @@ export interface OutsideTables {
   /** Vectors that should not be there. */
   retract(seqs: readonly number[]): void;
   waiting(): number[];
+  /** Whether any vector is known to be in Vectorize. */
+  isAnyThere(): boolean;
 }
 
 /** Rows of the index's own tables hang on these, so both are made at once. */
@@ -50,7 +52,6 @@ export function createOutsideTables(sql: IndexSql): void {
        seq INTEGER PRIMARY KEY AUTOINCREMENT, picture INTEGER UNIQUE, state TEXT NOT NULL, sending INTEGER
      ) STRICT`,
     `CREATE INDEX IF NOT EXISTS outside_by_state ON outside (state, sending)`,
-    `CREATE INDEX IF NOT EXISTS outside_by_sending ON outside (sending)`,
     // A call that was answered, until its mutation is processed.
     `CREATE TABLE IF NOT EXISTS sendings (
        n INTEGER PRIMARY KEY AUTOINCREMENT, mutation TEXT NOT NULL, sent_at INTEGER NOT NULL
@@ -60,6 +61,8 @@ export function createOutsideTables(sql: IndexSql): void {
   }
 }
 
+const unmoved: OutsideState = { store: "embedded", target: "embedded", place: "" };
+
 export function outsideTables(sql: IndexSql): OutsideTables {
   const { all, run, count } = statements(sql);
   const listed = "IN (SELECT value FROM json_each(?))";
@@ -67,9 +70,7 @@ export function outsideTables(sql: IndexSql): OutsideTables {
   const withoutPicture = `picture = NULL, state = CASE state WHEN 'there' THEN 'leaving' ELSE state END`;
   let known: OutsideState | undefined;
   function state(): OutsideState {
-    known ??= all<OutsideState>("SELECT store, target, place FROM candidates")[0] ?? {
-      ...{ store: "embedded", target: "embedded", place: "" },
-    };
+    known ??= all<OutsideState>("SELECT store, target, place FROM candidates")[0] ?? unmoved;
     return known;
   }
   function write({ store, target, place }: OutsideState): void {
@@ -141,6 +142,8 @@ export function outsideTables(sql: IndexSql): OutsideTables {
         `INSERT INTO outside (seq, state) SELECT value, 'leaving' FROM json_each(?) WHERE true ON CONFLICT DO NOTHING`,
         JSON.stringify(seqs),
       ),
+    isAnyThere: () =>
+      count("SELECT EXISTS (SELECT 1 FROM outside WHERE state = 'there') AS n") === 1,
     waiting: () =>
       all<{ picture: number }>(
         "SELECT picture FROM outside WHERE state IN ('new', 'sent') AND picture IS NOT NULL",

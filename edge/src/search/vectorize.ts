@@ -76,7 +76,8 @@ export async function nearestIn(
     index.query(Array.from(query), {
       topK: vectorizeLimits.topK,
       namespace: partitionName(place, partition),
-      ...{ returnValues: false, returnMetadata: "none" },
+      returnValues: false,
+      returnMetadata: "none",
     });
   const answers = await Promise.all(
     queries.flatMap((query) =>

@@ -17,4 +17,3 @@ export const candidatesSchema = z.object({
     .nullable()
     .describe("Why writing to Vectorize does not go on at the moment. Nothing is lost by it."),
 });
-export type Candidates = z.infer<typeof candidatesSchema>;
