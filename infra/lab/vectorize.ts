@@ -21,7 +21,7 @@ await createIndex(at, name, dimensions);
 console.error(`made the index ${name}`);
 try {
   process.env["BLIP2_VECTORIZE_INDEX"] = name;
-  const vitest = await startVitest("test", [], {
+  const vitest = await startVitest([], {
     config: false,
     include: ["infra/lab/vectorize-suite.ts"],
     testTimeout: timeoutMs,

@@ -101,14 +101,17 @@ export function outbox(options: OutboxOptions): Outbox {
     }
     const upserts = await sendVectors();
     [fault, failures] = [null, 0];
+    quietRounds = isConfirmed || deletions + upserts > 0 ? 0 : quietRounds + 1;
     if (!hasWork()) return undefined;
     if (Math.max(deletions, upserts) === callsInRound) return 0;
-    quietRounds = isConfirmed || deletions + upserts > 0 ? 0 : quietRounds + 1;
     return Math.min(maxPollMs, pollMs * 2 ** quietRounds);
   }
 
   async function guarded(): Promise<number | undefined> {
-    if (!hasWork()) return undefined;
+    if (!hasWork()) {
+      [fault, failures] = [null, 0];
+      return undefined;
+    }
     try {
       return await round();
     } catch (error) {
