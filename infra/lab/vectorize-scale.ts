@@ -104,7 +104,9 @@ try {
       const began = performance.now();
       await index.moveCandidates("vectorize");
       console.log(`move: ${ms(performance.now() - began)} ms to begin`);
-      while ((await index.pump()) !== undefined);
+      let againMs: number | undefined;
+      do againMs = await index.pump();
+      while (againMs !== undefined);
       console.log(`move: ${ms(performance.now() - began)} ms in all`);
     }
     await search();

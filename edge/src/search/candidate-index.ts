@@ -148,7 +148,7 @@ export function candidateIndex(options: CandidateIndexOptions): CandidateIndex {
     async put(request) {
       const isOutside = outside.state().store === "vectorize";
       if (isOutside && outside.waitingCount() >= limits.scanned) {
-        return { kind: "behind", holds: index.holds(request.record.imageId) };
+        return { kind: "behind", holds: index.holds(request.record) };
       }
       return thenWake(index.put(request));
     },
@@ -165,7 +165,10 @@ export function candidateIndex(options: CandidateIndexOptions): CandidateIndex {
       return thenWake(index.remove(id));
     },
     async clear(most) {
-      return thenWake(index.clear(most));
+      const cleared = index.clear(most);
+      // A namespace that was deleted begins anew.
+      if (cleared.left === 0) atomically(() => outside.move("embedded", drawPlace));
+      return thenWake(cleared);
     },
     async rank(request) {
       const by = index.madeBy();

@@ -18,22 +18,22 @@ import {
   createTables,
   recordOf,
   selectRecords,
-  statements,
   type IndexSql,
+  type IndexValue,
   type RecordRow,
 } from "./index-sql.ts";
 import { meanTable, type MeanTable } from "./mean-table.ts";
 import { averaged, quantise } from "./quantise.ts";
-import { sqlRanking } from "./sql-ranking.ts";
+import { sqlRanking, type MeansFor } from "./sql-ranking.ts";
 
-/** The same as ImageIndex, without waiting, and what is needed to look for candidates elsewhere. */
+/** The same as ImageIndex, without waiting, and what it takes to look for candidates elsewhere. */
 export type SqlIndex = {
   [Name in Exclude<keyof ImageIndex, "rank">]: (
     ...args: Parameters<ImageIndex[Name]>
   ) => Awaited<ReturnType<ImageIndex[Name]>>;
 } & {
   /** Among the averages of `meansFor`, which is told of pictures that other stages let through; default: of all. */
-  rank(request: RankRequest, meansFor?: (more: readonly number[]) => MeanTable): RankOutcome;
+  rank(request: RankRequest, meansFor?: MeansFor): RankOutcome;
   /** Why the request is not ranked; undefined when it is. */
   refusal(request: RankRequest): RankOutcome | undefined;
   /** Keys of the pictures that the filter leaves, so many at most; undefined: there is no filter. */
@@ -43,10 +43,9 @@ export type SqlIndex = {
   /** Gives back the memory of the averages of all. */
   dropMeans(): void;
   /** Undefined while it is empty. */
-  madeBy(): MadeBy | undefined;
-  holds(imageId: ImageId): boolean;
+  madeBy(): (IndexedBy & { readonly dim: number }) | undefined;
+  holds(record: Pick<IndexRecord, "imageId">): boolean;
 };
-type MadeBy = IndexedBy & { readonly dim: number };
 
 export interface SqlIndexOptions {
   readonly sql: IndexSql;
@@ -67,11 +66,15 @@ const pageRows = 2000;
 
 export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptions): SqlIndex {
   createTables(sql);
-  const { all, run, count } = statements(sql);
+  const all = <Row>(query: string, ...values: IndexValue[]): Row[] =>
+    sql.exec(query, ...values).toArray() as Row[];
+  const run = (query: string, ...values: IndexValue[]): void => void all(query, ...values);
+  const count = (query: string, ...values: IndexValue[]): number =>
+    first(all<{ n: number }>(query, ...values))?.n ?? 0;
 
   /** Read when it is first needed; undefined after a change that failed. */
   let means: MeanTable | undefined;
-  const madeBy = (): MadeBy | undefined =>
+  const madeBy = (): (IndexedBy & { readonly dim: number }) | undefined =>
     first(all(`SELECT model, model_revision AS "modelRevision", dim FROM made_by`));
 
   function loadedMeans(dim: number): MeanTable {
@@ -91,19 +94,6 @@ export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptio
     return table;
   }
 
-  function meansOf(keys: Iterable<number>): MeanTable {
-    const table = meanTable(madeBy()?.dim ?? 0);
-    const wanted = [...new Set(keys)];
-    for (let from = 0; from < wanted.length; from += pageRows) {
-      const rows = all<{ key: number; mean_scale: number; mean: unknown }>(
-        "SELECT key, mean_scale, mean FROM pictures WHERE key IN (SELECT value FROM json_each(?))",
-        JSON.stringify(wanted.slice(from, from + pageRows)),
-      );
-      for (const { key, mean_scale: scale, mean } of rows) table.set(key, scale, codesOf(mean));
-    }
-    return table;
-  }
-
   function change<Result>(work: () => Result): Result {
     try {
       return atomically(work);
@@ -118,7 +108,7 @@ export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptio
     return row === undefined ? undefined : recordOf(row);
   };
 
-  const holds = (imageId: ImageId): boolean =>
+  const holds = ({ imageId }: Pick<IndexRecord, "imageId">): boolean =>
     count("SELECT EXISTS (SELECT 1 FROM pictures WHERE image_id = ?) AS n", imageId) === 1;
 
   /** The key of a picture whose vectors stand in the index, put there when they do not. */
@@ -147,8 +137,8 @@ export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptio
   function dropPicture(key: number): ImageId | null {
     if (count("SELECT count(*) AS n FROM records WHERE picture = ?", key) > 0) return null;
     run("DELETE FROM vectors WHERE key = ?", key);
-    outside?.dropped(key);
     means?.delete(key);
+    outside?.dropped(key);
     const gone = first(
       all<{ image_id: ImageId }>("DELETE FROM pictures WHERE key = ? RETURNING image_id", key),
     );
@@ -183,16 +173,28 @@ export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptio
     return dropPicture(picture);
   }
 
-  const ranking = sqlRanking({ all, count });
+  const ranking = sqlRanking({ all, count, loadedMeans });
   function refusal(request: RankRequest): RankOutcome | undefined {
-    const own = madeBy();
-    if (own === undefined) return { kind: "ranked", records: [] };
-    const { model, modelRevision } = own;
+    const made = madeBy();
+    if (made === undefined) return { kind: "ranked", records: [] };
+    const { model, modelRevision } = made;
     if (modelRevision !== request.by.modelRevision) {
       return { kind: "other_model", by: { model, modelRevision } };
     }
     const fields = ranking.unknownFields(request);
     return fields.length > 0 ? { kind: "unknown_fields", fields } : undefined;
+  }
+  function meansOf(keys: Iterable<number>): MeanTable {
+    const table = meanTable(madeBy()?.dim ?? 0);
+    const wanted = [...new Set(keys)];
+    for (let from = 0; from < wanted.length; from += pageRows) {
+      const rows = all<{ key: number; mean_scale: number; mean: unknown }>(
+        "SELECT key, mean_scale, mean FROM pictures WHERE key IN (SELECT value FROM json_each(?))",
+        JSON.stringify(wanted.slice(from, from + pageRows)),
+      );
+      for (const { key, mean_scale: scale, mean } of rows) table.set(key, scale, codesOf(mean));
+    }
+    return table;
   }
 
   return {
@@ -211,7 +213,7 @@ export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptio
         const own = madeBy();
         if (own !== undefined && own.modelRevision !== by.modelRevision) {
           const { model, modelRevision } = own;
-          return { kind: "other_model", by: { model, modelRevision }, holds: holds(record.imageId) };
+          return { kind: "other_model", by: { model, modelRevision }, holds: holds(record) };
         }
         const before = first(
           all<Pick<RecordRow, "seq" | "picture">>(
@@ -221,7 +223,7 @@ export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptio
         );
         const maxRecords = outside?.maxRecords() ?? options.maxRecords;
         if (before === undefined && count("SELECT count(*) AS n FROM records") >= maxRecords) {
-          return { kind: "full", maxRecords, holds: holds(record.imageId) };
+          return { kind: "full", maxRecords, holds: holds(record) };
         }
         if (own === undefined) {
           run(
@@ -299,8 +301,9 @@ export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptio
 
     rank(request, meansFor) {
       const dim = madeBy()?.dim ?? 0;
-      const records = () => ranking.ranked(request, dim, meansFor ?? (() => loadedMeans(dim)));
-      return refusal(request) ?? { kind: "ranked", records: records() };
+      return (
+        refusal(request) ?? { kind: "ranked", records: ranking.ranked(request, dim, meansFor) }
+      );
     },
     refusal,
     filtered: ranking.filtered,

@@ -12,6 +12,7 @@ export interface RankingTables {
   readonly all: <Row>(query: string, ...values: IndexValue[]) => Row[];
   /** The number `n` of the first row; 0 without one. */
   readonly count: (query: string, ...values: IndexValue[]) => number;
+  readonly loadedMeans: (dim: number) => MeanTable;
 }
 
 export interface SqlRanking {
@@ -20,17 +21,14 @@ export interface SqlRanking {
   /** Keys of the pictures that the filter leaves, so many at most; undefined: there is no filter. */
   filtered(request: RankRequest, most: number): number[] | undefined;
   /**
-   * In the order of the records; `dim`: of a vector. `meansFor` gives the averages to look through, and is told
-   * which pictures are to be among them anyway.
+   * In the order of the records; `dim`: of a vector. `meansFor` gives the averages to look through, all by default, and is
+   * told which pictures are to be among them anyway.
    */
-  ranked(
-    request: RankRequest,
-    dim: number,
-    meansFor: (more: readonly number[]) => MeanTable,
-  ): Ranked[];
+  ranked(request: RankRequest, dim: number, meansFor?: MeansFor): Ranked[];
 }
+export type MeansFor = (more: readonly number[]) => MeanTable;
 
-export function sqlRanking({ all, count }: RankingTables): SqlRanking {
+export function sqlRanking({ all, count, loadedMeans }: RankingTables): SqlRanking {
   /** Undefined: no filter. */
   function conditionOf({ filter }: RankRequest) {
     const conditions = filter === undefined ? [] : conditionsOf(filter);
@@ -157,7 +155,7 @@ export function sqlRanking({ all, count }: RankingTables): SqlRanking {
   return {
     unknownFields,
     filtered,
-    ranked(request, dim, meansFor) {
+    ranked(request, dim, meansFor = () => loadedMeans(dim)) {
       const allowed = allowedRecords(request);
       const { scores: words, told } = wordScores(request.words, allowed, request.candidates);
       const more = picturesOf(words.keys());
