@@ -192,7 +192,7 @@ export function candidateIndex(options: CandidateIndexOptions): CandidateIndex {
         if (vectors === undefined) return { kind: "not_bound" };
         try {
           const { dimensions } = await unlessAborted(vectors.describe(), deadline());
-          const { dim = dimensions } = index.madeBy() ?? {};
+          const dim = index.madeBy()?.dim ?? dimensions;
           if (dim !== dimensions) return { kind: "other_dimensions", dimensions, dim };
         } catch (error) {
           failed(error);
