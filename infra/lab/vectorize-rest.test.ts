@@ -6,7 +6,7 @@ import { createIndex, vectorizeOverRest } from "./vectorize-rest.ts";
 const standIn = vectorizeStandIn(2);
 const asked: string[] = [];
 
-async function answer(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+async function answer(input: string | URL | Request, init?: RequestInit): Promise<Response> {
   const request = new Request(input, init);
   const { pathname } = new URL(request.url);
   asked.push(`${request.method} ${pathname} ${request.headers.get("authorization")}`);

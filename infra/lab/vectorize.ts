@@ -8,7 +8,9 @@ import { createIndex, deleteIndex } from "./vectorize-rest.ts";
 
 const { CLOUDFLARE_ACCOUNT_ID: account, CLOUDFLARE_API_TOKEN: token } = process.env;
 if (account === undefined || token === undefined) {
-  console.error("Set CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN (permission: Vectorize, edit).");
+  console.error(
+    "Set CLOUDFLARE_ACCOUNT_ID and CLOUDFLARE_API_TOKEN (permission: Vectorize, edit).",
+  );
   process.exit(2);
 }
 /** Numbers of the suite's vectors. */

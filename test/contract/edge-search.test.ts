@@ -314,9 +314,11 @@ describe("candidates in Vectorize", () => {
     expect(await found(ask)).toEqual(embedded);
     vectorize.immediate = true;
     vectorize.process();
-    await expect.poll(() => candidates(), { timeout: 20_000 }).toEqual({
-      ...{ store: "vectorize", moving_to: null, waiting: 0, leaving: 0, fault: null },
-    });
+    await expect
+      .poll(() => candidates(), { timeout: 20_000 })
+      .toEqual({
+        ...{ store: "vectorize", moving_to: null, waiting: 0, leaving: 0, fault: null },
+      });
     const { query } = vectorize.calls;
     expect(await found(ask)).toEqual(embedded);
     expect(vectorize.calls.query).toBe(query + 4);

@@ -36,8 +36,7 @@ const limits = {
 /** As the binding words it. The codes are those that the service has been seen to give. */
 const refusal = (operation: string, code: number, why: string): Error =>
   new Error(`${operation}_ERROR (code = ${code}): ${why}`);
-export const tooManyRequests = (): Error =>
-  refusal("VECTOR_UPSERT", 40041, "Too Many Requests");
+export const tooManyRequests = (): Error => refusal("VECTOR_UPSERT", 40041, "Too Many Requests");
 
 const bytes = (text: string): number => Buffer.byteLength(text);
 const dot = (a: readonly number[], b: readonly number[]): number =>

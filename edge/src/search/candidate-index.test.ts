@@ -79,7 +79,7 @@ test("a picture that is confirmed while Vectorize answers is found all the same"
   standIn.afterwards = async (operation) => {
     if (operation === "query") await settle();
   };
-  expect(await found(index, { text: textOf(99), candidates: 1 })).toEqual(["late"]);
+  expect(await found(index, { image: vectorsOf(99), candidates: 1 })).toEqual(["late"]);
   expect(await index.candidates()).toMatchObject({ waiting: 0 });
 });
 

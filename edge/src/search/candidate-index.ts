@@ -62,7 +62,12 @@ export function candidateIndex(options: CandidateIndexOptions): CandidateIndex {
   const { added, dropped } = outside;
   const maxRecords = (): number =>
     outside.state().store === "vectorize" ? limits.outside : limits.embedded;
-  const index = sqlIndex({ sql, atomically, maxRecords: 0, outside: { added, dropped, maxRecords } });
+  const index = sqlIndex({
+    sql,
+    atomically,
+    maxRecords: 0,
+    outside: { added, dropped, maxRecords },
+  });
   const writer =
     vectors === undefined
       ? undefined

@@ -30,7 +30,7 @@ export class NamespaceIndex extends DurableObject<Pick<Bindings, "VECTORIZE">> {
     this.#alarmAt = now + inMs;
     void this.ctx.storage.setAlarm(this.#alarmAt);
   }
-  async alarm(): Promise<void> {
+  override async alarm(): Promise<void> {
     const againMs = await this.#index.pump();
     if (againMs !== undefined) this.#wake(againMs);
   }

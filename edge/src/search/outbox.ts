@@ -118,7 +118,8 @@ export function outbox(options: OutboxOptions): Outbox {
       const againMs = Math.min(maxBackoffMs, backoffMs * 2 ** failures);
       failures += 1;
       restsUntil = now() + againMs;
-      fault = "Vectorize refused a call or did not answer. What is to be written is kept and sent again.";
+      fault =
+        "Vectorize refused a call or did not answer. What is to be written is kept and sent again.";
       tell({ event: "vectorize_failed", cause: describeError(error), again_in_ms: againMs });
       return againMs;
     }

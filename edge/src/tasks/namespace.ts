@@ -33,7 +33,9 @@ export async function moveCandidates(
     case "moving":
       return;
     case "not_bound":
-      throw refused("needs a Vectorize index, and none is bound to this Worker: see docs/search.md");
+      throw refused(
+        "needs a Vectorize index, and none is bound to this Worker: see docs/search.md",
+      );
     case "other_dimensions":
       throw refused(
         `needs a Vectorize index of ${outcome.dim} dimensions; the one that is bound has ${outcome.dimensions}`,
