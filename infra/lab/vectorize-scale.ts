@@ -84,7 +84,7 @@ const put = () => {
   const at = next++;
   const record = {
     ...{ id: `p${at}`, imageId: `img_${at.toString(16).padStart(64, "0")}`, exact: true },
-    ...{ source: null, title: null, text: null, metadata: {}, caption: null },
+    ...{ source: null, title: null, text: null, metadata: {}, caption: null, autoTags: [] },
     tags: at < tagged ? ["few"] : ["many"],
   };
   return index.put({ record, by, vectors: drawn(rows), dim, now: 0 });

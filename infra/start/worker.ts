@@ -40,6 +40,8 @@ export interface WorkerOptions {
   readonly vectorize?: VectorIndex;
   /** Isolates of the Worker that share every binding, as in production; default 1. */
   readonly instances?: number;
+  /** Another entry than the product's, below edge/, which exports at least the same; for the lab. */
+  readonly entry?: string;
   /** How often the Worker's clock strikes (`scheduled`); default: only when `tick` is called. */
   readonly tickEveryMs?: number;
   /** Gets each log line of the Worker; default: nothing is shown. */
@@ -69,6 +71,8 @@ export interface RunningWorker {
   putKey(newKey: NewKey): Promise<void>;
   /** The object of a piece of work, for tests. */
   workLease(key: string): Promise<WorkLeaseCalls>;
+  /** A Durable Object, by the name of its binding and its own. */
+  object(binding: string, name: string): Promise<unknown>;
   /** Names of everything that lies in KV and R2, for tests. */
   stored(): Promise<string[]>;
   /** Lets the Worker's clock strike, as the crons of its configuration would; resolves when it is done. */
@@ -135,7 +139,7 @@ const instanceNames = (name: string, instances = 1): string[] =>
 
 async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOptions> {
   const config = await readWorkerConfig();
-  const bundle = await bundleWorker();
+  const bundle = await bundleWorker(options.entry);
   const allowFetch = options.allowFetch ?? [];
   const { internet, log } = options;
   const vars: Record<string, string> = {
@@ -156,8 +160,11 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
       tlsOptions,
     },
   };
-  if (allowFetch.length > 0) {
-    const hosts = allowFetch.map((origin) => origin.slice(0, origin.lastIndexOf(":")));
+  // Of pictures, and of CMSs.
+  const cmsOrigins = (vars["CMS_PRIVATE_ORIGINS"] ?? "").split(",").filter((one) => one !== "");
+  const privateOrigins = [...allowFetch, ...cmsOrigins];
+  if (privateOrigins.length > 0) {
+    const hosts = privateOrigins.map((origin) => origin.slice(0, origin.lastIndexOf(":")));
     env["PRIVATE_NET"] = { type: "network", allow: await blocksOf(hosts), tlsOptions };
   }
   const collector = vars["OTEL_EXPORTER_OTLP_ENDPOINT"];
@@ -361,6 +368,10 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       async workLease(key) {
         const leases: unknown = await miniflare.getDurableObjectNamespace("WORK_LEASES");
         return (leases as WorkLeases).getByName(key);
+      },
+      async object(binding, name) {
+        const objects: unknown = await miniflare.getDurableObjectNamespace(binding);
+        return (objects as { getByName(of: string): unknown }).getByName(name);
       },
       stored: () => storedNames(miniflare),
       tick,

@@ -2,18 +2,22 @@
 // nobody writes a path, a scope or a schema a second time. Its rows stand in routes/, by what they are about.
 import type { z } from "zod";
 import { adminRoutes } from "./routes/admin.ts";
+import { connectionsRoutes } from "./routes/connections.ts";
 import { imagesRoutes } from "./routes/images.ts";
 import { inferRoutes } from "./routes/infer.ts";
 import { jobsRoutes } from "./routes/jobs.ts";
 import { openRoutes } from "./routes/open.ts";
 import { openaiRoutes } from "./routes/openai.ts";
 import type { Route } from "./routes/route.ts";
+import { suggestionsRoutes } from "./routes/suggestions.ts";
 
 export const routes = {
   ...inferRoutes,
   ...openaiRoutes,
   ...jobsRoutes,
   ...imagesRoutes,
+  ...connectionsRoutes,
+  ...suggestionsRoutes,
   ...adminRoutes,
   ...openRoutes,
 } as const satisfies Record<string, Route>;

@@ -2,7 +2,7 @@
 // an object elsewhere. What was put is found by the next question. No tenant is named in it: each has its own.
 import type { CandidateStore } from "@blip2-edge/shared/contracts/candidates";
 import type { ImageId } from "@blip2-edge/shared/contracts/image";
-import type { ImageUpdate, MetadataValue } from "@blip2-edge/shared/contracts/images";
+import type { AutoTag, ImageUpdate, MetadataValue } from "@blip2-edge/shared/contracts/images";
 import type { SearchFilter, SearchScores } from "@blip2-edge/shared/contracts/search";
 
 export interface IndexRecord {
@@ -15,6 +15,7 @@ export interface IndexRecord {
   readonly tags: readonly string[];
   readonly metadata: Readonly<Record<string, MetadataValue>>;
   readonly caption: string | null;
+  readonly autoTags: readonly AutoTag[];
 }
 
 export interface StoredRecord extends IndexRecord {
