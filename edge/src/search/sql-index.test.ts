@@ -41,13 +41,14 @@ test("an index that is opened again knows what it held", async () => {
 });
 
 test("averages that lie in blocks are those of the pictures, whatever comes and goes", async () => {
-  const { db, sql } = memory();
+  const memory = memoryIndex();
+  const { db } = memory;
   const blocks = () =>
     db
       .prepare("SELECT block FROM mean_blocks")
       .all()
       .map((row) => row["block"]);
-  const first = open(db, sql, 4000);
+  const first = open(memory, 4000);
   const many = waiting(first);
   for (let at = 0; at < 2500; at++) await put(many, recordOf(`p${at}`, at), at % 50);
   const ask = (index: SqlIndex) =>
@@ -56,24 +57,25 @@ test("averages that lie in blocks are those of the pictures, whatever comes and 
   const found = ask(first);
   // 1023, 1024 and the last, which is never kept.
   expect(blocks()).toEqual([0, 1]);
-  expect(ask(open(db, sql))).toEqual(found);
+  expect(ask(open(memory))).toEqual(found);
   await many.remove("p1500");
   expect(blocks()).toEqual([0]);
   const [best] = found.kind === "ranked" ? found.records : [];
   await many.remove(best?.id ?? "");
   expect(blocks()).toEqual([]);
-  expect(ask(open(db, sql))).toEqual(ask(first));
+  expect(ask(open(memory))).toEqual(ask(first));
   expect(ask(first)).not.toEqual(found);
   const { records } = await many.describe();
-  expect(open(db, sql).describe()).toMatchObject({ records, pictures: records });
+  expect(open(memory).describe()).toMatchObject({ records, pictures: records });
 });
 
 test("an index that was made before models tagged anything goes on", async () => {
-  const { db, sql } = memory();
-  const before = waiting(open(db, sql));
+  const memory = memoryIndex();
+  const { db } = memory;
+  const before = waiting(open(memory));
   await put(before, recordOf("old", 1, { title: "t" }), 1);
   db.exec("ALTER TABLE records DROP COLUMN auto_tags");
-  const now = waiting(open(db, sql));
+  const now = waiting(open(memory));
   expect(await now.read(["old"])).toMatchObject([{ title: "t", autoTags: [] }]);
   await put(now, recordOf("new", 2, { autoTags: [{ tag: "x", from: "caption" }] }), 2);
   expect(await now.read(["new"])).toMatchObject([{ autoTags: [{ tag: "x", from: "caption" }] }]);
