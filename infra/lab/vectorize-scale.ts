@@ -94,7 +94,7 @@ const search = (more: Partial<RankRequest> = {}) =>
 
 try {
   db.exec("BEGIN");
-  while (next < pictures) await put();
+  for (let at = 0; at < pictures; at++) await put();
   db.exec("COMMIT");
   console.log(`${pictures} pictures; p50 / worst of ${queries}, ms`);
   const few = { filter: { tags: { any: ["few"] } } };

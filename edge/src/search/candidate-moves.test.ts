@@ -122,7 +122,7 @@ test("whatever happens in between, both stores answer alike, and nothing is left
         } else if (each.do === "process") standIn.process(each.most);
         else if (each.do === "pump") await own.index.pump();
         else if (each.do === "restart") own = open();
-        else if (each.do === "move") await own.index.moveCandidates(each.to as "embedded");
+        else if (each.do === "move") await own.index.moveCandidates(each.to);
         else {
           const fail = (operation: string): void => {
             if (operation !== "describe") throw tooManyRequests();
