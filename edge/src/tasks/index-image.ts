@@ -117,6 +117,7 @@ export const shownOf = (record: StoredRecord) => ({
   tags: [...record.tags],
   metadata: { ...record.metadata },
   caption: record.caption,
+  ...(record.duplicateOf === null ? {} : { duplicate_of: record.duplicateOf }),
   auto_tags: [...record.autoTags],
 });
 
@@ -126,5 +127,4 @@ export const recordAnswer = (namespace: string, record: StoredRecord): ImageReco
   text: record.text,
   created_at: new Date(record.createdAt).toISOString(),
   updated_at: new Date(record.updatedAt).toISOString(),
-  ...(record.duplicateOf === null ? {} : { duplicate_of: record.duplicateOf }),
 });

@@ -36,7 +36,7 @@ export const jobsHelp = `${Object.values(usages).join("\n")}
 
 PICTURE is a file, an http or https URL, or an image_id (img_…).
 
-  --task TASK           caption (default with pictures), vqa, match, classify or embed
+  --task TASK           caption (default with pictures), vqa, match, classify, embed, or index with --items
   --parameters JSON     what the task takes, e.g. '{"labels":["owl","cat"]}'
   --items FILE          one item a line as JSON: {"id","image","task","parameters"}; - reads standard input
   --name NAME           to find the job again

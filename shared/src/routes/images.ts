@@ -1,5 +1,10 @@
 // Rows of the table of the API (../routes.ts): pictures as records of a namespace, and finding them.
 import {
+  imageBatchOptionsSchema,
+  imageBatchRequestSchema,
+  imageBatchResponseSchema,
+} from "../contracts/image-batch.ts";
+import {
   imageDeletedSchema,
   imageListQuerySchema,
   imageListSchema,
@@ -31,6 +36,17 @@ export const imagesRoutes = {
     input: { kind: "image", schema: imagePutRequestSchema, options: imagePutOptionsSchema },
     response: imageRecordSchema,
     problems: distinct(inferenceProblems, ["index_outdated", "index_full"]),
+  },
+  imageBatch: {
+    id: "imageBatch",
+    method: "POST",
+    path: "/v1/namespaces/{namespace}/images/batch",
+    scope: "index",
+    summary: "Indexes up to 32 pictures, each answered by its record or its problem.",
+    input: { kind: "images", schema: imageBatchRequestSchema, options: imageBatchOptionsSchema },
+    response: imageBatchResponseSchema,
+    idempotent: true,
+    problems: distinct(keyProblems, bodyProblems, ["overloaded", "deadline_exceeded", "canceled"]),
   },
   imageRead: {
     id: "imageRead",
