@@ -17,7 +17,7 @@ export const by = { model: "fake-itm", modelRevision: "0123456789abcdef" };
 export const imageIdOf = (of: number): ImageId => `img_${of.toString(16).padStart(64, "0")}`;
 
 /** A picture's vectors: the same for the same number. */
-function vectorsOf(picture: number): Float32Array {
+export function vectorsOf(picture: number): Float32Array {
   const random = createRandom(77, picture);
   return normalised(
     Float32Array.from({ length: rows * dim }, () => 2 * random.next() - 1),

@@ -1,6 +1,7 @@
 // /v1/namespaces/{namespace}/images: pictures as records of a namespace, to be found by search. `id` is the
 // caller's own key of a record; `image_id` is the content, which several records may share.
 import { z } from "zod";
+import { candidatesSchema, candidateStoreSchema } from "./candidates.ts";
 import { modelNameSchema } from "./caption.ts";
 import { imageIdSchema, imageInputSchema, pictureOfAnswer } from "./image.ts";
 
@@ -173,8 +174,17 @@ export const namespaceInfoSchema = z.object({
   pictures: z.int().describe("Different pictures, each with its vectors once."),
   model: z.string().nullable().describe("Null while it is empty."),
   model_revision: z.string().nullable(),
+  candidates: candidatesSchema,
 });
 export type NamespaceInfo = z.infer<typeof namespaceInfoSchema>;
+
+/** What is left out stays. */
+export const namespaceUpdateRequestSchema = z.strictObject({
+  namespace: namespaceSchema,
+  candidates: candidateStoreSchema
+    .optional()
+    .describe("Where searches find their candidates; moving goes on behind the answer."),
+});
 
 export const namespaceDeletedSchema = z.object({
   namespace: z.string(),

@@ -14,6 +14,7 @@ import {
   imageUpdateRequestSchema,
   namespaceDeletedSchema,
   namespaceInfoSchema,
+  namespaceUpdateRequestSchema,
   oneImageSchema,
   oneNamespaceSchema,
 } from "../contracts/images.ts";
@@ -97,6 +98,20 @@ export const imagesRoutes = {
     response: namespaceInfoSchema,
     problems: distinct(keyProblems, ["invalid_request"]),
   },
+  namespaceUpdate: {
+    id: "namespaceUpdate",
+    method: "PATCH",
+    path: "/v1/namespaces/{namespace}",
+    scope: "index",
+    summary: "Changes how a namespace is kept.",
+    input: { kind: "json", schema: namespaceUpdateRequestSchema },
+    response: namespaceInfoSchema,
+    problems: distinct(keyProblems, bodyProblems, [
+      "index_full",
+      "candidates_unavailable",
+      "canceled",
+    ]),
+  },
   namespaceDelete: {
     id: "namespaceDelete",
     method: "DELETE",
@@ -115,6 +130,6 @@ export const imagesRoutes = {
     summary: "Finds pictures by words, by a picture or by both, and says so when there is none.",
     input: { kind: "image", schema: searchRequestSchema, options: searchOptionsSchema },
     response: searchResponseSchema,
-    problems: distinct(inferenceProblems, ["index_outdated"]),
+    problems: distinct(inferenceProblems, ["index_outdated", "candidates_unavailable"]),
   },
 } as const satisfies Record<string, Route>;
