@@ -4,7 +4,6 @@ import type {
   ImageDeleted,
   ImageList,
   NamespaceDeleted,
-  NamespaceInfo,
   NamespaceUpdated,
 } from "@blip2-edge/shared/contracts/images";
 import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
@@ -15,8 +14,9 @@ import pMap from "p-map";
 import type { Env } from "../env.ts";
 import type { Isolate } from "../isolate.ts";
 import { tenantPartition } from "../partition.ts";
-import type { ImageIndex, StoredRecord } from "../search/image-index.ts";
+import type { MovableIndex, StoredRecord } from "../search/image-index.ts";
 import { indexImage, recordAnswer } from "../tasks/index-image.ts";
+import { moveCandidates, namespaceInfo } from "../tasks/namespace.ts";
 import { fieldsWithPath, queryOf } from "./keys.ts";
 import { readFields, readJson } from "./read-body.ts";
 import { readPicture } from "./read-picture.ts";
@@ -44,22 +44,13 @@ const noSuch = (id: string, namespace: string): AppError =>
 export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>> {
   const { settings, roomsFor } = isolate;
   const roomsOf = (c: Context<Env>) => roomsFor(c.get("context"));
-  const indexOf = (c: Context<Env>, namespace: string): ImageIndex =>
+  const indexOf = (c: Context<Env>, namespace: string): MovableIndex =>
     roomsOf(c).indexOf(c.get("caller").tenant, namespace);
 
   function shownIn(c: Context<Env>, namespace: string) {
     const rooms = roomsOf(c);
     const by = { caller: c.get("caller") };
     return (record: StoredRecord) => recordAnswer(rooms, by, namespace, record);
-  }
-  async function infoOf(c: Context<Env>, namespace: string): Promise<NamespaceInfo> {
-    const { records, pictures, by, keepOriginals } = await indexOf(c, namespace).describe();
-    return {
-      ...{ namespace, images: records, pictures },
-      model: by?.model ?? null,
-      model_revision: by?.modelRevision ?? null,
-      keep_originals: keepOriginals,
-    };
   }
 
   return {
@@ -112,19 +103,23 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
     },
     async namespaceRead(c) {
       const { namespace } = queryOf(c, routes.namespaceRead.input.schema);
-      return c.json(await infoOf(c, namespace), 200, unkept);
+      return c.json(await namespaceInfo(indexOf(c, namespace), namespace), 200, unkept);
     },
     async namespaceUpdate(c) {
       const json = await readJson(c.req.raw, bodyLimits(settings), c.get("context"));
-      const { namespace, keep_originals: keepOriginals } = parseOrRefuse(
-        routes.namespaceUpdate.input.schema,
-        fieldsWithPath(c, json),
-      );
-      await indexOf(c, namespace).configure({ keepOriginals });
+      const asked = fieldsWithPath(c, json);
+      const {
+        namespace,
+        candidates,
+        keep_originals: keepOriginals,
+      } = parseOrRefuse(routes.namespaceUpdate.input.schema, asked);
+      const index = indexOf(c, namespace);
+      if (candidates !== undefined) await moveCandidates(index, namespace, candidates);
+      if (keepOriginals !== undefined) await index.configure({ keepOriginals });
       const own = tenantPartition(c.get("caller").tenant);
-      const left = !keepOriginals && (await roomsOf(c).kept.dropOriginals(own, namespace));
+      const left = keepOriginals === false && (await roomsOf(c).kept.dropOriginals(own, namespace));
       const updated: NamespaceUpdated = {
-        ...(await infoOf(c, namespace)),
+        ...(await namespaceInfo(index, namespace)),
         ...(left ? { originals_left: true } : {}),
       };
       return c.json(updated, 200, unkept);

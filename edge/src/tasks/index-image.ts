@@ -7,6 +7,7 @@ import { keepsNothing, type AuthenticatedContext } from "../context.ts";
 import { tenantPartition } from "../partition.ts";
 import type { IndexedBy, StoredRecord } from "../search/image-index.ts";
 import { normalised } from "../search/quantise.ts";
+import { autoTags } from "./auto-tags.ts";
 import { caption } from "./caption.ts";
 import { embedPicture } from "./embed.ts";
 import { fileBehind, keepFiles } from "./keep-files.ts";
@@ -20,7 +21,9 @@ export interface IndexTask {
   readonly options: ImagePutOptions;
 }
 
-/** Throws the problems of pictures and nodes, index_outdated, index_full. */
+const behindS = 30;
+
+/** Throws the problems of pictures and nodes, index_outdated, index_full, overloaded. */
 export async function indexImage(
   rooms: Rooms,
   { namespace, id, picture: given, options }: IndexTask,
@@ -28,28 +31,30 @@ export async function indexImage(
 ): Promise<ImageRecord> {
   const { tenant } = context.caller;
   const index = rooms.indexOf(tenant, namespace);
-  const { by, keepOriginals } = await index.describe();
+  const { by: own, keepOriginals } = await index.describe();
   const keepsFile = keepOriginals && !keepsNothing(context);
   // What is kept is what was indexed, so an address is read here, whatever is known of it.
   const picture = keepsFile ? await fileBehind(rooms, given, context) : given;
-  const model = options.model ?? by?.model;
+  const model = options.model ?? own?.model;
   const { body } = await embedPicture(rooms, picture, { model }, context);
   const imageId = body.image_id;
   if (imageId === undefined) throw new Error("a picture's vectors without its id");
   const { source = null, title = null, text = null, tags = [], metadata = {} } = options;
   const written =
     options.caption === false ? null : await captionOf(rooms, picture, imageId, context);
+  const vectors = normalised(Float32Array.from(body.embedding.flat()), body.dim);
+  const by = { model: body.model, modelRevision: body.model_revision };
+  const autoTagsTask = { wish: options.auto_tags, caption: written, by, vectors, dim: body.dim };
+  const tagged = await autoTags(rooms, autoTagsTask, context);
   const partition = tenantPartition(tenant);
   await rooms.held.hold(partition, imageId, namespace);
   const kept = await keepFiles(rooms, { picture, imageId, namespace, keepsFile }, context);
   const outcome = await index.put({
     record: {
       ...{ id, imageId, exact: body.image_exact !== false, caption: written },
-      ...{ source, title, text, tags, metadata },
+      ...{ source, title, text, tags, metadata, autoTags: tagged },
     },
-    by: { model: body.model, modelRevision: body.model_revision },
-    vectors: normalised(Float32Array.from(body.embedding.flat()), body.dim),
-    dim: body.dim,
+    ...{ by, vectors, dim: body.dim },
     now: Date.now(),
     kept,
   });
@@ -61,6 +66,13 @@ export async function indexImage(
     throw new AppError(
       "index_full",
       `The namespace ${namespace} holds ${outcome.maxRecords} images, which is the most. Use another one.`,
+    );
+  }
+  if (outcome.kind === "behind") {
+    throw new AppError(
+      "overloaded",
+      `Too many images of the namespace ${namespace} wait for Vectorize. Put the image again later.`,
+      { retryAfterS: behindS },
     );
   }
   if (keepsFile && outcome.record.originalAt === null) {
@@ -116,6 +128,8 @@ export const shownOf = (record: StoredRecord) => ({
   tags: [...record.tags],
   metadata: { ...record.metadata },
   caption: record.caption,
+  ...(record.duplicateOf === null ? {} : { duplicate_of: record.duplicateOf }),
+  auto_tags: [...record.autoTags],
 });
 
 export const recordAnswer = async (
@@ -130,5 +144,4 @@ export const recordAnswer = async (
   text: record.text,
   created_at: new Date(record.createdAt).toISOString(),
   updated_at: new Date(record.updatedAt).toISOString(),
-  ...(record.duplicateOf === null ? {} : { duplicate_of: record.duplicateOf }),
 });

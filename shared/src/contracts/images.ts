@@ -1,6 +1,7 @@
 // /v1/namespaces/{namespace}/images: pictures as records of a namespace, to be found by search. `id` is the
 // caller's own key of a record; `image_id` is the content, which several records may share.
 import { z } from "zod";
+import { candidatesSchema, candidateStoreSchema } from "./candidates.ts";
 import { modelNameSchema } from "./caption.ts";
 import { imageIdSchema, imageInputSchema, pictureOfAnswer } from "./image.ts";
 
@@ -52,6 +53,22 @@ const toldFields = {
 const pathFields = { namespace: namespaceSchema, id: recordIdSchema } as const;
 export const oneImageSchema = z.strictObject(pathFields);
 
+const maxLabels = 64;
+const autoTagsSchema = z.union(
+  [
+    z.boolean(),
+    z.strictObject({
+      labels: z
+        .array(tagSchema)
+        .min(1)
+        .max(maxLabels)
+        .refine((labels) => new Set(labels).size === labels.length, "names a label twice"),
+      min_score: z.number().min(0).max(1).optional(),
+    }),
+  ],
+  { error: "must be true, false or an object with labels and min_score" },
+);
+
 const putFields = {
   ...toldFields,
   caption: z
@@ -59,6 +76,11 @@ const putFields = {
     .optional()
     .describe(
       "Whether a model that writes captions is asked for one, where there is one. Default true.",
+    ),
+  auto_tags: autoTagsSchema
+    .optional()
+    .describe(
+      "Tags by models. true (default): what the caption names. With `labels`, those too that are true of the picture by ITC, from `min_score` on (default: what the model's calibration says).",
     ),
   model: modelNameSchema.optional().describe("The retrieval model of the vectors."),
 } as const;
@@ -93,6 +115,17 @@ export const imageListQuerySchema = z.strictObject({
 export const picturePath = "/i/{token}";
 
 const linkWords = "Good for a while without a key; ask for the record again for a new one.";
+const autoTagSchema = z.object({
+  tag: z.string(),
+  from: z.enum(["caption", "label"]),
+  score: z
+    .number()
+    .optional()
+    .describe(
+      "Of a label. Of a calibrated model: the probability that it is true. Else the cosine.",
+    ),
+});
+export type AutoTag = z.infer<typeof autoTagSchema>;
 
 /** What a record holds that a hit of a search shows as well. */
 export const recordFields = {
@@ -111,6 +144,14 @@ export const recordFields = {
     .string()
     .optional()
     .describe(`The file as it was sent, where the namespace keeps it. ${linkWords}`),
+  duplicate_of: z
+    .string()
+    .optional()
+    .describe("The oldest other record of the namespace with the same picture."),
+  auto_tags: z
+    .array(autoTagSchema)
+    .optional()
+    .describe("By models, apart from `tags`, which people wrote."),
 } as const;
 
 export const imageRecordSchema = z.object({
@@ -119,10 +160,6 @@ export const imageRecordSchema = z.object({
   text: z.string().nullable(),
   created_at: z.string(),
   updated_at: z.string(),
-  duplicate_of: z
-    .string()
-    .optional()
-    .describe("The oldest other record of the namespace with the same picture."),
 });
 export type ImageRecord = z.infer<typeof imageRecordSchema>;
 
@@ -149,14 +186,20 @@ export const namespaceInfoSchema = z.object({
   pictures: z.int().describe("Different pictures, each with its vectors once."),
   model: z.string().nullable().describe("Null while it is empty."),
   model_revision: z.string().nullable(),
+  candidates: candidatesSchema,
   keep_originals: z.boolean().describe("Whether the files of its pictures are kept as they came."),
 });
 export type NamespaceInfo = z.infer<typeof namespaceInfoSchema>;
 
+/** What is left out stays. */
 export const namespaceUpdateRequestSchema = z.strictObject({
   namespace: namespaceSchema,
+  candidates: candidateStoreSchema
+    .optional()
+    .describe("Where searches find their candidates; moving goes on behind the answer."),
   keep_originals: z
     .boolean()
+    .optional()
     .describe(
       "Whether files are kept as they are sent, of pictures that are put from now on. False deletes those that are kept.",
     ),
