@@ -216,6 +216,9 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
         ...[after ?? "", limit],
       ).map(recordOf),
 
+    newest: (limit) =>
+      all<RecordRow>(`${selectRecords} ORDER BY r.seq DESC LIMIT ?`, limit).map(recordOf),
+
     update: (id, changes, now) =>
       change(() => {
         const before = whole(id);

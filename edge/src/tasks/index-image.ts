@@ -56,6 +56,7 @@ export async function indexImage(
       `The namespace ${namespace} holds ${outcome.maxRecords} images, which is the most. Use another one.`,
     );
   }
+  context.later(rooms.namespaces.note(tenant, namespace));
   if (outcome.freed !== null) await rooms.held.release(partition, outcome.freed, namespace);
   return recordAnswer(namespace, outcome.record);
 }

@@ -9,6 +9,8 @@ import {
   imageUpdateRequestSchema,
   namespaceDeletedSchema,
   namespaceInfoSchema,
+  namespaceListQuerySchema,
+  namespaceListSchema,
   oneImageSchema,
   oneNamespaceSchema,
 } from "../contracts/images.ts";
@@ -70,6 +72,16 @@ export const imagesRoutes = {
     input: { kind: "query", schema: oneImageSchema },
     response: imageDeletedSchema,
     problems: distinct(keyProblems, ["invalid_request", "not_found"]),
+  },
+  namespaceList: {
+    id: "namespaceList",
+    method: "GET",
+    path: "/v1/namespaces",
+    scope: "search",
+    summary: "Lists the namespaces that hold pictures, by name.",
+    input: { kind: "query", schema: namespaceListQuerySchema },
+    response: namespaceListSchema,
+    problems: distinct(keyProblems, ["invalid_request"]),
   },
   namespaceRead: {
     id: "namespaceRead",
