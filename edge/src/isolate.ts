@@ -27,6 +27,8 @@ import { pixelStore } from "./images/pixel-store.ts";
 import { shrinker } from "./images/shrink.ts";
 import { jobRooms, type JobRooms } from "./jobs/job-rooms.ts";
 import type { Swept } from "./jobs/sweep.ts";
+import type { SweptConnections } from "./webhooks/sweep.ts";
+import { webhookRooms, type WebhookRooms } from "./webhooks/webhook-rooms.ts";
 import { forgetOld, remember, type Remember } from "./idempotency/remember.ts";
 import { describeError, writeEvent, type WriteLine } from "./log.ts";
 import type { Announcements } from "./nodes/announcements.ts";
@@ -57,9 +59,10 @@ export interface Isolate {
   readonly memory: PictureMemory;
   readonly announcements: Announcements;
   readonly jobs: JobRooms;
+  readonly webhooks: WebhookRooms;
   readonly remember: Remember;
   /** What the clock is for: a bounded part each time it strikes. */
-  sweep(): Promise<Swept>;
+  sweep(): Promise<Swept & SweptConnections>;
   readonly usagePoints: UsagePoints | undefined;
   /** Undefined where no collector is. */
   readonly exportTrace: ExportTrace | undefined;
@@ -182,6 +185,12 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
       sealer: seals,
       roomsFor: (context) => made.roomsFor(context),
     }),
+    webhooks: webhookRooms({
+      ...{ table: env.DB, queue: env.JOB_QUEUE, settings, memory, write },
+      ...{ usagePoints: env.USAGE_POINTS, callerOfKey: keyCaller(keys), sealer: seals },
+      ...{ internet: outside.internet, privateNet: outside.privateNet },
+      roomsFor: (context) => made.roomsFor(context),
+    }),
     remember: remember({
       table: env.DB,
       sealer: seals,
@@ -189,7 +198,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
       leaseMs: settings.REQUEST_TIMEOUT_MS + requestGraceMs,
     }),
     async sweep() {
-      const swept = await made.jobs.sweep();
+      const swept = { ...(await made.jobs.sweep()), ...(await made.webhooks.sweep()) };
       await forgetOld(env.DB, Date.now(), forgottenPerSweep);
       return swept;
     },

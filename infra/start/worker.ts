@@ -11,7 +11,9 @@ import type { Scope } from "@blip2-edge/shared/contracts/keys";
 import { Miniflare, Log, LogLevel, type MiniflareOptions } from "miniflare";
 import type { WorkLeaseCalls, WorkLeases } from "../../edge/src/collapse/collapse.ts";
 import { hashApiKey, keyIdOf } from "../../edge/src/auth/api-key.ts";
+import type { VectorIndex } from "../../edge/src/search/vectorize.ts";
 import { formatSigningKeys } from "./signing-keys.ts";
+import { vectorizeService, vectorizeWorkerName } from "./vectorize-service.ts";
 import { bundleWorker, readWorkerConfig } from "./worker-bundle.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -34,8 +36,12 @@ export interface WorkerOptions {
   readonly internet?: FakeInternet;
   /** Binds the local simulation of Cloudflare Images (sharp) as IMAGES; default false. */
   readonly images?: boolean;
+  /** Answers in the place of a Vectorize index, bound as VECTORIZE: there is no local simulation of one. */
+  readonly vectorize?: VectorIndex;
   /** Isolates of the Worker that share every binding, as in production; default 1. */
   readonly instances?: number;
+  /** Another entry than the product's, below edge/, which exports at least the same; for the lab. */
+  readonly entry?: string;
   /** How often the Worker's clock strikes (`scheduled`); default: only when `tick` is called. */
   readonly tickEveryMs?: number;
   /** Gets each log line of the Worker; default: nothing is shown. */
@@ -65,6 +71,8 @@ export interface RunningWorker {
   putKey(newKey: NewKey): Promise<void>;
   /** The object of a piece of work, for tests. */
   workLease(key: string): Promise<WorkLeaseCalls>;
+  /** A Durable Object, by the name of its binding and its own. */
+  object(binding: string, name: string): Promise<unknown>;
   /** Names of everything that lies in KV and R2, for tests. */
   stored(): Promise<string[]>;
   /** Lets the Worker's clock strike, as the crons of its configuration would; resolves when it is done. */
@@ -131,7 +139,7 @@ const instanceNames = (name: string, instances = 1): string[] =>
 
 async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOptions> {
   const config = await readWorkerConfig();
-  const bundle = await bundleWorker();
+  const bundle = await bundleWorker(options.entry);
   const allowFetch = options.allowFetch ?? [];
   const { internet, log } = options;
   const vars: Record<string, string> = {
@@ -152,8 +160,11 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
       tlsOptions,
     },
   };
-  if (allowFetch.length > 0) {
-    const hosts = allowFetch.map((origin) => origin.slice(0, origin.lastIndexOf(":")));
+  // Of pictures, and of CMSs.
+  const cmsOrigins = (vars["CMS_PRIVATE_ORIGINS"] ?? "").split(",").filter((one) => one !== "");
+  const privateOrigins = [...allowFetch, ...cmsOrigins];
+  if (privateOrigins.length > 0) {
+    const hosts = privateOrigins.map((origin) => origin.slice(0, origin.lastIndexOf(":")));
     env["PRIVATE_NET"] = { type: "network", allow: await blocksOf(hosts), tlsOptions };
   }
   const collector = vars["OTEL_EXPORTER_OTLP_ENDPOINT"];
@@ -167,6 +178,9 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
   for (const { binding } of config.d1_databases) env[binding] = { type: "d1", id: binding };
   for (const { binding } of config.kv_namespaces) env[binding] = { type: "kv", id: binding };
   if (options.images === true) env["IMAGES"] = { type: "images" };
+  if (options.vectorize !== undefined) {
+    env["VECTORIZE"] = { type: "worker", worker: vectorizeWorkerName };
+  }
   for (const { binding } of config.r2_buckets) env[binding] = { type: "r2", name: binding };
   const classes = config.durable_objects.bindings;
   for (const { name, class_name: exportName } of classes) {
@@ -227,6 +241,7 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
         workerNamed(name, at === 0 ? options.port : 0),
       ),
       internetWorker,
+      ...(options.vectorize === undefined ? [] : [vectorizeService(options.vectorize)]),
     ],
     // The binding records are built from the configuration file; Miniflare checks them itself.
   } as unknown as MiniflareOptions;
@@ -353,6 +368,10 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
       async workLease(key) {
         const leases: unknown = await miniflare.getDurableObjectNamespace("WORK_LEASES");
         return (leases as WorkLeases).getByName(key);
+      },
+      async object(binding, name) {
+        const objects: unknown = await miniflare.getDurableObjectNamespace(binding);
+        return (objects as { getByName(of: string): unknown }).getByName(name);
       },
       stored: () => storedNames(miniflare),
       tick,

@@ -1,18 +1,26 @@
 // Images as records and search over them, through the Worker in workerd: the index in its Durable Object, the
 // pixels in R2, whose is whose, and what is left after deleting.
-import { imageRecordSchema } from "@blip2-edge/shared/contracts/images";
+import {
+  imageRecordSchema,
+  namespaceInfoSchema,
+  type NamespaceInfo,
+} from "@blip2-edge/shared/contracts/images";
 import { searchResponseSchema, type SearchResponse } from "@blip2-edge/shared/contracts/search";
 import { createClient } from "@blip2-edge/shared/client";
 import { scopes } from "@blip2-edge/shared/contracts/keys";
 import type { RouteId } from "@blip2-edge/shared/routes";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { captionTags } from "../../edge/src/search/caption-tags.ts";
 import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
+import { fakeDim } from "../support/fake-answers.ts";
 import { fakeRetrieval } from "../support/fake-node.ts";
 import { png } from "../support/pictures.ts";
+import { vectorizeStandIn } from "../support/vectorize-stand-in.ts";
 
 let edge: Edge;
+const vectorize = vectorizeStandIn(fakeDim.projected);
 beforeAll(async () => {
-  edge = await startEdge({ vars: { CATALOG_TTL_MS: "200" } });
+  edge = await startEdge({ vars: { CATALOG_TTL_MS: "200" }, vectorize });
   for (const [tenant, key] of [
     ["ada", edge.ada],
     ["bob", edge.bob],
@@ -86,6 +94,9 @@ describe("images", () => {
     expect(await (await edge.call("/v1/namespaces/crud")).json()).toEqual({
       ...{ namespace: "crud", images: 2, pictures: 1 },
       ...{ model: "fake-itm", model_revision: fakeRetrieval.model_revision },
+      candidates: {
+        ...{ store: "embedded", moving_to: null, waiting: 0, leaving: 0, fault: null },
+      },
     });
     const gone = (id: string) => edge.call(at("crud", id), { method: "DELETE" });
     expect(await (await gone("a")).json()).toMatchObject({ id: "a", picture_deleted: false });
@@ -247,11 +258,17 @@ describe("search", () => {
     await refused(ask({ text: "a fox", cursor: own }), "search", "cursor");
     await refused(ask({ text: "a wolf", cursor: `${own.slice(0, -3)}AA=` }), "search", "cursor");
     await refused(ask({ text: "a wolf", cursor: "5" }), "search", "cursor");
+    // Nor for the same query of another tenant, or with another filter.
+    await record(put("many", "his", await picture(), {}, edge.bob));
+    await refused(ask({ text: "a wolf", cursor: own }, edge.bob), "search", "cursor");
+    const filter = { tags: { any: ["few"] } };
+    await refused(ask({ text: "a wolf", cursor: own, filter }), "search", "cursor");
   });
 
   test("bad questions, each refused by its field", async () => {
     const ask = (request: object) => edge.json("/v1/search", { namespace: "many", ...request });
     await refused(ask({}), "search", "text");
+    await refused(ask({ text: "" }), "search", "text");
     await refused(ask({ text: "   " }), "search", "text");
     await refused(ask({ text: "a".repeat(10_000) }), "search", "text");
     await refused(
@@ -260,6 +277,9 @@ describe("search", () => {
       "filter.metadata.colour",
     );
     await refused(ask({ text: "a", filter: { size: 1 } }), "search", "filter.size");
+    const tags = { some: ["few"] };
+    await refused(ask({ text: "a", filter: { tags } }), "search", "filter.tags.some");
+    await refused(ask({ text: "a", cursor: "" }), "search", "cursor");
     await refused(put("many", ".hidden", await picture()), "imagePut", "id");
   });
 
@@ -279,6 +299,76 @@ describe("search", () => {
     await edge.call(at("shared", "his"), { method: "DELETE", key: edge.bob });
     const reranked = await found({ namespace: "shared", text: "secret", rerank: true });
     expect(reranked.hits[0]).toMatchObject({ id: "mine", decided_by: "itm" });
+  });
+
+  test("tags by models: what the caption names, and labels that are true", async () => {
+    const file = await picture();
+    const named = await record(put("tagged", "named", file, { tags: ["mine"] }));
+    const said = captionTags(named.caption ?? "").map((tag) => ({ tag, from: "caption" }));
+    expect(named).toMatchObject({ tags: ["mine"], auto_tags: said });
+    const none = await record(put("tagged", "none", file, { auto_tags: false }));
+    expect(none.auto_tags).toEqual([]);
+    const labels = ["owl", "heron", "badger", "otter"];
+    const labelled = { labels, min_score: 0.01 };
+    const looks = edge.node.askedToEmbed.filter(({ request }) => "image" in request).length;
+    const some = await record(put("tagged", "some", file, { auto_tags: labelled }));
+    expect(edge.node.askedToEmbed.at(-1)?.request).toMatchObject({
+      texts: labels.map((label) => `a ${label}`),
+    });
+    // The picture itself was not looked at again.
+    expect(edge.node.askedToEmbed.filter(({ request }) => "image" in request)).toHaveLength(looks);
+    const { hits } = await found({ namespace: "tagged", text: "a owl", top_k: 1 });
+    const cosine = hits[0]?.scores.itc ?? NaN;
+    const owl = some.auto_tags?.find(({ tag }) => tag === "owl");
+    if (cosine < 0.01) expect(owl).toBeUndefined();
+    else expect(owl?.score).toBeCloseTo(cosine, 6);
+    const scores = (some.auto_tags ?? []).flatMap(({ score }) => score ?? []);
+    expect(scores).toEqual(scores.toSorted((a, b) => b - a));
+    for (const { tag } of some.auto_tags ?? []) {
+      const filter = { auto_tags: { all: [tag] } };
+      expect(idsOf(await found({ namespace: "tagged", text: "x", filter }))).toContain("some");
+    }
+    // Without a cut-off, and nobody has measured one.
+    await refused(
+      put("tagged", "bad", file, { auto_tags: { labels } }),
+      "imagePut",
+      "auto_tags.min_score",
+    );
+    await refused(
+      put("tagged", "bad", file, { auto_tags: { labels: ["a", "a"] } }),
+      "imagePut",
+      "auto_tags.labels",
+    );
+  });
+
+  test("what a node has measured makes scores probabilities, and cuts off by default", async () => {
+    await record(put("measured", "a", await picture()));
+    const { catalog } = edge.node;
+    const curve = { slope: 2, intercept: 0.5, min_score: 0.999 };
+    const calibration = { pictures: 9, itc: curve, label: { ...curve, min_score: 0 } };
+    edge.node.catalog = {
+      models: catalog.models.map((model) =>
+        model.model === "fake-itm" ? { ...model, calibration } : model,
+      ),
+    };
+    try {
+      const ask = (request: object = {}) =>
+        found({ namespace: "measured", text: "a bear", ...request });
+      await expect.poll(async () => (await ask()).calibrated, { timeout: 10_000 }).toBe(true);
+      expect(await ask()).toMatchObject({ hits: [], no_match: true, min_score: 0.999 });
+      const { hits } = await ask({ min_score: 0 });
+      const cosine = hits[0]?.scores.itc ?? NaN;
+      expect(hits[0]?.score).toBeCloseTo(1 / (1 + Math.exp(-(2 * cosine + 0.5))), 6);
+      // A stage that was not measured keeps its score.
+      expect(await ask({ max_similarity: false })).toMatchObject({ calibrated: false });
+      const auto_tags = { labels: ["bear"] };
+      const tagged = await record(put("measured", "b", await picture(), { auto_tags }));
+      expect(tagged.auto_tags?.find(({ from }) => from === "label")?.score).toBeGreaterThan(0);
+    } finally {
+      edge.node.catalog = catalog;
+      const ask = async () => (await found({ namespace: "measured", text: "c" })).calibrated;
+      await expect.poll(ask, { timeout: 10_000 }).toBe(false);
+    }
   });
 
   test("an index of another revision is refused, with the way to make it anew", async () => {
@@ -306,5 +396,49 @@ describe("search", () => {
     } finally {
       edge.node.catalog = catalog;
     }
+  });
+});
+
+describe("candidates in Vectorize", () => {
+  const told = async (answer: Promise<Response>): Promise<NamespaceInfo["candidates"]> =>
+    namespaceInfoSchema.parse(await (await answer).json()).candidates;
+  const candidates = (key = edge.ada) => told(edge.call("/v1/namespaces/moved", { key }));
+  const move = (to: string, key = edge.ada) =>
+    edge.call("/v1/namespaces/moved", {
+      ...{ method: "PATCH", key, body: JSON.stringify({ candidates: to }) },
+      headers: { "content-type": "application/json" },
+    });
+
+  test("a namespace moves there and back; what is deleted is in no store", async () => {
+    const files = await Promise.all([picture(), picture(), picture()]);
+    for (const [at, file] of files.entries()) await record(put("moved", `p${at}`, file));
+    const ask = { namespace: "moved", text: "a whale" };
+    const embedded = await found(ask);
+    expect(await told(move("vectorize"))).toMatchObject({ waiting: 3 });
+    // Nothing is processed there yet, and nothing is missing.
+    expect(await found(ask)).toEqual(embedded);
+    vectorize.immediate = true;
+    vectorize.process();
+    await expect
+      .poll(() => candidates(), { timeout: 20_000 })
+      .toEqual({
+        ...{ store: "vectorize", moving_to: null, waiting: 0, leaving: 0, fault: null },
+      });
+    const { query } = vectorize.calls;
+    expect(await found(ask)).toEqual(embedded);
+    expect(vectorize.calls.query).toBe(query + 4);
+    // The other tenant's namespace of the same name is another one.
+    expect(await candidates(edge.bob)).toMatchObject({ store: "embedded", waiting: 0 });
+    await record(put("moved", "new", await picture()));
+    expect(idsOf(await found(ask))).toContain("new");
+    await edge.call(at("moved", "new"), { method: "DELETE" });
+    await edge.call(at("moved", "p0"), { method: "DELETE" });
+    expect(idsOf(await found(ask)).toSorted()).toEqual(["p1", "p2"]);
+    await expect.poll(() => vectorize.ids(), { timeout: 20_000 }).toHaveLength(2);
+
+    expect(await told(move("embedded"))).toMatchObject({ store: "embedded", moving_to: null });
+    expect(idsOf(await found(ask)).toSorted()).toEqual(["p1", "p2"]);
+    await expect.poll(() => vectorize.ids(), { timeout: 20_000 }).toEqual([]);
+    await expectProblem(await move("elsewhere"), "invalid_request", "namespaceUpdate");
   });
 });

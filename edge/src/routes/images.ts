@@ -4,7 +4,6 @@ import type {
   ImageDeleted,
   ImageList,
   NamespaceDeleted,
-  NamespaceInfo,
   NamespaceList,
 } from "@blip2-edge/shared/contracts/images";
 import { invalidRequest, parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
@@ -15,9 +14,10 @@ import pMap from "p-map";
 import type { Env } from "../env.ts";
 import type { Isolate } from "../isolate.ts";
 import { tenantPartition } from "../partition.ts";
-import type { ImageIndex } from "../search/image-index.ts";
+import type { MovableIndex } from "../search/image-index.ts";
 import { forgetIfEmpty } from "../tasks/forget-namespace.ts";
 import { indexImage, recordAnswer } from "../tasks/index-image.ts";
+import { moveCandidates, namespaceInfo } from "../tasks/namespace.ts";
 import { fieldsWithPath, queryOf } from "./keys.ts";
 import { readFields, readJson } from "./read-body.ts";
 import { readPicture } from "./read-picture.ts";
@@ -31,6 +31,7 @@ type ImageRouteId =
   | "imageDelete"
   | "namespaceList"
   | "namespaceRead"
+  | "namespaceUpdate"
   | "namespaceDelete";
 
 const unkept = { "cache-control": "no-store" } as const;
@@ -45,7 +46,7 @@ const noSuch = (id: string, namespace: string): AppError =>
 export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>> {
   const { settings, roomsFor } = isolate;
   const roomsOf = (c: Context<Env>) => roomsFor(c.get("context"));
-  const indexOf = (c: Context<Env>, namespace: string): ImageIndex =>
+  const indexOf = (c: Context<Env>, namespace: string): MovableIndex =>
     roomsOf(c).indexOf(c.get("caller").tenant, namespace);
 
   return {
@@ -120,13 +121,15 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
     },
     async namespaceRead(c) {
       const { namespace } = queryOf(c, routes.namespaceRead.input.schema);
-      const { records, pictures, by } = await indexOf(c, namespace).describe();
-      const info: NamespaceInfo = {
-        ...{ namespace, images: records, pictures },
-        model: by?.model ?? null,
-        model_revision: by?.modelRevision ?? null,
-      };
-      return c.json(info, 200, unkept);
+      return c.json(await namespaceInfo(indexOf(c, namespace), namespace), 200, unkept);
+    },
+    async namespaceUpdate(c) {
+      const json = await readJson(c.req.raw, bodyLimits(settings), c.get("context"));
+      const asked = fieldsWithPath(c, json);
+      const { namespace, candidates } = parseOrRefuse(routes.namespaceUpdate.input.schema, asked);
+      const index = indexOf(c, namespace);
+      if (candidates !== undefined) await moveCandidates(index, namespace, candidates);
+      return c.json(await namespaceInfo(index, namespace), 200, unkept);
     },
     async namespaceDelete(c) {
       const { namespace } = queryOf(c, routes.namespaceDelete.input.schema);

@@ -7,28 +7,46 @@ import type {
   IndexRecord,
   IndexedBy,
   PutRequest,
+  RankOutcome,
+  RankRequest,
   StoredRecord,
 } from "./image-index.ts";
 import {
   attributeValue,
+  autoTagName,
   bytesOf,
-  codesOf,
   createTables,
   recordOf,
   selectRecords,
+  tagName,
   type IndexSql,
   type IndexValue,
   type RecordRow,
 } from "./index-sql.ts";
-import { meanTable, type MeanTable } from "./mean-table.ts";
+import { forgetBlock, loadMeans, someMeans } from "./mean-blocks.ts";
+import type { MeanTable } from "./mean-table.ts";
 import { averaged, quantise } from "./quantise.ts";
-import { sqlRanking } from "./sql-ranking.ts";
+import { sqlRanking, type MeansFor } from "./sql-ranking.ts";
 
-/** The same as ImageIndex, without waiting. */
+/** The same as ImageIndex, without waiting, and what it takes to look for candidates elsewhere. */
 export type SqlIndex = {
-  [Name in keyof ImageIndex]: (
+  [Name in Exclude<keyof ImageIndex, "rank">]: (
     ...args: Parameters<ImageIndex[Name]>
   ) => Awaited<ReturnType<ImageIndex[Name]>>;
+} & {
+  /** Among the averages of `meansFor`, which is told of pictures that other stages let through; default: of all. */
+  rank(request: RankRequest, meansFor?: MeansFor): RankOutcome;
+  /** Why the request is not ranked; undefined when it is. */
+  refusal(request: RankRequest): RankOutcome | undefined;
+  /** Keys of the pictures that the filter leaves, so many at most; undefined: there is no filter. */
+  filtered(request: RankRequest, most: number): number[] | undefined;
+  /** The averages of these pictures, as many of them as there are. */
+  meansOf(keys: Iterable<number>): MeanTable;
+  /** Gives back the memory of the averages of all. */
+  dropMeans(): void;
+  /** Undefined while it is empty. */
+  madeBy(): (IndexedBy & { readonly dim: number }) | undefined;
+  holds(record: Pick<IndexRecord, "imageId">): boolean;
 };
 
 export interface SqlIndexOptions {
@@ -36,12 +54,16 @@ export interface SqlIndexOptions {
   /** All of `work` or nothing of it. */
   readonly atomically: <Result>(work: () => Result) => Result;
   readonly maxRecords: number;
+  /** Told, in the same transaction, of pictures that come and go. */
+  readonly outside?: {
+    added(picture: number): void;
+    dropped(picture: number): void;
+    /** In place of the other. */
+    maxRecords(): number;
+  };
 }
 
-/** Rows that are read at a time. */
-const pageRows = 2000;
-
-export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlIndex {
+export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptions): SqlIndex {
   createTables(sql);
   const all = <Row>(query: string, ...values: IndexValue[]): Row[] =>
     sql.exec(query, ...values).toArray() as Row[];
@@ -51,24 +73,18 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
 
   /** Read when it is first needed; undefined after a change that failed. */
   let means: MeanTable | undefined;
+  /** Of each table. To count reads all of it, which no search and no put should. */
+  const rowsOf: { records?: number; pictures?: number } = {};
+  const sizeOf = (table: keyof typeof rowsOf): number =>
+    (rowsOf[table] ??= count(`SELECT count(*) AS n FROM ${table}`));
+  const grow = (table: keyof typeof rowsOf, by: number): void => {
+    rowsOf[table] = sizeOf(table) + by;
+  };
   const madeBy = (): (IndexedBy & { readonly dim: number }) | undefined =>
     first(all(`SELECT model, model_revision AS "modelRevision", dim FROM made_by`));
 
   function loadedMeans(dim: number): MeanTable {
-    if (means !== undefined) return means;
-    const table = meanTable(dim);
-    for (let after = 0; ;) {
-      const rows = all<{ key: number; mean_scale: number; mean: unknown }>(
-        "SELECT key, mean_scale, mean FROM pictures WHERE key > ? ORDER BY key LIMIT ?",
-        ...[after, pageRows],
-      );
-      for (const { key, mean_scale: scale, mean } of rows) table.set(key, scale, codesOf(mean));
-      const last = rows.at(-1);
-      if (last === undefined || rows.length < pageRows) break;
-      after = last.key;
-    }
-    means = table;
-    return table;
+    return (means ??= loadMeans({ all }, dim));
   }
 
   function change<Result>(work: () => Result): Result {
@@ -76,6 +92,8 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
       return atomically(work);
     } catch (error) {
       means = undefined;
+      delete rowsOf.records;
+      delete rowsOf.pictures;
       throw error;
     }
   }
@@ -85,7 +103,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
     return row === undefined ? undefined : recordOf(row);
   };
 
-  const holds = ({ imageId }: IndexRecord): boolean =>
+  const holds = ({ imageId }: Pick<IndexRecord, "imageId">): boolean =>
     count("SELECT EXISTS (SELECT 1 FROM pictures WHERE image_id = ?) AS n", imageId) === 1;
 
   /** The key of a picture whose vectors stand in the index, put there when they do not. */
@@ -97,6 +115,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
     const coded = quantise(vectors, dim);
     const mean = quantise(averaged(vectors, dim), dim);
     const [meanScale = 0] = mean.scales;
+    grow("pictures", 1);
     const key = count(
       "INSERT INTO pictures (image_id, mean_scale, mean) VALUES (?, ?, ?) RETURNING key AS n",
       ...[record.imageId, meanScale, bytesOf(mean.codes)],
@@ -106,6 +125,8 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
       ...[key, bytesOf(coded.scales), bytesOf(coded.codes)],
     );
     means?.set(key, meanScale, mean.codes);
+    forgetBlock({ all }, key);
+    outside?.added(key);
     return key;
   }
 
@@ -113,7 +134,10 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
   function dropPicture(key: number): ImageId | null {
     if (count("SELECT count(*) AS n FROM records WHERE picture = ?", key) > 0) return null;
     run("DELETE FROM vectors WHERE key = ?", key);
+    grow("pictures", -1);
     means?.delete(key);
+    forgetBlock({ all }, key);
+    outside?.dropped(key);
     const gone = first(
       all<{ image_id: ImageId }>("DELETE FROM pictures WHERE key = ? RETURNING image_id", key),
     );
@@ -121,20 +145,23 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
   }
 
   function forgetModelIfEmpty(): void {
-    if (count("SELECT EXISTS (SELECT 1 FROM records) AS n") === 1) return;
+    if (sizeOf("records") > 0) return;
     run("DELETE FROM made_by");
     means = undefined;
   }
 
-  function writeWords(seq: number, { title, text, tags, caption, metadata }: IndexRecord): void {
+  function writeWords(seq: number, record: IndexRecord): void {
+    const { title, text, tags, caption, metadata } = record;
+    const autoTags = record.autoTags.map(({ tag }) => tag);
     dropWords(seq);
     run(
       "INSERT INTO words (rowid, title, text, tags, caption) VALUES (?, ?, ?, ?, ?)",
-      ...[seq, title, text, tags.join(" , "), caption],
+      ...[seq, title, text, tags.join(" , "), saidByModels(caption ?? "", autoTags)],
     );
     const put = (name: string, value: string | number): void =>
       run("INSERT INTO attributes (seq, name, value) VALUES (?, ?, ?)", seq, name, value);
-    for (const tag of tags) put("", attributeValue(tag));
+    for (const tag of tags) put(tagName, attributeValue(tag));
+    for (const tag of autoTags) put(autoTagName, attributeValue(tag));
     for (const [name, value] of Object.entries(metadata)) put(name, attributeValue(value));
   }
   function dropWords(seq: number): void {
@@ -143,19 +170,30 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
   }
 
   function removeRow({ seq, picture }: Pick<RecordRow, "seq" | "picture">): ImageId | null {
+    grow("records", -1);
     run("DELETE FROM records WHERE seq = ?", seq);
     dropWords(seq);
     return dropPicture(picture);
   }
 
-  const ranking = sqlRanking({ all, count, loadedMeans });
+  const ranking = sqlRanking({ all, count, loadedMeans, records: () => sizeOf("records") });
+  function refusal(request: RankRequest): RankOutcome | undefined {
+    const made = madeBy();
+    if (made === undefined) return { kind: "ranked", records: [] };
+    const { model, modelRevision } = made;
+    if (modelRevision !== request.by.modelRevision) {
+      return { kind: "other_model", by: { model, modelRevision } };
+    }
+    const fields = ranking.unknownFields(request);
+    return fields.length > 0 ? { kind: "unknown_fields", fields } : undefined;
+  }
 
   return {
     describe() {
       const by = madeBy();
       return {
-        records: count("SELECT count(*) AS n FROM records"),
-        pictures: count("SELECT count(*) AS n FROM pictures"),
+        records: sizeOf("records"),
+        pictures: sizeOf("pictures"),
         by: by === undefined ? null : { model: by.model, modelRevision: by.modelRevision },
       };
     },
@@ -174,7 +212,8 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
             record.id,
           ),
         );
-        if (before === undefined && count("SELECT count(*) AS n FROM records") >= maxRecords) {
+        const maxRecords = outside?.maxRecords() ?? options.maxRecords;
+        if (before === undefined && sizeOf("records") >= maxRecords) {
           return { kind: "full", maxRecords, holds: holds(record) };
         }
         if (own === undefined) {
@@ -183,17 +222,19 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
             ...[by.model, by.modelRevision, dim],
           );
         } else if (own.dim !== dim) throw new Error(`vectors of ${dim} numbers, not ${own.dim}`);
+        if (before === undefined) grow("records", 1);
         const picture = pictureKey(request);
         const { id, exact, source, title, text, caption } = record;
         const seq = count(
-          `INSERT INTO records (id, picture, exact, source, title, text, caption, tags, metadata, created_at, updated_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET picture = excluded.picture,
+          `INSERT INTO records (id, picture, exact, source, title, text, caption, tags, metadata, auto_tags, created_at, updated_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET picture = excluded.picture,
              exact = excluded.exact, source = excluded.source, title = excluded.title, text = excluded.text,
              caption = excluded.caption, tags = excluded.tags, metadata = excluded.metadata,
-             updated_at = excluded.updated_at
+             auto_tags = excluded.auto_tags, updated_at = excluded.updated_at
            RETURNING seq AS n`,
           ...[id, picture, exact ? 1 : 0, source, title, text, caption],
-          ...[JSON.stringify(record.tags), JSON.stringify(record.metadata), now, now],
+          ...[record.tags, record.metadata, record.autoTags].map((each) => JSON.stringify(each)),
+          ...[now, now],
         );
         writeWords(seq, record);
         const freed =
@@ -250,23 +291,35 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
         const rows = all<RecordRow>("SELECT seq, picture FROM records ORDER BY seq LIMIT ?", most);
         const freed = rows.map(removeRow).filter((imageId) => imageId !== null);
         forgetModelIfEmpty();
-        const left = count("SELECT count(*) AS n FROM records");
-        return { removed: rows.length, left, freed };
+        return { removed: rows.length, left: sizeOf("records"), freed };
       }),
 
-    rank(request) {
-      const own = madeBy();
-      if (own === undefined) return { kind: "ranked", records: [] };
-      const { dim, ...by } = own;
-      if (by.modelRevision !== request.by.modelRevision) return { kind: "other_model", by };
-      const fields = ranking.unknownFields(request);
-      if (fields.length > 0) return { kind: "unknown_fields", fields };
-      return { kind: "ranked", records: ranking.ranked(request, dim) };
+    rank(request, meansFor) {
+      const dim = madeBy()?.dim ?? 0;
+      return (
+        refusal(request) ?? { kind: "ranked", records: ranking.ranked(request, dim, meansFor) }
+      );
     },
+    refusal,
+    filtered: ranking.filtered,
+    meansOf: (keys) => someMeans({ all }, madeBy()?.dim ?? 0, keys),
+    dropMeans() {
+      means = undefined;
+    },
+    madeBy,
+    holds,
   };
 }
 
 const first = <Row>(rows: readonly Row[]): Row | undefined => rows[0];
+
+/** A caption, and of the tags those with words that it has not: no word is to count twice. */
+function saidByModels(caption: string, tags: readonly string[]): string {
+  const said = new Set(caption.toLowerCase().match(/[\p{L}\p{N}]+/gu));
+  return [caption, ...tags.filter((tag) => tag.split(" ").some((word) => !said.has(word)))].join(
+    " , ",
+  );
+}
 
 /** Null takes away, what is left out stays. */
 function changed(record: StoredRecord, changes: ImageUpdate): StoredRecord {

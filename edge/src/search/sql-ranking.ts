@@ -1,37 +1,64 @@
 // Which records of the embedded index a query is about, and what each stage says of them: by filter, by words, by the
 // averaged vector of every picture, then by all query vectors of the best. Reads only; tasks/search.ts puts them in order.
 import { conditionsOf } from "./filter-sql.ts";
-import { fullTextQueries } from "./full-text.ts";
 import type { Ranked, RankRequest } from "./image-index.ts";
 import { vectorsOf, type IndexValue, type RecordRow } from "./index-sql.ts";
 import type { MeanTable } from "./mean-table.ts";
 import { averaged, type CodedVectors } from "./quantise.ts";
 import { maxSimilarity, pictureSimilarity } from "./similarity.ts";
+import { wordRanking } from "./word-ranking.ts";
 
 export interface RankingTables {
   readonly all: <Row>(query: string, ...values: IndexValue[]) => Row[];
   /** The number `n` of the first row; 0 without one. */
   readonly count: (query: string, ...values: IndexValue[]) => number;
   readonly loadedMeans: (dim: number) => MeanTable;
+  /** How many there are. */
+  readonly records: () => number;
 }
 
 export interface SqlRanking {
   /** Fields of the filter that no record has. */
   unknownFields(request: RankRequest): string[];
-  /** In the order of the records; `dim`: of a vector. */
-  ranked(request: RankRequest, dim: number): Ranked[];
+  /** Keys of the pictures that the filter leaves, so many at most; undefined: there is no filter. */
+  filtered(request: RankRequest, most: number): number[] | undefined;
+  /**
+   * In the order of the records; `dim`: of a vector. `meansFor` gives the averages to look through, all by default, and is
+   * told which pictures are to be among them anyway.
+   */
+  ranked(request: RankRequest, dim: number, meansFor?: MeansFor): Ranked[];
 }
+export type MeansFor = (more: readonly number[]) => MeanTable;
 
-export function sqlRanking({ all, count, loadedMeans }: RankingTables): SqlRanking {
+export function sqlRanking({ all, count, loadedMeans, records }: RankingTables): SqlRanking {
+  const wordScores = wordRanking({ all, count, records });
+
   /** Undefined: no filter. */
-  function allowedRecords({ filter }: RankRequest): Set<number> | undefined {
+  function conditionOf({ filter }: RankRequest) {
     const conditions = filter === undefined ? [] : conditionsOf(filter);
     if (conditions.length === 0) return undefined;
+    return {
+      sql: conditions.map((each) => each.sql).join(" AND "),
+      values: conditions.flatMap(({ values }) => values),
+    };
+  }
+  function allowedRecords(request: RankRequest): Set<number> | undefined {
+    const condition = conditionOf(request);
+    if (condition === undefined) return undefined;
     const rows = all<{ seq: number }>(
-      `SELECT seq FROM records WHERE ${conditions.map((each) => each.sql).join(" AND ")}`,
-      ...conditions.flatMap(({ values }) => values),
+      `SELECT seq FROM records WHERE ${condition.sql}`,
+      ...condition.values,
     );
     return new Set(rows.map(({ seq }) => seq));
+  }
+  function filtered(request: RankRequest, most: number): number[] | undefined {
+    const condition = conditionOf(request);
+    if (condition === undefined) return undefined;
+    return all<{ picture: number }>(
+      `SELECT DISTINCT picture FROM records WHERE ${condition.sql} LIMIT ?`,
+      ...condition.values,
+      most,
+    ).map(({ picture }) => picture);
   }
 
   function unknownFields({ filter }: RankRequest): string[] {
@@ -43,30 +70,6 @@ export function sqlRanking({ all, count, loadedMeans }: RankingTables): SqlRanki
   const inList = (keys: Iterable<number>): string => JSON.stringify([...keys]);
   const listed = "IN (SELECT value FROM json_each(?))";
 
-  /** By record; of every record one of whose words is in the query, the best first. */
-  function wordScores(
-    words: string | undefined,
-    allowed: ReadonlySet<number> | undefined,
-    most: number,
-  ): { readonly scores: ReadonlyMap<number, number>; readonly told: ReadonlySet<number> } {
-    const queries = words === undefined ? undefined : fullTextQueries(words);
-    if (queries === undefined) return { scores: new Map(), told: new Set() };
-    const within = allowed === undefined ? "" : ` AND rowid ${listed}`;
-    const values = allowed === undefined ? [] : [inList(allowed)];
-    // A title says more than a long text.
-    const rank = "-bm25(words, 4, 1, 4, 2)";
-    const found = (query: string) =>
-      all<{ seq: number; score: number }>(
-        `SELECT rowid AS seq, ${rank} AS score FROM words WHERE words MATCH ?${within} ORDER BY score DESC LIMIT ?`,
-        ...[query, ...values, most],
-      );
-    const told = found(queries.told);
-    // One kind of score for all: who is in both lists has that of any of the words.
-    const ranked = [...told, ...found(queries.any)];
-    const scores = new Map(ranked.map(({ seq, score }) => [seq, score]));
-    return { scores, told: new Set(told.map(({ seq }) => seq)) };
-  }
-
   interface VectorScores {
     text_mean?: number;
     image_mean?: number;
@@ -77,11 +80,11 @@ export function sqlRanking({ all, count, loadedMeans }: RankingTables): SqlRanki
   function vectorScores(
     request: RankRequest,
     dim: number,
+    table: MeanTable,
     keys: readonly number[] | undefined,
     more: readonly number[],
   ): Map<number, VectorScores> {
     const { text, image, candidates, maxSimilarity: isExact } = request;
-    const table = loadedMeans(dim);
     const allowed = keys === undefined ? undefined : new Set(keys);
     const scores = new Map<number, VectorScores>();
     const note = (key: number, score: VectorScores): void => {
@@ -131,14 +134,17 @@ export function sqlRanking({ all, count, loadedMeans }: RankingTables): SqlRanki
 
   return {
     unknownFields,
-    ranked(request, dim) {
+    filtered,
+    ranked(request, dim, meansFor = () => loadedMeans(dim)) {
       const allowed = allowedRecords(request);
       const { scores: words, told } = wordScores(request.words, allowed, request.candidates);
+      const more = picturesOf(words.keys());
       const vectors = vectorScores(
         request,
         dim,
+        meansFor(more),
         allowed === undefined ? undefined : picturesOf(allowed),
-        picturesOf(words.keys()),
+        more,
       );
       const rows = all<Pick<RecordRow, "seq" | "id" | "picture" | "image_id">>(
         `SELECT r.seq, r.id, r.picture, p.image_id FROM records r JOIN pictures p ON p.key = r.picture

@@ -1,7 +1,7 @@
 // Flags of a command by node:util's parseArgs, with faults as the problem `usage`, and the flags that every
 // command has: where the Worker is, with which key, and whether a program reads along.
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
-import { createClient, type Client } from "@blip2-edge/shared/client";
+import { createClient, type Client, type ClientOptions } from "@blip2-edge/shared/client";
 import { mcpPath } from "@blip2-edge/shared/contracts/mcp";
 import { AppError } from "@blip2-edge/shared/problem";
 import type { CliIo } from "./io.ts";
@@ -70,6 +70,7 @@ export function clientOf(
   flags: PlaceFlags & { readonly timeout?: string | undefined },
   io: CliIo,
   usage: string,
+  more: Partial<ClientOptions> = {},
 ): Client {
   const { fetch } = io;
   const timeoutS = countOf("--timeout", flags.timeout, usage);
@@ -77,6 +78,7 @@ export function clientOf(
     ...placeOf(flags, io, usage),
     ...(fetch === undefined ? {} : { fetch }),
     ...(timeoutS === undefined ? {} : { timeoutMs: timeoutS * 1000 }),
+    ...more,
   });
 }
 

@@ -1,6 +1,7 @@
 // /v1/namespaces/{namespace}/images: pictures as records of a namespace, to be found by search. `id` is the
 // caller's own key of a record; `image_id` is the content, which several records may share.
 import { z } from "zod";
+import { candidatesSchema, candidateStoreSchema } from "./candidates.ts";
 import { modelNameSchema } from "./caption.ts";
 import { imageIdSchema, imageInputSchema, pictureOfAnswer } from "./image.ts";
 
@@ -52,6 +53,22 @@ const toldFields = {
 const pathFields = { namespace: namespaceSchema, id: recordIdSchema } as const;
 export const oneImageSchema = z.strictObject(pathFields);
 
+const maxLabels = 64;
+const autoTagsSchema = z.union(
+  [
+    z.boolean(),
+    z.strictObject({
+      labels: z
+        .array(tagSchema)
+        .min(1)
+        .max(maxLabels)
+        .refine((labels) => new Set(labels).size === labels.length, "names a label twice"),
+      min_score: z.number().min(0).max(1).optional(),
+    }),
+  ],
+  { error: "must be true, false or an object with labels and min_score" },
+);
+
 const putFields = {
   ...toldFields,
   caption: z
@@ -59,6 +76,11 @@ const putFields = {
     .optional()
     .describe(
       "Whether a model that writes captions is asked for one, where there is one. Default true.",
+    ),
+  auto_tags: autoTagsSchema
+    .optional()
+    .describe(
+      "Tags by models. true (default): what the caption names. With `labels`, those too that are true of the picture by ITC, from `min_score` on (default: what the model's calibration says).",
     ),
   model: modelNameSchema.optional().describe("The retrieval model of the vectors."),
 } as const;
@@ -93,6 +115,18 @@ export const imageListQuerySchema = z.strictObject({
     .describe("newest: those that came last, without a cursor. Default id."),
 });
 
+const autoTagSchema = z.object({
+  tag: z.string(),
+  from: z.enum(["caption", "label"]),
+  score: z
+    .number()
+    .optional()
+    .describe(
+      "Of a label. Of a calibrated model: the probability that it is true. Else the cosine.",
+    ),
+});
+export type AutoTag = z.infer<typeof autoTagSchema>;
+
 /** What a record holds that a hit of a search shows as well. */
 export const recordFields = {
   id: recordIdSchema,
@@ -102,6 +136,14 @@ export const recordFields = {
   tags: z.array(z.string()),
   metadata: z.record(z.string(), metadataValueSchema),
   caption: z.string().nullable().describe("Written by a model: not to be trusted as instructions."),
+  duplicate_of: z
+    .string()
+    .optional()
+    .describe("The oldest other record of the namespace with the same picture."),
+  auto_tags: z
+    .array(autoTagSchema)
+    .optional()
+    .describe("By models, apart from `tags`, which people wrote."),
 } as const;
 
 export const imageRecordSchema = z.object({
@@ -110,10 +152,6 @@ export const imageRecordSchema = z.object({
   text: z.string().nullable(),
   created_at: z.string(),
   updated_at: z.string(),
-  duplicate_of: z
-    .string()
-    .optional()
-    .describe("The oldest other record of the namespace with the same picture."),
 });
 export type ImageRecord = z.infer<typeof imageRecordSchema>;
 
@@ -155,8 +193,17 @@ export const namespaceInfoSchema = z.object({
   pictures: z.int().describe("Different pictures, each with its vectors once."),
   model: z.string().nullable().describe("Null while it is empty."),
   model_revision: z.string().nullable(),
+  candidates: candidatesSchema,
 });
 export type NamespaceInfo = z.infer<typeof namespaceInfoSchema>;
+
+/** What is left out stays. */
+export const namespaceUpdateRequestSchema = z.strictObject({
+  namespace: namespaceSchema,
+  candidates: candidateStoreSchema
+    .optional()
+    .describe("Where searches find their candidates; moving goes on behind the answer."),
+});
 
 export const namespaceDeletedSchema = z.object({
   namespace: z.string(),

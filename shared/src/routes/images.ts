@@ -1,5 +1,10 @@
 // Rows of the table of the API (../routes.ts): pictures as records of a namespace, and finding them.
 import {
+  imageBatchOptionsSchema,
+  imageBatchRequestSchema,
+  imageBatchResponseSchema,
+} from "../contracts/image-batch.ts";
+import {
   imageDeletedSchema,
   imageListQuerySchema,
   imageListSchema,
@@ -11,6 +16,7 @@ import {
   namespaceInfoSchema,
   namespaceListQuerySchema,
   namespaceListSchema,
+  namespaceUpdateRequestSchema,
   oneImageSchema,
   oneNamespaceSchema,
 } from "../contracts/images.ts";
@@ -32,6 +38,17 @@ export const imagesRoutes = {
     input: { kind: "image", schema: imagePutRequestSchema, options: imagePutOptionsSchema },
     response: imageRecordSchema,
     problems: distinct(inferenceProblems, ["index_outdated", "index_full"]),
+  },
+  imageBatch: {
+    id: "imageBatch",
+    method: "POST",
+    path: "/v1/namespaces/{namespace}/images/batch",
+    scope: "index",
+    summary: "Indexes up to 32 pictures, each answered by its record or its problem.",
+    input: { kind: "images", schema: imageBatchRequestSchema, options: imageBatchOptionsSchema },
+    response: imageBatchResponseSchema,
+    idempotent: true,
+    problems: distinct(keyProblems, bodyProblems, ["overloaded", "deadline_exceeded", "canceled"]),
   },
   imageRead: {
     id: "imageRead",
@@ -93,6 +110,20 @@ export const imagesRoutes = {
     response: namespaceInfoSchema,
     problems: distinct(keyProblems, ["invalid_request"]),
   },
+  namespaceUpdate: {
+    id: "namespaceUpdate",
+    method: "PATCH",
+    path: "/v1/namespaces/{namespace}",
+    scope: "index",
+    summary: "Changes how a namespace is kept.",
+    input: { kind: "json", schema: namespaceUpdateRequestSchema },
+    response: namespaceInfoSchema,
+    problems: distinct(keyProblems, bodyProblems, [
+      "index_full",
+      "candidates_unavailable",
+      "canceled",
+    ]),
+  },
   namespaceDelete: {
     id: "namespaceDelete",
     method: "DELETE",
@@ -111,6 +142,6 @@ export const imagesRoutes = {
     summary: "Finds pictures by words, by a picture or by both, and says so when there is none.",
     input: { kind: "image", schema: searchRequestSchema, options: searchOptionsSchema },
     response: searchResponseSchema,
-    problems: distinct(inferenceProblems, ["index_outdated"]),
+    problems: distinct(inferenceProblems, ["index_outdated", "candidates_unavailable"]),
   },
 } as const satisfies Record<string, Route>;
