@@ -379,7 +379,8 @@ test("prompts name the tools, take a picture and its context as data, and comple
     name: "alt_text",
     arguments: { image: `${url}\nx`, context: 'the "home" link', model: "m" },
   });
-  const { text } = messages[0]?.content as { text: string };
+  const said = messages.map(({ content }) => (content.type === "text" ? content.text : ""));
+  const [text = ""] = said;
   expect(text).toContain(JSON.stringify(`${url}\nx`));
   expect(text).toContain(JSON.stringify('the "home" link'));
   expect(text).toContain("For captions and questions use the model m.");
