@@ -17,6 +17,7 @@ import { captionByUrlRoute } from "./routes/caption-by-url.ts";
 import { connectionRoutes } from "./routes/connections.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { embedRoute } from "./routes/embed.ts";
+import { imageBatchRoute } from "./routes/image-batch.ts";
 import { imageRoutes } from "./routes/images.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { keyRoutes } from "./routes/keys.ts";
@@ -50,6 +51,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     ...openAiRoutes(isolate),
     ...jobRoutes(isolate),
     ...imageRoutes(isolate),
+    imageBatch: imageBatchRoute(isolate),
     ...connectionRoutes(isolate),
     ...suggestionRoutes(isolate),
     webhook: hookRoute(isolate),
@@ -62,7 +64,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     heartbeat: heartbeatRoute(isolate),
     playground: playgroundRoute,
     // Its tools ask this very app, as anyone would.
-    mcp: mcpRoute(settings, (request, c) =>
+    mcp: mcpRoute(isolate, (request, c) =>
       Promise.resolve(app.fetch(request, c.env, c.executionCtx)),
     ),
   };

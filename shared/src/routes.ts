@@ -40,8 +40,12 @@ export const routeList: readonly Route[] = Object.values(routes);
  * Whether asking twice is no worse than asking once: a POST that infers makes nothing, and what makes a
  * thing once is told by its key that it was asked before.
  */
-export const isRepeatable = ({ method, scope, makesOnce }: Route): boolean =>
-  method !== "POST" || scope === "infer" || scope === "search" || makesOnce === true;
+export const isRepeatable = ({ method, scope, makesOnce, idempotent }: Route): boolean =>
+  method !== "POST" ||
+  scope === "infer" ||
+  scope === "search" ||
+  makesOnce === true ||
+  idempotent === true;
 
 /** The fields that travel in a route's path. */
 export const pathFields = (path: string): string[] =>
