@@ -65,7 +65,7 @@ export function documented(text: string, heading: string): Set<string> {
 const isNot = (names: ReadonlySet<string>) => (name: string) => !names.has(name);
 
 /** One sentence for each row that is missing or too many. */
-export async function logPageFaults(root: string, side: Side): Promise<string[]> {
+async function logPageFaults(root: string, side: Side): Promise<string[]> {
   const { events, fields, unread } = await logLines(root, side);
   const text = pages[side]
     .map(([file, heading]) => {
