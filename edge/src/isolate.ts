@@ -44,6 +44,7 @@ import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
 import type { Partition } from "./partition.ts";
 import { heldPictures } from "./search/held-pictures.ts";
 import { indexName } from "./search/image-index.ts";
+import { namespaceNames } from "./search/namespace-names.ts";
 import type { Rooms } from "./tasks/rooms.ts";
 import type { UsagePoints } from "./usage/data-point.ts";
 import { collapse } from "./collapse/collapse.ts";
@@ -58,6 +59,11 @@ export interface Isolate {
   readonly callerOfKey: KeyCaller;
   readonly pictureLinks: PictureLinks;
   readonly captionLinks: CaptionLinks;
+  /**
+   * Requests that this Worker makes of itself and whose place in the rate the message that led to them has taken.
+   * The object is the proof: nobody outside can send it.
+   */
+  readonly prepaid: WeakSet<Request>;
   readonly keyBook: KeyBook;
   readonly meter: Meter;
   readonly memory: PictureMemory;
@@ -186,6 +192,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
     callerOfKey,
     pictureLinks: links,
     captionLinks: captionLinks(tokens),
+    prepaid: new WeakSet(),
     keyBook: keyBook({ table: env.DB, changed: keys.forget }),
     meter,
     jobs: jobRooms({
@@ -254,6 +261,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
         results: resultCache(kept),
         collapse: once,
         indexOf: (tenant, namespace) => env.NAMESPACE_INDEX.getByName(indexName(tenant, namespace)),
+        namespaces: namespaceNames(env.DB),
         held: heldPictures({ store: env.PIXELS, results: env.RESULTS, purges: forgotten, marks }),
         linksOf: recordLinks({ links, ttlS: settings.LINK_TTL_S, origin, purgedAt }),
         sealer: seals,

@@ -79,6 +79,7 @@ export async function indexImage(
     // The namespace keeps none any more.
     await rooms.kept.dropOriginals(partition, namespace);
   }
+  context.later(rooms.namespaces.note(tenant, namespace));
   if (outcome.freed !== null) await rooms.held.release(partition, outcome.freed, namespace);
   return recordAnswer(rooms, context, namespace, outcome.record);
 }

@@ -7,6 +7,7 @@ import type { Models } from "../nodes/catalog.ts";
 import type { PartitionTag } from "../nodes/partition-tag.ts";
 import type { HeldPictures } from "../search/held-pictures.ts";
 import type { MovableIndex } from "../search/image-index.ts";
+import type { NamespaceNames } from "../search/namespace-names.ts";
 import type { Meter } from "../usage/meter.ts";
 import type { Collapse } from "../collapse/collapse.ts";
 import type { PictureRooms } from "./open-picture.ts";
@@ -22,5 +23,6 @@ export interface Rooms extends PictureRooms {
   readonly held: HeldPictures;
   /** Of a record to the files of its picture. */
   readonly linksOf: LinksOf;
+  readonly namespaces: NamespaceNames;
   readonly sealer: Sealer;
 }
