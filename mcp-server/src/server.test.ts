@@ -228,7 +228,7 @@ test("a search gives hits as data, its filter and its cursor; indexing tells wha
   const args = { text: "boots", tags: ["shoes"], top_k: 3, cursor: "c0" };
   const { text, structured } = await call("search_images", args);
   expect(asked.at(-1)?.body).toEqual({
-    ...{ text: "boots", top_k: 3, cursor: "c0" },
+    ...{ text: "boots", namespace: "default", top_k: 3, cursor: "c0" },
     filter: { tags: { any: ["shoes"] } },
   });
   expect(text.split("\n")).toHaveLength(3);
