@@ -105,6 +105,31 @@ describe("images", () => {
     await expectProblem(await edge.call(at("crud", "a")), "not_found", "imageRead");
   });
 
+  test("namespaces are listed while they hold something, the newest records first, to their tenant alone", async () => {
+    const client = createClient({ url: edge.url, key: edge.ada });
+    const names = async (prefix: string, key = edge.ada) => {
+      const { namespaces } = await createClient({ url: edge.url, key }).namespaceList({ prefix });
+      return namespaces.map(({ namespace }) => namespace);
+    };
+    const file = await picture();
+    for (const id of ["z", "a", "m"]) await record(put("list-1", id, file));
+    await record(put("list-2", "a", file));
+    // The name is written down behind the answer.
+    await expect.poll(() => names("list-")).toEqual(["list-1", "list-2"]);
+    expect(await names("list-", edge.bob)).toEqual([]);
+    expect(await client.namespaceList({ prefix: "list-", limit: 1 })).toMatchObject({
+      cursor: "list-1",
+    });
+    const { images } = await client.imageList({ namespace: "list-1", order: "newest", limit: 2 });
+    expect(images.map(({ id }) => id)).toEqual(["m", "a"]);
+    await refused(edge.call(`${at("list-1")}?order=newest&cursor=a`), "imageList", "cursor");
+    await refused(edge.call("/v1/namespaces?prefix=List"), "namespaceList", "prefix");
+    await edge.call(at("list-2", "a"), { method: "DELETE" });
+    expect(await names("list-")).toEqual(["list-1"]);
+    await edge.call("/v1/namespaces/list-1", { method: "DELETE" });
+    expect(await names("list-")).toEqual([]);
+  });
+
   test("the client puts a file and finds it", async () => {
     const client = createClient({ url: edge.url, key: edge.ada });
     const bytes = await picture();

@@ -83,6 +83,14 @@ export function testImageIndex(name: string, open: () => Promise<ImageIndex>): v
       expect(await index.read(["a"])).toMatchObject([{ imageId: imageIdOf(2), title: null }]);
     });
 
+    test("the newest are those that came last, whatever their ids and whenever they were put again", async () => {
+      const index = await open();
+      for (const [at, id] of ["c", "a", "b"].entries()) await put(index, recordOf(id, at), at);
+      await put(index, recordOf("c", 0, { title: "again" }), 0, 9);
+      expect((await index.newest(2)).map(({ id }) => id)).toEqual(["b", "a"]);
+      expect(await index.newest(10)).toMatchObject([{}, {}, { id: "c", title: "again" }]);
+    });
+
     test("two records of one picture have its vectors once, and name each other", async () => {
       const index = await open();
       await put(index, recordOf("first", 1), 1);

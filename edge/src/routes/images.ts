@@ -4,8 +4,9 @@ import type {
   ImageDeleted,
   ImageList,
   NamespaceDeleted,
+  NamespaceList,
 } from "@blip2-edge/shared/contracts/images";
-import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
+import { invalidRequest, parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
 import { routes } from "@blip2-edge/shared/routes";
 import type { Context, Handler } from "hono";
@@ -14,6 +15,7 @@ import type { Env } from "../env.ts";
 import type { Isolate } from "../isolate.ts";
 import { tenantPartition } from "../partition.ts";
 import type { MovableIndex } from "../search/image-index.ts";
+import { forgetIfEmpty } from "../tasks/forget-namespace.ts";
 import { indexImage, recordAnswer } from "../tasks/index-image.ts";
 import { moveCandidates, namespaceInfo } from "../tasks/namespace.ts";
 import { fieldsWithPath, queryOf } from "./keys.ts";
@@ -27,6 +29,7 @@ type ImageRouteId =
   | "imageList"
   | "imageUpdate"
   | "imageDelete"
+  | "namespaceList"
   | "namespaceRead"
   | "namespaceUpdate"
   | "namespaceDelete";
@@ -64,7 +67,15 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
     },
     async imageList(c) {
       const asked = queryOf(c, routes.imageList.input.schema);
-      const { namespace, cursor = null, limit = defaultPage } = asked;
+      const { namespace, cursor = null, limit = defaultPage, order } = asked;
+      if (order === "newest") {
+        if (cursor !== null) {
+          throw invalidRequest([{ field: "cursor", message: "does not go with order=newest" }]);
+        }
+        const newest = await indexOf(c, namespace).newest(limit);
+        const list: ImageList = { images: newest.map((record) => recordAnswer(namespace, record)) };
+        return c.json(list, 200, unkept);
+      }
       const records = await indexOf(c, namespace).list(cursor, limit + 1);
       const page = records.slice(0, limit);
       const last = records.length > limit ? page.at(-1)?.id : undefined;
@@ -91,8 +102,22 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
       const { imageId, freed } = removed;
       const partition = tenantPartition(c.get("caller").tenant);
       const gone = freed && (await roomsOf(c).held.release(partition, imageId, namespace));
+      await forgetIfEmpty(roomsOf(c), c.get("caller").tenant, namespace);
       const deleted: ImageDeleted = { id, image_id: imageId, deleted: true, picture_deleted: gone };
       return c.json(deleted, 200, unkept);
+    },
+    async namespaceList(c) {
+      const asked = queryOf(c, routes.namespaceList.input.schema);
+      const { prefix = "", cursor: after = "", limit = defaultPage } = asked;
+      const { tenant } = c.get("caller");
+      const names = await roomsOf(c).namespaces.list(tenant, { prefix, after, limit: limit + 1 });
+      const page = names.slice(0, limit);
+      const last = names.length > limit ? page.at(-1) : undefined;
+      const list: NamespaceList = {
+        namespaces: page.map((namespace) => ({ namespace })),
+        ...(last === undefined ? {} : { cursor: last }),
+      };
+      return c.json(list, 200, unkept);
     },
     async namespaceRead(c) {
       const { namespace } = queryOf(c, routes.namespaceRead.input.schema);
@@ -114,6 +139,7 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
       await pMap(freed, (imageId) => held.release(partition, imageId, namespace), {
         concurrency: releasedAtOnce,
       });
+      if (left === 0) await forgetIfEmpty(roomsOf(c), c.get("caller").tenant, namespace);
       const deleted: NamespaceDeleted = { namespace, images_deleted: removed, images_left: left };
       return c.json(deleted, 200, unkept);
     },

@@ -163,6 +163,9 @@ export function candidateIndex(options: CandidateIndexOptions): CandidateIndex {
     async list(after, limit) {
       return index.list(after, limit);
     },
+    async newest(limit) {
+      return index.newest(limit);
+    },
     async update(id, changes, at) {
       return index.update(id, changes, at);
     },

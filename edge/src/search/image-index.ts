@@ -92,6 +92,8 @@ export interface ImageIndex {
   read(ids: readonly string[]): Promise<StoredRecord[]>;
   /** By id, after one. */
   list(after: string | null, limit: number): Promise<StoredRecord[]>;
+  /** Those that came last, the last one first; a record that was put again keeps its place. */
+  newest(limit: number): Promise<StoredRecord[]>;
   update(id: string, changes: ImageUpdate, now: number): Promise<StoredRecord | null>;
   /** `freed`: no other record has the picture. */
   remove(id: string): Promise<{ readonly imageId: ImageId; readonly freed: boolean } | null>;

@@ -47,6 +47,9 @@ export class NamespaceIndex extends DurableObject<Pick<Bindings, "VECTORIZE">> {
   list(...asked: Asked<"list">): Told<"list"> {
     return this.#index.list(...asked);
   }
+  newest(...asked: Asked<"newest">): Told<"newest"> {
+    return this.#index.newest(...asked);
+  }
   update(...asked: Asked<"update">): Told<"update"> {
     return this.#index.update(...asked);
   }

@@ -21,6 +21,7 @@ const waiting = (index: SqlIndex): ImageIndex => ({
   put: async (request) => index.put(request),
   read: async (ids) => index.read(ids),
   list: async (after, limit) => index.list(after, limit),
+  newest: async (limit) => index.newest(limit),
   update: async (id, changes, now) => index.update(id, changes, now),
   remove: async (id) => index.remove(id),
   clear: async (most) => index.clear(most),

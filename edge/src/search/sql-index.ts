@@ -257,6 +257,9 @@ export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptio
         ...[after ?? "", limit],
       ).map(recordOf),
 
+    newest: (limit) =>
+      all<RecordRow>(`${selectRecords} ORDER BY r.seq DESC LIMIT ?`, limit).map(recordOf),
+
     update: (id, changes, now) =>
       change(() => {
         const before = whole(id);

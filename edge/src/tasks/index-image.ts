@@ -68,6 +68,7 @@ export async function indexImage(
       { retryAfterS: behindS },
     );
   }
+  context.later(rooms.namespaces.note(tenant, namespace));
   if (outcome.freed !== null) await rooms.held.release(partition, outcome.freed, namespace);
   return recordAnswer(namespace, outcome.record);
 }

@@ -6,6 +6,7 @@ import type { Models } from "../nodes/catalog.ts";
 import type { PartitionTag } from "../nodes/partition-tag.ts";
 import type { HeldPictures } from "../search/held-pictures.ts";
 import type { MovableIndex } from "../search/image-index.ts";
+import type { NamespaceNames } from "../search/namespace-names.ts";
 import type { Meter } from "../usage/meter.ts";
 import type { Collapse } from "../collapse/collapse.ts";
 import type { PictureRooms } from "./open-picture.ts";
@@ -19,5 +20,6 @@ export interface Rooms extends PictureRooms {
   readonly partitionTag: PartitionTag;
   readonly indexOf: (tenant: string, namespace: string) => MovableIndex;
   readonly held: HeldPictures;
+  readonly namespaces: NamespaceNames;
   readonly sealer: Sealer;
 }

@@ -109,6 +109,10 @@ export const imageListQuerySchema = z.strictObject({
   namespace: namespaceSchema,
   cursor: recordIdSchema.optional(),
   limit: z.coerce.number().int().min(1).max(200).optional().describe("Default 50."),
+  order: z
+    .enum(["id", "newest"])
+    .optional()
+    .describe("newest: those that came last, without a cursor. Default id."),
 });
 
 const autoTagSchema = z.object({
@@ -152,7 +156,7 @@ export const imageRecordSchema = z.object({
 export type ImageRecord = z.infer<typeof imageRecordSchema>;
 
 export const imageListSchema = z.object({
-  images: z.array(imageRecordSchema).describe("By their ids."),
+  images: z.array(imageRecordSchema).describe("By their ids, or the newest first."),
   cursor: z.string().optional().describe("Where the next page begins; absent on the last."),
 });
 export type ImageList = z.infer<typeof imageListSchema>;
@@ -166,6 +170,21 @@ export const imageDeletedSchema = z.object({
     .describe("Whether the picture went too; it stays while another record of the tenant has it."),
 });
 export type ImageDeleted = z.infer<typeof imageDeletedSchema>;
+
+export const namespaceListQuerySchema = z.strictObject({
+  prefix: z
+    .string()
+    .regex(/^[a-z0-9-]{1,63}$/, "must be how a name begins")
+    .optional()
+    .describe("Only names that begin so."),
+  cursor: namespaceSchema.optional(),
+  limit: z.coerce.number().int().min(1).max(200).optional().describe("Default 50."),
+});
+export const namespaceListSchema = z.object({
+  namespaces: z.array(z.object({ namespace: z.string() })).describe("By their names."),
+  cursor: z.string().optional().describe("Where the next page begins; absent on the last."),
+});
+export type NamespaceList = z.infer<typeof namespaceListSchema>;
 
 export const oneNamespaceSchema = z.strictObject({ namespace: namespaceSchema });
 export const namespaceInfoSchema = z.object({
