@@ -96,7 +96,10 @@ export async function evaluateSearch(
     );
 
     const stages = searchStages.map((stage) => {
-      const ofStage = found.map((one, at) => ({ ...one[stage], words: wordsIn(texts[at] ?? "") }));
+      const ofStage = found.map((one, at) => ({
+        ...one[stage],
+        facts: { words: wordsIn(texts[at] ?? ""), vector: one.vector },
+      }));
       const rate = (is: (one: (typeof ofStage)[number]) => boolean) =>
         meanOf(ofStage.map((one) => (is(one) ? 1 : 0)));
       const fitted = attempt(() => fitStage(ofStage));
@@ -160,7 +163,12 @@ export async function evaluateSearch(
               `${stageNames[stage]}: no curve, its best hits are all right or all wrong.`,
           ),
         ],
-        items: texts.map((text, at) => ({ text, ...found[at] })),
+        items: found.map(({ text_mean, itc, itm }, at) => ({
+          text: texts[at],
+          text_mean,
+          itc,
+          itm,
+        })),
       },
       plot: {
         title,
@@ -180,7 +188,7 @@ export async function evaluateSearch(
         ...stages.flatMap(({ stage, figures, curve }) => [
           stageNames[stage],
           ...figures.map(({ name, value }) => `  ${name.padEnd(9)} ${inWords(value)}`),
-          ...(curve === undefined ? [] : [`  curve     ${JSON.stringify(curve)}`]),
+          ...(curve === undefined ? [] : [`  cut-off   ${curve.min_score}`]),
         ]),
       ],
     };
