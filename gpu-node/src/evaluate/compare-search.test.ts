@@ -63,7 +63,14 @@ const factsOf = (words: number, vector: readonly number[] = [1, 0]) => ({ words,
 test("a cut-off refuses one in thirty of those it was fitted on, and keeps out what lies below", () => {
   const found = Array.from({ length: 240 }, (_, at): FoundByText => {
     const score = 0.7 + (at % 60) / 200;
-    return { score, isRight: true, inTen: true, wrong: score - 0.35, facts: factsOf(3) };
+    return {
+      score,
+      isRight: true,
+      inTen: true,
+      wrong: score - 0.35,
+      facts: factsOf(3),
+      isAnswered: true,
+    };
   });
   const { curve, refused, noMatch } = fitStage(found);
   expect(curve.slope).toBeGreaterThan(0);
@@ -87,12 +94,34 @@ test("texts that reach higher are not held to what others reach: by their words,
     const found = Array.from({ length: 600 }, (_, at): FoundByText => {
       const high = at % 3 !== 0;
       const score = (high ? 0.8 : 0.6) + (at % 7) / 100;
-      return { score, isRight: true, inTen: true, wrong: score - 0.18, facts: factsFor(high) };
+      return {
+        score,
+        isRight: true,
+        inTen: true,
+        wrong: score - 0.18,
+        facts: factsFor(high),
+        isAnswered: true,
+      };
     });
     const { refused, noMatch } = fitStage(found);
     expect(refused.value).toBeLessThan(0.07);
     expect(noMatch.value).toBeGreaterThan(0.97);
   }
+});
+
+test("texts that nothing answers are learned from and judged by themselves", () => {
+  const found = Array.from({ length: 400 }, (_, at): FoundByText => {
+    const isAnswered = at % 4 < 2 ? at % 8 < 4 : at % 8 < 6;
+    const facts = factsOf(3, isAnswered ? [0.6, 0.8] : [0.8, 0.6]);
+    const score = 0.7 + (at % 5) / 100;
+    const about = { isRight: isAnswered, inTen: isAnswered, facts, isAnswered };
+    return { ...about, score, wrong: isAnswered ? score - 0.3 : score };
+  });
+  const { refused, unanswered } = fitStage(found);
+  expect(refused.value).toBeLessThan(0.1);
+  // They score as the others do: that they are other texts is what tells them apart.
+  expect(unanswered?.value).toBeGreaterThan(0.97);
+  expect(fitStage(found.filter(({ isAnswered }) => isAnswered)).unanswered).toBeUndefined();
 });
 
 test("labels: taken where precision and recall are best together", () => {

@@ -16,7 +16,7 @@ export interface Searched {
 
 export interface SearchSet {
   readonly pictures: number;
-  /** Of each text the pictures that answer it. */
+  /** Of each text the pictures that answer it; none: it is a text that nothing here answers. */
   readonly answers: readonly ReadonlySet<number>[];
 }
 

@@ -6,6 +6,8 @@ import { cutAt, fitTextCurve } from "./text-curve.ts";
 
 export interface FoundByText extends Found {
   readonly facts: TextFacts;
+  /** False of a text that no picture of the set answers. */
+  readonly isAnswered: boolean;
 }
 
 export interface FittedStage {
@@ -13,8 +15,10 @@ export interface FittedStage {
   readonly curve: Curve;
   /** Texts whose best hit is right and below the cut-off. */
   readonly refused: Estimate;
-  /** Texts whose answers are not there and whose best hit is below it. */
+  /** Texts, asked without their answers, whose best hit is below it. */
   readonly noMatch: Estimate;
+  /** The same of texts that nothing answers; undefined where there are none. */
+  readonly unanswered: Estimate | undefined;
 }
 
 /** The cut-off lies where so many of the texts it was fitted on would be refused. */
@@ -28,23 +32,25 @@ export function fitStage(found: readonly FoundByText[]): FittedStage {
   const half = fit(inHalf(0));
   const below = (scores: readonly number[]): Estimate =>
     meanOf(scores.map((score) => (score < half.min_score ? 1 : 0)));
+  const ofWrong = (of: boolean): readonly number[] =>
+    judge.flatMap(({ isAnswered, wrong, facts }) =>
+      isAnswered !== of || wrong === undefined ? [] : [probabilityOf(half, wrong, facts)],
+    );
   return {
     curve: fit(found),
     refused: below(ofRight(half, judge)),
-    noMatch: below(
-      judge.flatMap(({ wrong, facts }) =>
-        wrong === undefined ? [] : [probabilityOf(half, wrong, facts)],
-      ),
-    ),
+    noMatch: below(ofWrong(true)),
+    unanswered: ofWrong(false).length === 0 ? undefined : below(ofWrong(false)),
   };
 }
 
 function fit(found: readonly FoundByText[]): Curve {
   const curve = fitTextCurve(
-    found.map(({ facts, score, isRight, wrong }) => ({
+    found.map(({ facts, isAnswered, score, isRight, wrong }) => ({
       facts,
       pairs: [
-        { score, answers: isRight },
+        // Of a text that nothing answers the best hit is the best wrong one.
+        ...(isAnswered ? [{ score, answers: isRight }] : []),
         ...(wrong === undefined ? [] : [{ score: wrong, answers: false }]),
       ],
     })),

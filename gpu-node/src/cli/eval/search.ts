@@ -2,6 +2,7 @@
 // --calibrate what their scores mean is written beside the artifact.
 import { resolve } from "node:path";
 import { type Curve, wordsIn } from "@blip2-edge/shared/wire/calibration";
+import { readTextFile } from "../../evaluate/text-file.ts";
 import { readCaptionFile } from "../../evaluate/caption-file.ts";
 import { writeCalibration } from "../../artifact/calibration-file.ts";
 import {
@@ -50,7 +51,15 @@ export async function evaluateSearch(
       else known.add(picture);
     }
   }
+  const unanswered =
+    settings.unanswered === undefined
+      ? undefined
+      : readTextFile(await readData(settings.unanswered, io.signal));
+  for (const text of unanswered ?? []) {
+    if (!answersOf.has(text)) answersOf.set(text, new Set());
+  }
   const texts = [...answersOf.keys()];
+  const answers = [...answersOf.values()];
   const about = aboutModel(manifest);
   io.stderr(`loading ${source.model}`);
   const model = await loadRetrievalModel(source.model, { signal: io.signal });
@@ -60,6 +69,7 @@ export async function evaluateSearch(
     model_revision: about.model_revision,
     limit: settings.limit,
     annotations: file.sha256,
+    texts,
     images: resolve(source.images),
   }).catch(async (error: unknown) => {
     await model.close();
@@ -76,7 +86,7 @@ export async function evaluateSearch(
       places.map((place) => texts[place] ?? "");
     const options = { signal: io.signal };
     const found = await compareSearch(
-      { pictures: items.length, answers: [...answersOf.values()] },
+      { pictures: items.length, answers },
       {
         embedPicture: async (picture) =>
           (await model.lookAt(await pixelsOf(picture))).projected.data,
@@ -99,9 +109,11 @@ export async function evaluateSearch(
       const ofStage = found.map((one, at) => ({
         ...one[stage],
         facts: { words: wordsIn(texts[at] ?? ""), vector: one.vector },
+        isAnswered: (answers[at]?.size ?? 0) > 0,
       }));
+      const answered = ofStage.filter(({ isAnswered }) => isAnswered);
       const rate = (is: (one: (typeof ofStage)[number]) => boolean) =>
-        meanOf(ofStage.map((one) => (is(one) ? 1 : 0)));
+        meanOf(answered.map((one) => (is(one) ? 1 : 0)));
       const fitted = attempt(() => fitStage(ofStage));
       return {
         stage,
@@ -113,6 +125,9 @@ export async function evaluateSearch(
             : [
                 { name: "refused", value: fitted.refused },
                 { name: "no match", value: fitted.noMatch },
+                ...(fitted.unanswered === undefined
+                  ? []
+                  : [{ name: "unanswered", value: fitted.unanswered }]),
               ]),
         ],
         curve: fitted?.curve,
@@ -187,8 +202,8 @@ export async function evaluateSearch(
         `${title} (${subtitle})`,
         ...stages.flatMap(({ stage, figures, curve }) => [
           stageNames[stage],
-          ...figures.map(({ name, value }) => `  ${name.padEnd(9)} ${inWords(value)}`),
-          ...(curve === undefined ? [] : [`  cut-off   ${curve.min_score}`]),
+          ...figures.map(({ name, value }) => `  ${name.padEnd(10)} ${inWords(value)}`),
+          ...(curve === undefined ? [] : [`  cut-off    ${curve.min_score}`]),
         ]),
       ],
     };
