@@ -1,7 +1,8 @@
 // Texts that no scene answers: made-up words, and what is said of things that are in no scene.
 import type { Random } from "./random.ts";
 
-const [onsets, vowels] = ["bdfgklmnprstvz", "aeiou"];
+const onsets = "bdfgklmnprstvz".split("");
+const vowels = "aeiou".split("");
 const outside = {
   what: ["invoice", "parliament", "violinist", "harbour", "skyscraper", "surgeon", "waterfall"],
   how: ["old", "crowded", "famous", "broken", "wooden", "silent", "frozen"],
@@ -12,7 +13,7 @@ const outside = {
 const word = (random: Random): string =>
   Array.from(
     { length: 2 + random.below(2) },
-    () => `${random.pick([...onsets])}${random.pick([...vowels])}`,
+    () => `${random.pick(onsets)}${random.pick(vowels)}`,
   ).join("");
 
 export function nonsense(random: Random): string {
