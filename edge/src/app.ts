@@ -5,22 +5,26 @@ import { AppError, problemResponse, retryAfterOf, type Problem } from "@blip2-ed
 import { routeList, routes, type RouteId } from "@blip2-edge/shared/routes";
 import { agentRoutes, type AgentRouteId } from "@blip2-edge/shared/routes/agents";
 import { nodeRoutes, type NodeRouteId } from "@blip2-edge/shared/routes/nodes";
+import { oauthRoutes, type OAuthRouteId } from "@blip2-edge/shared/routes/oauth";
 import { Hono, type Handler, type MiddlewareHandler } from "hono";
 import type { Env } from "./env.ts";
 import type { Isolate } from "./isolate.ts";
 import type { WriteLine } from "./log.ts";
-import { requireKey } from "./middleware/authenticate.ts";
+import { agentOrKey } from "./middleware/agent-or-key.ts";
+import { requireKey, type WhoAsks } from "./middleware/authenticate.ts";
 import { requestContext } from "./middleware/request.ts";
 import { cachePurgeRoute } from "./routes/cache.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { embedRoute } from "./routes/embed.ts";
+import { grantRoutes } from "./routes/grants.ts";
 import { imageRoutes } from "./routes/images.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { heartbeatRoute } from "./routes/heartbeat.ts";
 import { healthRoute, modelRoutes } from "./routes/models.ts";
 import { mcpGuard, mcpRoute } from "./routes/mcp.ts";
+import { oauthRouteHandlers } from "./routes/oauth.ts";
 import { openAiRoutes } from "./routes/openai.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
 import { playgroundRoute } from "./routes/playground.ts";
@@ -33,7 +37,9 @@ import { match } from "./tasks/match.ts";
 
 export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
   const { settings, memory, usagePoints, exportTrace } = isolate;
-  const handlers: Readonly<Record<RouteId | NodeRouteId | AgentRouteId, Handler<Env>>> = {
+  const handlers: Readonly<
+    Record<RouteId | NodeRouteId | AgentRouteId | OAuthRouteId, Handler<Env>>
+  > = {
     caption: pictureRoute(isolate, routes.caption.input.options, caption),
     captionByUrl: captionByUrlRoute(isolate),
     vqa: pictureRoute(isolate, routes.vqa.input.options, answer),
@@ -46,6 +52,8 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     ...imageRoutes(isolate),
     search: searchRoute(isolate),
     ...keyRoutes(isolate),
+    ...grantRoutes(isolate),
+    ...oauthRouteHandlers(isolate),
     usage: usageRoute(isolate),
     cachePurge: cachePurgeRoute(isolate),
     health: healthRoute,
@@ -53,7 +61,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     heartbeat: heartbeatRoute(isolate),
     playground: playgroundRoute,
     // Its tools ask this very app, as anyone would.
-    mcp: mcpRoute(settings, (request, c) =>
+    mcp: mcpRoute(isolate, (request, c) =>
       Promise.resolve(app.fetch(request, c.env, c.executionCtx)),
     ),
   };
@@ -65,8 +73,11 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
       ...{ write, memory, usagePoints, exportTrace },
     }),
   );
-  app.use(agentRoutes.mcp.path, mcpGuard(settings));
+  for (const { id, path } of [agentRoutes.mcp, ...Object.values(oauthRoutes)]) {
+    app.use(path, mcpGuard(settings, id));
+  }
   const needsKey = requireKey(isolate);
+  const whoAsksAt: { readonly [id: string]: WhoAsks | undefined } = { mcp: agentOrKey(isolate) };
   for (const { id, method, path, scope } of served) {
     // First of all, so that the log names the route of what is refused too.
     const named: MiddlewareHandler<Env> = async (c, next) => {
@@ -75,7 +86,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     };
     const at = path.replaceAll(/\{(\w+)\}/g, ":$1");
     if (scope === null) app.on(method, at, named, handlers[id]);
-    else app.on(method, at, named, needsKey(scope), handlers[id]);
+    else app.on(method, at, named, needsKey(scope, whoAsksAt[id]), handlers[id]);
   }
 
   // Hono lets an error out of this handler pass the middleware by, so it answers itself.
@@ -86,7 +97,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
   });
   app.onError((error, c) => {
     const { path } = c.req;
-    const headers = extraHeaders(error, path);
+    const headers = extraHeaders(error, path, c.get("challenge"));
     return routeList.some(({ dialect, path: at }) => dialect === "openai" && isAt(at, path))
       ? problemResponse(error, { ...headers, ...shouldRetry(error) }, forOpenAi)
       : problemResponse(error, headers);
@@ -102,6 +113,7 @@ const served = [
   ...Object.values(routes),
   ...Object.values(nodeRoutes),
   ...Object.values(agentRoutes),
+  ...Object.values(oauthRoutes),
 ];
 
 /** A field in a route's path stands for anything but a slash. */
@@ -124,8 +136,9 @@ function shouldRetry(error: Error): Record<string, string> {
 }
 
 /** What RFC 9110 asks of a 401 (11.6.1) and a 405 (15.5.6). */
-function extraHeaders(error: Error, path: string): Record<string, string> {
+function extraHeaders(error: Error, path: string, challenge?: string): Record<string, string> {
   if (!(error instanceof AppError)) return {};
+  if (challenge !== undefined) return { "www-authenticate": challenge };
   if (error.code === "unauthorized") return { "www-authenticate": 'Bearer realm="blip2-edge"' };
   if (error.code === "method_not_allowed") return { allow: allowedAt(path).join(", ") };
   return {};

@@ -51,6 +51,16 @@ export interface NewKey {
   readonly scopes?: readonly Scope[];
 }
 
+/** What tests look up in KV, and change there. */
+export interface KvForTests {
+  get(name: string): Promise<string | null>;
+  put(name: string, value: string): Promise<void>;
+  delete(name: string): Promise<void>;
+  list(options?: { readonly prefix?: string }): Promise<{
+    readonly keys: readonly { readonly name: string; readonly expiration?: number }[];
+  }>;
+}
+
 export interface RunningWorker {
   readonly url: string;
   /** Of every instance; the first is `url`. */
@@ -65,6 +75,8 @@ export interface RunningWorker {
   putKey(newKey: NewKey): Promise<void>;
   /** The object of a piece of work, for tests. */
   workLease(key: string): Promise<WorkLeaseCalls>;
+  /** A KV namespace, by the name of its binding, for tests. */
+  kv(binding: string): Promise<KvForTests>;
   /** Names of everything that lies in KV and R2, for tests. */
   stored(): Promise<string[]>;
   /** Lets the Worker's clock strike, as the crons of its configuration would; resolves when it is done. */
@@ -354,6 +366,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
         const leases: unknown = await miniflare.getDurableObjectNamespace("WORK_LEASES");
         return (leases as WorkLeases).getByName(key);
       },
+      kv: (binding) => miniflare.getKVNamespace(binding),
       stored: () => storedNames(miniflare),
       tick,
       async enqueue(queue, message) {
