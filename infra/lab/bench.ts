@@ -1,12 +1,14 @@
 // `npm run lab:bench -- --checkpoint DIR --artifact DIR --python PATH --out DIR`: `blip2 bench` of one artifact or
-// several, and the reference implementation on their checkpoint, in one run. Needs a quiet machine and a Python with
+// several, each in a process of its own, and the reference implementation on their checkpoint, in one run. Needs a quiet machine and a Python with
 // torch and transformers. Prints Markdown; JSON, Markdown and plots lie in the folder.
+import { fork } from "node:child_process";
+import { once } from "node:events";
 import os from "node:os";
+import path from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { renderReport } from "../../gpu-node/src/bench/render-report.ts";
 import type { BenchReport, PeerRow } from "../../gpu-node/src/bench/report.ts";
-import { runBench } from "../../gpu-node/src/bench/run-bench.ts";
 import { makeReportFolder, writeReport } from "../../gpu-node/src/bench/write-report.ts";
 import { parseBenchSettings } from "../../gpu-node/src/cli/bench.ts";
 import { peerTypes, runPeer } from "./transformers-peer.ts";
@@ -32,6 +34,17 @@ function splitAt(all: readonly string[], mark: string): [before: string[], after
   return at < 0 ? [[...all], []] : [all.slice(0, at), all.slice(at + 1)];
 }
 
+/** Errors: one that names the artifact, of a bench that did not come to its end; it has said why itself. */
+async function benchArtifact(artifact: string, flags: readonly string[]): Promise<BenchReport> {
+  const script = path.resolve(import.meta.dirname, "bench-artifact.ts");
+  const child = fork(script, ["--model", artifact, ...flags], { serialization: "advanced" });
+  let report: BenchReport | undefined;
+  child.on("message", (sent) => (report = sent as BenchReport));
+  await once(child, "close");
+  if (report === undefined) throw new Error(`the bench of ${artifact} ended without a report`);
+  return report;
+}
+
 async function main(): Promise<void> {
   const { checkpoint, artifact: artifacts, python, out } = values;
   if (
@@ -44,31 +57,25 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  const interrupt = new AbortController();
-  process.once("SIGINT", () => interrupt.abort());
-  // The first is soaked, the others stand beside it.
-  const settings = artifacts.map((artifact, at) =>
-    parseBenchSettings(
-      ["--model", artifact, "--soak-minutes", at === 0 ? values["soak-minutes"] : "0", ...further],
-      { stdout: console.log, stderr: say, signal: interrupt.signal, env: process.env },
-    ),
-  );
+  // Read here too, so that a wrong flag is told before minutes of work.
+  const io = { stdout: say, stderr: say, signal: new AbortController().signal };
+  const settings = parseBenchSettings(["--model", "", ...further], io);
   await makeReportFolder(out);
   const reports: BenchReport[] = [];
-  for (const each of settings) {
-    say(`${each.artifact}: measuring`);
-    const report = await runBench(each);
+  for (const [at, artifact] of artifacts.entries()) {
+    say(`${artifact}: measuring`);
+    // The first is soaked, the others stand beside it.
+    const soak = at === 0 ? ["--soak-minutes", values["soak-minutes"]] : [];
+    const report = await benchArtifact(artifact, [...soak, ...further]);
     reports.push(report);
     await writeReport(out, report.artifact.name, report); // what fails later takes nothing of it along
   }
-  const [first] = settings;
-  if (first === undefined) return;
   const peer: PeerRow[] = [];
   for (const dtype of peerTypes) {
     say(`transformers at ${dtype}`);
-    const threads = first.threads === 0 ? os.availableParallelism() : first.threads;
+    const threads = settings.threads === 0 ? os.availableParallelism() : settings.threads;
     try {
-      peer.push(...(await runPeer({ ...first, python, checkpoint, dtype, threads })));
+      peer.push(...(await runPeer({ ...settings, python, checkpoint, dtype, threads })));
     } catch (error) {
       // It may be too large for this machine; what was measured is not lost with it.
       say(`transformers at ${dtype}: ${error instanceof Error ? error.message : String(error)}`);

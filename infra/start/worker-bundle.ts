@@ -54,9 +54,17 @@ export interface WorkerBundle {
   >;
 }
 
+/** Below edge/. */
+const productEntry = "src/index.ts";
+
 /** A name for everything that goes into the bundle. */
-async function sourceDigest(): Promise<string> {
-  const files = [configFile, path.join(root, "package-lock.json"), buildPage];
+async function sourceDigest(entry: string): Promise<string> {
+  const files = [
+    path.join(root, "edge", entry),
+    configFile,
+    path.join(root, "package-lock.json"),
+    buildPage,
+  ];
   for await (const file of glob("{edge,shared,mcp-server}/{src/**,page/**,package.json}", {
     cwd: root,
   })) {
@@ -74,9 +82,9 @@ async function sourceDigest(): Promise<string> {
   return hash.digest("hex").slice(0, 24);
 }
 
-async function runWrangler(outDir: string): Promise<void> {
+async function runWrangler(entry: string, outDir: string): Promise<void> {
   const wrangler = path.join(root, "node_modules/wrangler/bin/wrangler.js");
-  const args = [wrangler, "deploy", "--dry-run", "--outdir", outDir, "--config", configFile];
+  const args = [wrangler, "deploy", entry, "--dry-run", "--outdir", outDir, "--config", configFile];
   await promisify(execFile)(process.execPath, args, {
     cwd: path.join(root, "edge"),
     timeout: bundleTimeoutMs,
@@ -97,16 +105,17 @@ async function runWrangler(outDir: string): Promise<void> {
 }
 
 /** The modules of the bundle, freshly made or kept from the last time the sources were the same. */
-export async function bundleWorker(): Promise<WorkerBundle> {
-  const folder = path.join(cacheFolder, `worker-${await sourceDigest()}`);
+export async function bundleWorker(entry = productEntry): Promise<WorkerBundle> {
+  const kind = entry === productEntry ? "worker" : "lab";
+  const folder = path.join(cacheFolder, `${kind}-${await sourceDigest(entry)}`);
   const known = await readdir(folder).catch(() => undefined);
   if (known === undefined) {
     await mkdir(cacheFolder, { recursive: true });
     for (const old of await readdir(cacheFolder)) {
-      if (old.startsWith("worker-")) await rm(path.join(cacheFolder, old), { recursive: true });
+      if (old.startsWith(`${kind}-`)) await rm(path.join(cacheFolder, old), { recursive: true });
     }
     const fresh = path.join(cacheFolder, `new-${process.pid}-${randomBytes(4).toString("hex")}`);
-    await runWrangler(fresh);
+    await runWrangler(entry, fresh);
     // Another process may have been faster; then its bundle is as good.
     await rename(fresh, folder).catch(() => rm(fresh, { recursive: true, force: true }));
   }
@@ -119,5 +128,6 @@ export async function bundleWorker(): Promise<WorkerBundle> {
       modules[name] = { type: "wasm", contents: new Uint8Array(await readFile(file)) };
     }
   }
-  return { mainModule: "index.js", modulesRoot: folder, modules };
+  const mainModule = `${path.basename(entry, ".ts")}.js`;
+  return { mainModule, modulesRoot: folder, modules };
 }

@@ -36,6 +36,8 @@ export interface WorkerOptions {
   readonly images?: boolean;
   /** Isolates of the Worker that share every binding, as in production; default 1. */
   readonly instances?: number;
+  /** Another entry than the product's, below edge/, which exports at least the same; for the lab. */
+  readonly entry?: string;
   /** How often the Worker's clock strikes (`scheduled`); default: only when `tick` is called. */
   readonly tickEveryMs?: number;
   /** Gets each log line of the Worker; default: nothing is shown. */
@@ -77,6 +79,8 @@ export interface RunningWorker {
   workLease(key: string): Promise<WorkLeaseCalls>;
   /** A KV namespace, by the name of its binding, for tests. */
   kv(binding: string): Promise<KvForTests>;
+  /** A Durable Object, by the name of its binding and its own. */
+  object(binding: string, name: string): Promise<unknown>;
   /** Names of everything that lies in KV and R2, for tests. */
   stored(): Promise<string[]>;
   /** Lets the Worker's clock strike, as the crons of its configuration would; resolves when it is done. */
@@ -143,7 +147,7 @@ const instanceNames = (name: string, instances = 1): string[] =>
 
 async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOptions> {
   const config = await readWorkerConfig();
-  const bundle = await bundleWorker();
+  const bundle = await bundleWorker(options.entry);
   const allowFetch = options.allowFetch ?? [];
   const { internet, log } = options;
   const vars: Record<string, string> = {
@@ -367,6 +371,10 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
         return (leases as WorkLeases).getByName(key);
       },
       kv: (binding) => miniflare.getKVNamespace(binding),
+      async object(binding, name) {
+        const objects: unknown = await miniflare.getDurableObjectNamespace(binding);
+        return (objects as { getByName(of: string): unknown }).getByName(name);
+      },
       stored: () => storedNames(miniflare),
       tick,
       async enqueue(queue, message) {

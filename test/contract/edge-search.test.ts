@@ -6,6 +6,7 @@ import { createClient } from "@blip2-edge/shared/client";
 import { scopes } from "@blip2-edge/shared/contracts/keys";
 import type { RouteId } from "@blip2-edge/shared/routes";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { captionTags } from "../../edge/src/search/caption-tags.ts";
 import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
 import { fakeRetrieval } from "../support/fake-node.ts";
 import { png } from "../support/pictures.ts";
@@ -222,11 +223,17 @@ describe("search", () => {
     await refused(ask({ text: "a fox", cursor: own }), "search", "cursor");
     await refused(ask({ text: "a wolf", cursor: `${own.slice(0, -3)}AA=` }), "search", "cursor");
     await refused(ask({ text: "a wolf", cursor: "5" }), "search", "cursor");
+    // Nor for the same query of another tenant, or with another filter.
+    await record(put("many", "his", await picture(), {}, edge.bob));
+    await refused(ask({ text: "a wolf", cursor: own }, edge.bob), "search", "cursor");
+    const filter = { tags: { any: ["few"] } };
+    await refused(ask({ text: "a wolf", cursor: own, filter }), "search", "cursor");
   });
 
   test("bad questions, each refused by its field", async () => {
     const ask = (request: object) => edge.json("/v1/search", { namespace: "many", ...request });
     await refused(ask({}), "search", "text");
+    await refused(ask({ text: "" }), "search", "text");
     await refused(ask({ text: "   " }), "search", "text");
     await refused(ask({ text: "a".repeat(10_000) }), "search", "text");
     await refused(
@@ -235,6 +242,9 @@ describe("search", () => {
       "filter.metadata.colour",
     );
     await refused(ask({ text: "a", filter: { size: 1 } }), "search", "filter.size");
+    const tags = { some: ["few"] };
+    await refused(ask({ text: "a", filter: { tags } }), "search", "filter.tags.some");
+    await refused(ask({ text: "a", cursor: "" }), "search", "cursor");
     await refused(put("many", ".hidden", await picture()), "imagePut", "id");
   });
 
@@ -254,6 +264,76 @@ describe("search", () => {
     await edge.call(at("shared", "his"), { method: "DELETE", key: edge.bob });
     const reranked = await found({ namespace: "shared", text: "secret", rerank: true });
     expect(reranked.hits[0]).toMatchObject({ id: "mine", decided_by: "itm" });
+  });
+
+  test("tags by models: what the caption names, and labels that are true", async () => {
+    const file = await picture();
+    const named = await record(put("tagged", "named", file, { tags: ["mine"] }));
+    const said = captionTags(named.caption ?? "").map((tag) => ({ tag, from: "caption" }));
+    expect(named).toMatchObject({ tags: ["mine"], auto_tags: said });
+    const none = await record(put("tagged", "none", file, { auto_tags: false }));
+    expect(none.auto_tags).toEqual([]);
+    const labels = ["owl", "heron", "badger", "otter"];
+    const labelled = { labels, min_score: 0.01 };
+    const looks = edge.node.askedToEmbed.filter(({ request }) => "image" in request).length;
+    const some = await record(put("tagged", "some", file, { auto_tags: labelled }));
+    expect(edge.node.askedToEmbed.at(-1)?.request).toMatchObject({
+      texts: labels.map((label) => `a ${label}`),
+    });
+    // The picture itself was not looked at again.
+    expect(edge.node.askedToEmbed.filter(({ request }) => "image" in request)).toHaveLength(looks);
+    const { hits } = await found({ namespace: "tagged", text: "a owl", top_k: 1 });
+    const cosine = hits[0]?.scores.itc ?? NaN;
+    const owl = some.auto_tags?.find(({ tag }) => tag === "owl");
+    if (cosine < 0.01) expect(owl).toBeUndefined();
+    else expect(owl?.score).toBeCloseTo(cosine, 6);
+    const scores = (some.auto_tags ?? []).flatMap(({ score }) => score ?? []);
+    expect(scores).toEqual(scores.toSorted((a, b) => b - a));
+    for (const { tag } of some.auto_tags ?? []) {
+      const filter = { auto_tags: { all: [tag] } };
+      expect(idsOf(await found({ namespace: "tagged", text: "x", filter }))).toContain("some");
+    }
+    // Without a cut-off, and nobody has measured one.
+    await refused(
+      put("tagged", "bad", file, { auto_tags: { labels } }),
+      "imagePut",
+      "auto_tags.min_score",
+    );
+    await refused(
+      put("tagged", "bad", file, { auto_tags: { labels: ["a", "a"] } }),
+      "imagePut",
+      "auto_tags.labels",
+    );
+  });
+
+  test("what a node has measured makes scores probabilities, and cuts off by default", async () => {
+    await record(put("measured", "a", await picture()));
+    const { catalog } = edge.node;
+    const curve = { slope: 2, intercept: 0.5, min_score: 0.999 };
+    const calibration = { pictures: 9, itc: curve, label: { ...curve, min_score: 0 } };
+    edge.node.catalog = {
+      models: catalog.models.map((model) =>
+        model.model === "fake-itm" ? { ...model, calibration } : model,
+      ),
+    };
+    try {
+      const ask = (request: object = {}) =>
+        found({ namespace: "measured", text: "a bear", ...request });
+      await expect.poll(async () => (await ask()).calibrated, { timeout: 10_000 }).toBe(true);
+      expect(await ask()).toMatchObject({ hits: [], no_match: true, min_score: 0.999 });
+      const { hits } = await ask({ min_score: 0 });
+      const cosine = hits[0]?.scores.itc ?? NaN;
+      expect(hits[0]?.score).toBeCloseTo(1 / (1 + Math.exp(-(2 * cosine + 0.5))), 6);
+      // A stage that was not measured keeps its score.
+      expect(await ask({ max_similarity: false })).toMatchObject({ calibrated: false });
+      const auto_tags = { labels: ["bear"] };
+      const tagged = await record(put("measured", "b", await picture(), { auto_tags }));
+      expect(tagged.auto_tags?.find(({ from }) => from === "label")?.score).toBeGreaterThan(0);
+    } finally {
+      edge.node.catalog = catalog;
+      const ask = async () => (await found({ namespace: "measured", text: "c" })).calibrated;
+      await expect.poll(ask, { timeout: 10_000 }).toBe(false);
+    }
   });
 
   test("an index of another revision is refused, with the way to make it anew", async () => {

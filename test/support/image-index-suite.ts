@@ -1,5 +1,6 @@
 // What every index of a namespace must do, whatever keeps it: the suite as a function, run on each of them.
 import type { ImageId } from "@blip2-edge/shared/contracts/image";
+import type { SearchFilter } from "@blip2-edge/shared/contracts/search";
 import { describe, expect, test } from "vitest";
 import type {
   ImageIndex,
@@ -34,7 +35,7 @@ export const recordOf = (
   id,
   imageId: imageIdOf(picture),
   exact: true,
-  ...{ source: null, title: null, text: null, tags: [], metadata: {}, caption: null },
+  ...{ source: null, title: null, text: null, tags: [], metadata: {}, caption: null, autoTags: [] },
   ...more,
 });
 
@@ -119,6 +120,28 @@ export function testImageIndex(name: string, open: () => Promise<ImageIndex>): v
       expect(told.kind === "ranked" ? told.records.filter((each) => each.told) : []).toMatchObject([
         { id: "told" },
       ]);
+    });
+
+    test("tags by models: found by filter and by words, apart from those that people wrote", async () => {
+      const index = await open();
+      const by_ = (tag: string) => ({ tag, from: "caption" as const });
+      const seen = { caption: "two owls", autoTags: [by_("owl"), { ...by_("bird"), score: 0.5 }] };
+      await put(index, recordOf("seen", 1, { ...seen, tags: ["mine"] }), 1);
+      await put(index, recordOf("told", 2, { tags: ["owl"] }), 2);
+      const under = (filter: SearchFilter) => ask(index, { text: textOf(1), filter });
+      expect(await under({ auto_tags: { all: ["owl", "bird"] } })).toEqual(["seen"]);
+      expect(await under({ tags: { any: ["owl"] } })).toEqual(["told"]);
+      expect(await under({ auto_tags: { none: ["owl"] } })).toEqual(["told"]);
+      expect(await under({ tags: { any: ["mine"] }, auto_tags: { any: ["bird"] } })).toEqual([
+        "seen",
+      ]);
+      const found = await index.rank({ by, candidates: 9, maxSimilarity: true, words: "bird" });
+      expect(found).toMatchObject({ kind: "ranked", records: [{ id: "seen", told: false }] });
+      // People change their own words only.
+      await index.update("seen", { tags: ["other"] }, 9);
+      expect(await index.read(["seen"])).toMatchObject([{ ...seen, tags: ["other"] }]);
+      await put(index, recordOf("seen", 1), 1);
+      expect(await under({ auto_tags: { any: ["owl"] } })).toEqual([]);
     });
 
     test("filters hold together; a field that no record has is named", async () => {

@@ -6,9 +6,12 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeCoco } from "../../gpu-node/nano/scenes/coco.ts";
 import { openDrawings } from "../../gpu-node/nano/scenes/drawings.ts";
+import { readCalibration } from "../../gpu-node/src/artifact/calibration-file.ts";
+import { openArtifact } from "../../gpu-node/src/artifact/open-artifact.ts";
 import { evaluate } from "../../gpu-node/src/cli/eval.ts";
 import type { Report } from "../../gpu-node/src/cli/eval/report.ts";
 import { createImageReader } from "../../gpu-node/src/cli/read-image.ts";
+import { announce } from "../../gpu-node/src/engine/announce.ts";
 import { loadRetrievalModel } from "../../gpu-node/src/runtime/load-model.ts";
 import { nanoArtifact, nanoItmArtifact } from "../support/nano-artifact.ts";
 import { buildTinyPair } from "../support/tiny-pair.ts";
@@ -226,6 +229,35 @@ describe("retrieval", () => {
     }
   });
 
+  test("search and labels: each stage, and what the scores mean beside the artifact", async () => {
+    const copy = at("nano-itm");
+    await cp(await nanoItmArtifact(), copy, { recursive: true });
+    const about = ["--model", copy, "--images", at("exam/pictures"), "--calibrate", "--json"];
+    const searched = await run(["search", ...about, "--annotations", at("exam/queries.json")]);
+    const { scores } = JSON.parse(searched.out[0] ?? "") as Report;
+    for (const stage of ["text_mean", "itc", "itm"]) {
+      const figures = scores[stage] as Report["scores"];
+      expect(value(figures, "recall_1"), stage).toBeGreaterThan(0.6);
+      expect(value(figures, "recall_10"), stage).toBeGreaterThan(0.9);
+    }
+    const labelled = await run(["labels", ...about, "--annotations", at("exam/labels.json")]);
+    const { scores: ofLabels } = JSON.parse(labelled.out[0] ?? "") as Report;
+    expect(value(ofLabels, "precision")).toBeGreaterThan(0.6);
+    const { manifest } = await openArtifact(copy);
+    const calibration = await readCalibration(copy, manifest);
+    expect(calibration).toMatchObject({
+      pictures: scenes,
+      itc: (scores["curves"] as Report["scores"])["itc"],
+    });
+    expect(calibration?.label).toEqual(ofLabels["curve"]);
+    const model = await loadRetrievalModel(copy);
+    expect(announce(model)).toMatchObject({ calibration });
+    await model.close();
+    await expect(
+      run(["retrieval", ...about, "--annotations", at("exam/retrieval.json")]),
+    ).rejects.toThrow(/--calibrate is for search and labels, not for retrieval/);
+  });
+
   test("ranks are those of the model's own scores", async () => {
     const { comparer } = await buildTinyPair(at("pair"));
     const list = (
@@ -322,7 +354,9 @@ describe("retrieval", () => {
       /--prompt is for captions, not for retrieval/,
     );
     await expect(run(["captions", ...args])).rejects.toThrow(/--model and --images, or --score/);
-    await expect(run(["caption", ...args])).rejects.toThrow(/captions, vqa, retrieval/);
+    await expect(run(["caption", ...args])).rejects.toThrow(
+      /captions, vqa, retrieval, search, labels/,
+    );
     await expect(run(["captions", "--model", nano, ...args, "--preset", "coco"])).rejects.toThrow(
       /--preset is one of plain, coco-captions/,
     );

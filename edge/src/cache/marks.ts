@@ -24,7 +24,7 @@ const pathOf = (own: Partition, imageId: string): string => `marks/${own}/v1/${i
 export function markBook({ tiers, purges, at }: BookSettings): MarkBook {
   return {
     async find(own, imageId) {
-      const purgedAt = (await purges.of(own))({ imageId });
+      const purgedAt = (await purges.of(own))({ imageId, isMark: true });
       const read = (text: string) => readStored(markSchema, text, () => purgedAt);
       const found = await tiers.find([pathOf(own, imageId)], read);
       if (found === undefined) return undefined;

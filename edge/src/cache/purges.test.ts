@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { memoryTables } from "../../../test/support/sqlite.ts";
 import { claims } from "../claims.ts";
-import { purges, type PurgeMemory, type PurgeTable } from "./purges.ts";
+import { deletedPicture, purges, type About, type PurgeMemory, type PurgeTable } from "./purges.ts";
 
 const everything = "*";
 const image = `img_${"a".repeat(64)}`;
@@ -97,6 +97,31 @@ test("without the table the last list holds; without any list nothing is believe
   await expect(
     room().add({ partition: "t:ada", imageId: image, modelRevision: everything }),
   ).rejects.toThrow("down");
+});
+
+test("more than a thousand deletions become one of all cached marks, and touch nothing else", async () => {
+  const { room, tables, clock } = world();
+  const rows = () =>
+    tables.db.prepare("SELECT image_id, model_revision FROM cache_purges ORDER BY image_id").all();
+  const deleted = (imageId: string) =>
+    room().add({ partition: "t:ada", imageId, modelRevision: deletedPicture });
+  const purged = async (about: About) => (await room().of("t:ada"))(about);
+  await room().add({ partition: "t:ada", imageId: image, modelRevision: everything });
+  for (let index = 0; index < 1000; index++) await deleted(`img_${index}`);
+  expect(rows()).toHaveLength(1001);
+  expect(await purged({ imageId: "img_7", modelRevision: revision })).toBe(1000);
+  expect(await purged({ imageId: "img_other", isMark: true })).toBe(-1);
+  clock.now += 1;
+  await deleted("img_last");
+  expect(rows()).toMatchObject([
+    { image_id: "*", model_revision: deletedPicture },
+    { image_id: image, model_revision: everything },
+  ]);
+  // The marks of all are asked of the store again; results and pixels of the others stand.
+  expect(await purged({ imageId: "img_other", isMark: true })).toBe(1001);
+  expect(await purged({ imageId: "img_other", modelRevision: revision })).toBe(-1);
+  expect(await purged({ imageId: "img_other" })).toBe(-1);
+  expect(await purged({ imageId: image })).toBe(1000);
 });
 
 test("more than a thousand of one partition become one of all that it holds", async () => {

@@ -16,6 +16,12 @@ export interface PurgeTable {
   };
 }
 
+/**
+ * In the place of a revision: the picture was deleted, so that its stores hold nothing of it any more and only
+ * what lies in caches must not be believed.
+ */
+export const deletedPicture = "deleted";
+
 /** `*`: every one. */
 export interface PurgeScope {
   readonly partition: Partition | "*";
@@ -27,6 +33,8 @@ export interface PurgeScope {
 export interface About {
   readonly imageId?: string | undefined;
   readonly modelRevision?: string | undefined;
+  /** A copy that says that a picture is known, of what the store of pictures says. */
+  readonly isMark?: true;
 }
 
 /** Whatever is about this and was known at that moment or before is forgotten. Unix milliseconds. */
@@ -47,7 +55,10 @@ export type PurgeMemory = Map<
 const maxRemembered = 1000;
 /** Before anything was known. */
 const never = -1;
-/** More purges of one partition become one of all that it holds. */
+/**
+ * More purges of one partition become one of all that it holds; more deletions one of all cached marks, which are
+ * read again from where the pictures lie.
+ */
 const maxPurges = 1000;
 
 const rowSchema = z.object({
@@ -129,15 +140,18 @@ export function purges(options: PurgesOptions): Purges {
           .bind(partition, image, revision, at)
           .run();
       await put(imageId, modelRevision);
+      const isDeletion = modelRevision === deletedPicture;
+      const kind = `partition = ? AND model_revision ${isDeletion ? "=" : "<>"} '${deletedPicture}'`;
       const { results } = await table
-        .prepare("SELECT 1 FROM cache_purges WHERE partition = ? LIMIT ?")
+        .prepare(`SELECT 1 FROM cache_purges WHERE ${kind} LIMIT ?`)
         .bind(partition, maxPurges + 1)
         .all();
       if (results.length > maxPurges) {
-        await put("*", "*");
+        const all = isDeletion ? deletedPicture : "*";
+        await put("*", all);
         await table
           .prepare(
-            "DELETE FROM cache_purges WHERE partition = ? AND NOT (image_id = '*' AND model_revision = '*')",
+            `DELETE FROM cache_purges WHERE ${kind} AND NOT (image_id = '*' AND model_revision = '${all}')`,
           )
           .bind(partition)
           .run();
@@ -152,12 +166,16 @@ export function purges(options: PurgesOptions): Purges {
 /** Without a list nothing is believed. */
 function purgedAtOf(found: ReadonlyMap<string, number> | undefined): PurgedAt {
   if (found === undefined) return () => Infinity;
-  return ({ imageId, modelRevision }) => {
+  return ({ imageId, modelRevision, isMark }) => {
     let latest = found.get(scopeKey("*", "*")) ?? never;
     const consider = (image: string, revision: string): void => {
       latest = Math.max(latest, found.get(scopeKey(image, revision)) ?? never);
     };
-    if (imageId !== undefined) consider(imageId, "*");
+    if (imageId !== undefined) {
+      consider(imageId, "*");
+      consider(imageId, deletedPicture);
+    }
+    if (isMark === true) consider("*", deletedPicture);
     if (modelRevision !== undefined) consider("*", modelRevision);
     if (imageId !== undefined && modelRevision !== undefined) consider(imageId, modelRevision);
     return latest;

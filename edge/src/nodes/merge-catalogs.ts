@@ -19,7 +19,7 @@ export function mergeCatalogs(
       held.set(entry.model, revisions);
       const known = revisions.get(entry.model_revision);
       revisions.set(entry.model_revision, {
-        entry: known?.entry ?? entry,
+        entry: known === undefined ? entry : calibratedBy(known.entry, entry),
         weight: (known?.weight ?? 0) + weight,
       });
     }
@@ -36,3 +36,9 @@ export function mergeCatalogs(
   });
   return { models };
 }
+
+/** A node that has no calibration of a revision says nothing against that of another node. */
+const calibratedBy = (first: CatalogModel, other: CatalogModel): CatalogModel =>
+  first.calibration === undefined && other.calibration !== undefined
+    ? { ...first, calibration: other.calibration }
+    : first;

@@ -1,7 +1,7 @@
 // A filter as a condition on records, `seq` in hand. Values are bound, never written into the statement, and
 // lists as one JSON text, since a statement takes 100 values at most.
-import type { FilterCondition, SearchFilter } from "@blip2-edge/shared/contracts/search";
-import { attributeValue, type IndexValue } from "./index-sql.ts";
+import type { FilterCondition, SearchFilter, TagFilter } from "@blip2-edge/shared/contracts/search";
+import { attributeValue, autoTagName, tagName, type IndexValue } from "./index-sql.ts";
 
 export interface Condition {
   readonly sql: string;
@@ -15,20 +15,25 @@ const having = (name: string, what: string, ...values: IndexValue[]): Condition 
 const not = ({ sql, values }: Condition): Condition => ({ sql: `NOT (${sql})`, values });
 const listed = "value IN (SELECT value FROM json_each(?))";
 
-export function conditionsOf({ tags, metadata }: SearchFilter): Condition[] {
-  const conditions: Condition[] = [];
-  const tagList = (list: readonly string[]) => JSON.stringify(list.map(attributeValue));
-  if (tags?.any !== undefined) conditions.push(having("", listed, tagList(tags.any)));
-  if (tags?.none !== undefined) conditions.push(not(having("", listed, tagList(tags.none))));
-  if (tags?.all !== undefined) {
-    const all = [...new Set(tags.all)];
-    conditions.push({
-      sql: `(SELECT count(*) FROM attributes a WHERE a.seq = records.seq AND name = '' AND ${listed}) = ?`,
-      values: [tagList(all), all.length],
-    });
-  }
+export function conditionsOf({ tags, auto_tags: autoTags, metadata }: SearchFilter): Condition[] {
+  const conditions = [...tagConditions(tagName, tags), ...tagConditions(autoTagName, autoTags)];
   for (const [name, condition] of Object.entries(metadata ?? {})) {
     conditions.push(...conditionsOn(name, condition));
+  }
+  return conditions;
+}
+
+function tagConditions(name: string, { any, all, none }: TagFilter = {}): Condition[] {
+  const conditions: Condition[] = [];
+  const tagList = (list: readonly string[]) => JSON.stringify(list.map(attributeValue));
+  if (any !== undefined) conditions.push(having(name, listed, tagList(any)));
+  if (none !== undefined) conditions.push(not(having(name, listed, tagList(none))));
+  if (all !== undefined) {
+    const each = [...new Set(all)];
+    conditions.push({
+      sql: `(SELECT count(*) FROM attributes a WHERE a.seq = records.seq AND name = ? AND ${listed}) = ?`,
+      values: [name, tagList(each), each.length],
+    });
   }
   return conditions;
 }

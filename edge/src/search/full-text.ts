@@ -3,17 +3,14 @@
 
 const maxWords = 32;
 
-export interface FullTextQueries {
-  /** Any of the words anywhere, for the ranking. */
-  readonly any: string;
-  /** All of them in what people wrote, captions by a model left out. */
-  readonly told: string;
-}
+/** Each once, in quotes. */
+export const queryWords = (text: string): readonly string[] =>
+  [...new Set(text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])]
+    .slice(0, maxWords)
+    .map((word) => `"${word}"`);
 
-/** Undefined: there is no word in it. */
-export function fullTextQueries(text: string): FullTextQueries | undefined {
-  const words = [...new Set(text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])].slice(0, maxWords);
-  if (words.length === 0) return undefined;
-  const quoted = words.map((word) => `"${word}"`);
-  return { any: quoted.join(" OR "), told: `{title text tags} : (${quoted.join(" AND ")})` };
-}
+export const anyOf = (words: readonly string[]): string => words.join(" OR ");
+
+/** All of them in what people wrote, what models said left out. */
+export const toldQuery = (words: readonly string[]): string =>
+  `{title text tags} : (${words.join(" AND ")})`;

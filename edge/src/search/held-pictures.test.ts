@@ -59,5 +59,5 @@ test("a picture goes with the last namespace that holds it, and nothing else goe
   expect([...objects].toSorted()).toEqual([`held/${bob}/${imageId}/one`, ...kept].toSorted());
   expect([...results]).toEqual([`results/${ada}/${other}/r/1`]);
   expect(unmarked).toEqual([[ada, imageId]]);
-  expect(purged).toEqual([{ partition: ada, imageId, modelRevision: "*" }]);
+  expect(purged).toEqual([{ partition: ada, imageId, modelRevision: "deleted" }]);
 });

@@ -3,7 +3,7 @@
 // and taken away after it, so a crash between leaves a picture too many and never one too few.
 import type { ImageId } from "@blip2-edge/shared/contracts/image";
 import type { MarkBook } from "../cache/marks.ts";
-import type { Purges } from "../cache/purges.ts";
+import { deletedPicture, type Purges } from "../cache/purges.ts";
 import type { Partition } from "../partition.ts";
 
 /** What this room needs of R2. */
@@ -55,7 +55,7 @@ export function heldPictures({ store, results, purges, marks }: HeldPicturesOpti
 
   /** Results that are computed meanwhile may be left in KV until they expire: the purge makes nobody believe them. */
   async function forget(partition: Partition, imageId: ImageId): Promise<void> {
-    await purges.add({ partition, imageId, modelRevision: "*" });
+    await purges.add({ partition, imageId, modelRevision: deletedPicture });
     const names = await namesUnder(`pixels/${partition}/${imageId}/`);
     await store.delete([...names, `known/${partition}/${imageId}`]);
     await marks.forget(partition, imageId);

@@ -1,7 +1,7 @@
 // What a namespace's index can be asked, whatever keeps it: plain data in, plain data out, so that it may be
 // an object elsewhere. What was put is found by the next question. No tenant is named in it: each has its own.
 import type { ImageId } from "@blip2-edge/shared/contracts/image";
-import type { ImageUpdate, MetadataValue } from "@blip2-edge/shared/contracts/images";
+import type { AutoTag, ImageUpdate, MetadataValue } from "@blip2-edge/shared/contracts/images";
 import type { SearchFilter, SearchScores } from "@blip2-edge/shared/contracts/search";
 
 export interface IndexRecord {
@@ -14,6 +14,7 @@ export interface IndexRecord {
   readonly tags: readonly string[];
   readonly metadata: Readonly<Record<string, MetadataValue>>;
   readonly caption: string | null;
+  readonly autoTags: readonly AutoTag[];
 }
 
 export interface StoredRecord extends IndexRecord {

@@ -1,6 +1,6 @@
 // The tables of one namespace's index, and rows in and out of them. SQLite as a Durable Object has it: at
 // most 100 values in a statement, blobs as ArrayBuffer.
-import type { MetadataValue } from "@blip2-edge/shared/contracts/images";
+import type { AutoTag, MetadataValue } from "@blip2-edge/shared/contracts/images";
 import type { CodedVectors } from "./quantise.ts";
 import type { StoredRecord } from "./image-index.ts";
 
@@ -22,13 +22,17 @@ export function createTables(sql: IndexSql): void {
      ) STRICT`,
     // Apart from the averages, so that reading all of those reads nothing else.
     `CREATE TABLE IF NOT EXISTS vectors (key INTEGER PRIMARY KEY, scales BLOB NOT NULL, codes BLOB NOT NULL) STRICT`,
+    // Copies of the averages, many in a row (mean-blocks.ts).
+    `CREATE TABLE IF NOT EXISTS mean_blocks (
+       block INTEGER PRIMARY KEY, keys BLOB NOT NULL, scales BLOB NOT NULL, codes BLOB NOT NULL
+     ) STRICT`,
     `CREATE TABLE IF NOT EXISTS records (
        seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, picture INTEGER NOT NULL, exact INTEGER NOT NULL,
        source TEXT, title TEXT, text TEXT, caption TEXT, tags TEXT NOT NULL, metadata TEXT NOT NULL,
-       created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+       created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, auto_tags TEXT NOT NULL DEFAULT '[]'
      ) STRICT`,
     `CREATE INDEX IF NOT EXISTS records_by_picture ON records (picture)`,
-    // What filters read. A tag has the empty name.
+    // What filters read: metadata by its fields, tags by names that no field can have.
     `CREATE TABLE IF NOT EXISTS attributes (seq INTEGER NOT NULL, name TEXT NOT NULL, value ANY NOT NULL) STRICT`,
     `CREATE INDEX IF NOT EXISTS attributes_by_name ON attributes (name, value)`,
     `CREATE INDEX IF NOT EXISTS attributes_by_record ON attributes (seq)`,
@@ -39,7 +43,15 @@ export function createTables(sql: IndexSql): void {
   ]) {
     sql.exec(statement).toArray();
   }
+  const columns = sql.exec("PRAGMA table_info(records)").toArray() as { readonly name: string }[];
+  // An index that was made before there were any.
+  if (!columns.some(({ name }) => name === "auto_tags")) {
+    sql.exec("ALTER TABLE records ADD COLUMN auto_tags TEXT NOT NULL DEFAULT '[]'").toArray();
+  }
 }
+
+export const tagName = "";
+export const autoTagName = "#";
 
 export interface RecordRow {
   readonly seq: number;
@@ -53,6 +65,7 @@ export interface RecordRow {
   readonly caption: string | null;
   readonly tags: string;
   readonly metadata: string;
+  readonly auto_tags: string;
   readonly created_at: number;
   readonly updated_at: number;
   readonly duplicate_of: string | null;
@@ -73,6 +86,7 @@ export const recordOf = (row: RecordRow): StoredRecord => ({
   caption: row.caption,
   tags: JSON.parse(row.tags) as string[],
   metadata: JSON.parse(row.metadata) as Record<string, MetadataValue>,
+  autoTags: JSON.parse(row.auto_tags) as AutoTag[],
   createdAt: row.created_at,
   updatedAt: row.updated_at,
   duplicateOf: row.duplicate_of,
@@ -82,11 +96,11 @@ export const recordOf = (row: RecordRow): StoredRecord => ({
 export const attributeValue = (value: MetadataValue): string | number =>
   typeof value === "number" ? value : typeof value === "string" ? `s${value}` : `b${value}`;
 
-export const bytesOf = (array: Int8Array | Float32Array): Uint8Array =>
+export const bytesOf = (array: Int8Array | Uint16Array | Float32Array): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
 /** A copy, which is aligned whatever the blob was. */
-const copyOf = (blob: unknown): ArrayBuffer =>
+export const copyOf = (blob: unknown): ArrayBuffer =>
   Uint8Array.from(blob instanceof ArrayBuffer ? new Uint8Array(blob) : (blob as Uint8Array)).buffer;
 export const codesOf = (blob: unknown): Int8Array => new Int8Array(copyOf(blob));
 

@@ -1,5 +1,6 @@
 // One averaged vector for each picture of a namespace, in memory and one after the other, so that a scan of
 // them all runs at the speed of memory. It is a copy: what is true stands in the store's table.
+import { dot } from "./similarity.ts";
 
 export interface Candidate {
   readonly key: number;
@@ -9,6 +10,8 @@ export interface Candidate {
 export interface MeanTable {
   readonly size: number;
   set(key: number, scale: number, codes: Int8Array): void;
+  /** Many at once, none of which is there; `codes` one after the other. */
+  append(keys: Float64Array, scales: Float32Array, codes: Int8Array): void;
   delete(key: number): void;
   /** The best by cosine, the best first; among equals the smaller key. `allowed` undefined: all. */
   nearest(query: Float32Array, count: number, allowed?: ReadonlySet<number>): Candidate[];
@@ -25,25 +28,24 @@ export function meanTable(dim: number): MeanTable {
   let size = 0;
   const placeOf = new Map<number, number>();
 
-  function grow(): void {
+  function makeRoom(wanted: number): void {
+    let room = scales.length;
+    while (room < wanted) room *= 2;
+    if (room === scales.length) return;
     const more = <Values extends Int8Array | Float32Array | Float64Array>(
-      make: new (length: number) => Values,
+      next: Values,
       old: Values,
     ): Values => {
-      const next = new make(old.length * 2);
       next.set(old);
       return next;
     };
-    codes = more(Int8Array, codes);
-    scales = more(Float32Array, scales);
-    keys = more(Float64Array, keys);
+    codes = more(new Int8Array(room * dim), codes);
+    scales = more(new Float32Array(room), scales);
+    keys = more(new Float64Array(room), keys);
   }
 
-  function scoreAt(query: Float32Array, place: number): number {
-    let sum = 0;
-    for (let at = 0, of = place * dim; at < dim; at++, of++) sum += query[at]! * codes[of]!;
-    return sum * scales[place]!;
-  }
+  const scoreAt = (query: Float32Array, place: number): number =>
+    Math.fround(dot(query, 0, codes, place * dim, dim) * scales[place]!);
 
   return {
     get size() {
@@ -53,13 +55,25 @@ export function meanTable(dim: number): MeanTable {
       if (values.length !== dim) throw new RangeError(`${values.length} numbers, not ${dim}`);
       let place = placeOf.get(key);
       if (place === undefined) {
-        if (size === scales.length) grow();
+        makeRoom(size + 1);
         place = size++;
         placeOf.set(key, place);
       }
       keys[place] = key;
       scales[place] = scale;
       codes.set(values, place * dim);
+    },
+    append(newKeys, newScales, newCodes) {
+      const count = newKeys.length;
+      if (newCodes.length !== count * dim || newScales.length !== count) {
+        throw new RangeError(`${newCodes.length} numbers for ${count} vectors of ${dim}`);
+      }
+      makeRoom(size + count);
+      keys.set(newKeys, size);
+      scales.set(newScales, size);
+      codes.set(newCodes, size * dim);
+      for (let at = 0; at < count; at++) placeOf.set(newKeys[at]!, size + at);
+      size += count;
     },
     delete(key) {
       const place = placeOf.get(key);
@@ -75,27 +89,40 @@ export function meanTable(dim: number): MeanTable {
       placeOf.set(moved, place);
     },
     nearest(query, count, allowed) {
-      const places =
-        allowed === undefined ? undefined : [...allowed].flatMap((key) => placeOf.get(key) ?? []);
-      const among = places?.length ?? size;
-      const scores = new Float32Array(among);
-      for (let at = 0; at < among; at++) scores[at] = scoreAt(query, places?.[at] ?? at);
-      return best(scores, count, (at) => keys[places?.[at] ?? at]!);
+      const best = bestOf(count);
+      if (allowed === undefined) {
+        for (let place = 0; place < size; place++) best.offer(keys[place]!, scoreAt(query, place));
+      } else {
+        for (const key of allowed) {
+          const place = placeOf.get(key);
+          if (place !== undefined) best.offer(key, scoreAt(query, place));
+        }
+      }
+      return best.found();
     },
     scores: (query, wanted) =>
       [...wanted].flatMap((key) => {
         const place = placeOf.get(key);
-        return place === undefined ? [] : [{ key, score: Math.fround(scoreAt(query, place)) }];
+        return place === undefined ? [] : [{ key, score: scoreAt(query, place) }];
       }),
   };
 }
 
-/** Only what reaches the count-th best score is put in order. */
-function best(scores: Float32Array, count: number, keyAt: (at: number) => number): Candidate[] {
-  const least = scores.length > count ? (scores.toSorted()[scores.length - count] ?? 0) : -Infinity;
-  const found: Candidate[] = [];
-  for (let at = 0; at < scores.length; at++) {
-    if (scores[at]! >= least) found.push({ key: keyAt(at), score: scores[at]! });
-  }
-  return found.sort((a, b) => b.score - a.score || a.key - b.key).slice(0, count);
+/** Keeps the best of many: twice as many at the most, of which the worse half goes whenever there are so many. */
+function bestOf(count: number) {
+  let kept: Candidate[] = [];
+  let least = -Infinity;
+  const cut = (): Candidate[] => {
+    kept = kept.sort((a, b) => b.score - a.score || a.key - b.key).slice(0, count);
+    if (kept.length === count) least = kept.at(-1)?.score ?? -Infinity;
+    return kept;
+  };
+  return {
+    offer(key: number, score: number): void {
+      // Of equals the smaller key stays, so an equal one is kept until the cut.
+      if (score < least) return;
+      if (kept.push({ key, score }) >= 2 * count) cut();
+    },
+    found: cut,
+  };
 }

@@ -1,7 +1,12 @@
 // The order of what an index found, and what each place is worth: one way of asking orders by its own score,
 // several by the fusion of their ranks; what image-text matching has judged stands first.
 import type { SearchScores, SearchStage } from "@blip2-edge/shared/contracts/search";
-import { scoreOf, type CalibratedStage, type StageCalibration } from "./calibrations.ts";
+import {
+  probabilityOf,
+  wordsIn,
+  type Calibration,
+  type Curve,
+} from "@blip2-edge/shared/wire/calibration";
 import { fusedScores } from "./fuse.ts";
 import type { Ranked } from "./image-index.ts";
 
@@ -19,7 +24,22 @@ export interface WayOfAsking {
   readonly maxSimilarity: boolean;
 }
 
-export type Calibrated = Readonly<Partial<Record<CalibratedStage, StageCalibration>>> | undefined;
+/** What the scores of the model mean for a text; undefined: nobody has measured it. */
+export interface Calibrated extends Pick<Calibration, "text_mean" | "itc" | "itm"> {
+  /** Of the text. */
+  readonly words: number;
+}
+export const calibratedFor = (
+  calibration: Calibration | undefined,
+  text: string | undefined,
+): Calibrated | undefined =>
+  calibration === undefined || text === undefined
+    ? undefined
+    : { ...calibration, words: wordsIn(text) };
+
+/** 0 to 1: a probability where the stage is calibrated, else the score as it is, from 0. */
+const scoreOf = (curve: Curve | undefined, score: number, words = 1): number =>
+  curve === undefined ? Math.min(1, Math.max(0, score)) : probabilityOf(curve, score, words);
 
 /** The stage whose score says what a hit of a text query is worth before ITM. */
 export const textStage = ({ maxSimilarity }: Pick<WayOfAsking, "maxSimilarity">) =>
@@ -28,7 +48,7 @@ export const textStage = ({ maxSimilarity }: Pick<WayOfAsking, "maxSimilarity">)
 export function orderHits(
   records: readonly Ranked[],
   way: WayOfAsking,
-  calibration: Calibrated,
+  calibration: Calibrated | undefined,
 ): OrderedHit[] {
   const ofText = textStage(way);
   const ofImage = way.maxSimilarity ? "image" : "image_mean";
@@ -52,7 +72,7 @@ export function orderHits(
   return ordered.map((record): OrderedHit => {
     const { scores } = record;
     const score = way.text
-      ? scoreOf(calibration?.[ofText], scores[ofText] ?? 0)
+      ? scoreOf(calibration?.[ofText], scores[ofText] ?? 0, calibration?.words)
       : scoreOf(undefined, scores[ofImage] ?? 0);
     return { ...record, score, decidedBy };
   });
@@ -63,12 +83,12 @@ export function reordered(
   hits: readonly OrderedHit[],
   first: number,
   judged: ReadonlyMap<string, number>,
-  calibration: Calibrated,
+  calibration: Calibrated | undefined,
 ): OrderedHit[] {
   const head = hits.slice(0, first).map((hit): OrderedHit => {
     const itm = judged.get(hit.imageId);
     if (itm === undefined) return hit;
-    const score = scoreOf(calibration?.itm, itm);
+    const score = scoreOf(calibration?.itm, itm, calibration?.words);
     return { ...hit, scores: { ...hit.scores, itm }, score, decidedBy: "itm" };
   });
   const isJudged = ({ scores }: OrderedHit) => scores.itm !== undefined;

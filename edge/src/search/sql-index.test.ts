@@ -62,6 +62,45 @@ test("an index that is opened again knows what it held", async () => {
   expect(outcome).toMatchObject({ kind: "ranked", records: [{ id: "p2" }] });
 });
 
+test("averages that lie in blocks are those of the pictures, whatever comes and goes", async () => {
+  const { db, sql } = memory();
+  const blocks = () =>
+    db
+      .prepare("SELECT block FROM mean_blocks")
+      .all()
+      .map((row) => row["block"]);
+  const first = open(db, sql, 4000);
+  const many = waiting(first);
+  for (let at = 0; at < 2500; at++) await put(many, recordOf(`p${at}`, at), at % 50);
+  const ask = (index: SqlIndex) =>
+    index.rank({ by, candidates: 3, maxSimilarity: false, text: textOf(7) });
+  expect(blocks()).toEqual([]);
+  const found = ask(first);
+  // 1023, 1024 and the last, which is never kept.
+  expect(blocks()).toEqual([0, 1]);
+  expect(ask(open(db, sql))).toEqual(found);
+  await many.remove("p1500");
+  expect(blocks()).toEqual([0]);
+  const [best] = found.kind === "ranked" ? found.records : [];
+  await many.remove(best?.id ?? "");
+  expect(blocks()).toEqual([]);
+  expect(ask(open(db, sql))).toEqual(ask(first));
+  expect(ask(first)).not.toEqual(found);
+  const { records } = await many.describe();
+  expect(open(db, sql).describe()).toMatchObject({ records, pictures: records });
+});
+
+test("an index that was made before models tagged anything goes on", async () => {
+  const { db, sql } = memory();
+  const before = waiting(open(db, sql));
+  await put(before, recordOf("old", 1, { title: "t" }), 1);
+  db.exec("ALTER TABLE records DROP COLUMN auto_tags");
+  const now = waiting(open(db, sql));
+  expect(await now.read(["old"])).toMatchObject([{ title: "t", autoTags: [] }]);
+  await put(now, recordOf("new", 2, { autoTags: [{ tag: "x", from: "caption" }] }), 2);
+  expect(await now.read(["new"])).toMatchObject([{ autoTags: [{ tag: "x", from: "caption" }] }]);
+});
+
 test("what fails halfway leaves nothing behind", async () => {
   const { db, sql } = memory();
   let breaks = false;

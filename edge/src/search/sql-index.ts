@@ -11,16 +11,18 @@ import type {
 } from "./image-index.ts";
 import {
   attributeValue,
+  autoTagName,
   bytesOf,
-  codesOf,
   createTables,
   recordOf,
   selectRecords,
+  tagName,
   type IndexSql,
   type IndexValue,
   type RecordRow,
 } from "./index-sql.ts";
-import { meanTable, type MeanTable } from "./mean-table.ts";
+import { forgetBlock, loadMeans } from "./mean-blocks.ts";
+import type { MeanTable } from "./mean-table.ts";
 import { averaged, quantise } from "./quantise.ts";
 import { sqlRanking } from "./sql-ranking.ts";
 
@@ -38,9 +40,6 @@ export interface SqlIndexOptions {
   readonly maxRecords: number;
 }
 
-/** Rows that are read at a time. */
-const pageRows = 2000;
-
 export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlIndex {
   createTables(sql);
   const all = <Row>(query: string, ...values: IndexValue[]): Row[] =>
@@ -51,24 +50,18 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
 
   /** Read when it is first needed; undefined after a change that failed. */
   let means: MeanTable | undefined;
+  /** Of each table. To count reads all of it, which no search and no put should. */
+  const rowsOf: { records?: number; pictures?: number } = {};
+  const sizeOf = (table: keyof typeof rowsOf): number =>
+    (rowsOf[table] ??= count(`SELECT count(*) AS n FROM ${table}`));
+  const grow = (table: keyof typeof rowsOf, by: number): void => {
+    rowsOf[table] = sizeOf(table) + by;
+  };
   const madeBy = (): (IndexedBy & { readonly dim: number }) | undefined =>
     first(all(`SELECT model, model_revision AS "modelRevision", dim FROM made_by`));
 
   function loadedMeans(dim: number): MeanTable {
-    if (means !== undefined) return means;
-    const table = meanTable(dim);
-    for (let after = 0; ;) {
-      const rows = all<{ key: number; mean_scale: number; mean: unknown }>(
-        "SELECT key, mean_scale, mean FROM pictures WHERE key > ? ORDER BY key LIMIT ?",
-        ...[after, pageRows],
-      );
-      for (const { key, mean_scale: scale, mean } of rows) table.set(key, scale, codesOf(mean));
-      const last = rows.at(-1);
-      if (last === undefined || rows.length < pageRows) break;
-      after = last.key;
-    }
-    means = table;
-    return table;
+    return (means ??= loadMeans({ all }, dim));
   }
 
   function change<Result>(work: () => Result): Result {
@@ -76,6 +69,8 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
       return atomically(work);
     } catch (error) {
       means = undefined;
+      delete rowsOf.records;
+      delete rowsOf.pictures;
       throw error;
     }
   }
@@ -97,6 +92,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
     const coded = quantise(vectors, dim);
     const mean = quantise(averaged(vectors, dim), dim);
     const [meanScale = 0] = mean.scales;
+    grow("pictures", 1);
     const key = count(
       "INSERT INTO pictures (image_id, mean_scale, mean) VALUES (?, ?, ?) RETURNING key AS n",
       ...[record.imageId, meanScale, bytesOf(mean.codes)],
@@ -106,6 +102,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
       ...[key, bytesOf(coded.scales), bytesOf(coded.codes)],
     );
     means?.set(key, meanScale, mean.codes);
+    forgetBlock({ all }, key);
     return key;
   }
 
@@ -113,7 +110,9 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
   function dropPicture(key: number): ImageId | null {
     if (count("SELECT count(*) AS n FROM records WHERE picture = ?", key) > 0) return null;
     run("DELETE FROM vectors WHERE key = ?", key);
+    grow("pictures", -1);
     means?.delete(key);
+    forgetBlock({ all }, key);
     const gone = first(
       all<{ image_id: ImageId }>("DELETE FROM pictures WHERE key = ? RETURNING image_id", key),
     );
@@ -121,20 +120,23 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
   }
 
   function forgetModelIfEmpty(): void {
-    if (count("SELECT EXISTS (SELECT 1 FROM records) AS n") === 1) return;
+    if (sizeOf("records") > 0) return;
     run("DELETE FROM made_by");
     means = undefined;
   }
 
-  function writeWords(seq: number, { title, text, tags, caption, metadata }: IndexRecord): void {
+  function writeWords(seq: number, record: IndexRecord): void {
+    const { title, text, tags, caption, metadata } = record;
+    const autoTags = record.autoTags.map(({ tag }) => tag);
     dropWords(seq);
     run(
       "INSERT INTO words (rowid, title, text, tags, caption) VALUES (?, ?, ?, ?, ?)",
-      ...[seq, title, text, tags.join(" , "), caption],
+      ...[seq, title, text, tags.join(" , "), saidByModels(caption ?? "", autoTags)],
     );
     const put = (name: string, value: string | number): void =>
       run("INSERT INTO attributes (seq, name, value) VALUES (?, ?, ?)", seq, name, value);
-    for (const tag of tags) put("", attributeValue(tag));
+    for (const tag of tags) put(tagName, attributeValue(tag));
+    for (const tag of autoTags) put(autoTagName, attributeValue(tag));
     for (const [name, value] of Object.entries(metadata)) put(name, attributeValue(value));
   }
   function dropWords(seq: number): void {
@@ -143,19 +145,20 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
   }
 
   function removeRow({ seq, picture }: Pick<RecordRow, "seq" | "picture">): ImageId | null {
+    grow("records", -1);
     run("DELETE FROM records WHERE seq = ?", seq);
     dropWords(seq);
     return dropPicture(picture);
   }
 
-  const ranking = sqlRanking({ all, count, loadedMeans });
+  const ranking = sqlRanking({ all, count, loadedMeans, records: () => sizeOf("records") });
 
   return {
     describe() {
       const by = madeBy();
       return {
-        records: count("SELECT count(*) AS n FROM records"),
-        pictures: count("SELECT count(*) AS n FROM pictures"),
+        records: sizeOf("records"),
+        pictures: sizeOf("pictures"),
         by: by === undefined ? null : { model: by.model, modelRevision: by.modelRevision },
       };
     },
@@ -174,7 +177,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
             record.id,
           ),
         );
-        if (before === undefined && count("SELECT count(*) AS n FROM records") >= maxRecords) {
+        if (before === undefined && sizeOf("records") >= maxRecords) {
           return { kind: "full", maxRecords, holds: holds(record) };
         }
         if (own === undefined) {
@@ -183,17 +186,19 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
             ...[by.model, by.modelRevision, dim],
           );
         } else if (own.dim !== dim) throw new Error(`vectors of ${dim} numbers, not ${own.dim}`);
+        if (before === undefined) grow("records", 1);
         const picture = pictureKey(request);
         const { id, exact, source, title, text, caption } = record;
         const seq = count(
-          `INSERT INTO records (id, picture, exact, source, title, text, caption, tags, metadata, created_at, updated_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET picture = excluded.picture,
+          `INSERT INTO records (id, picture, exact, source, title, text, caption, tags, metadata, auto_tags, created_at, updated_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET picture = excluded.picture,
              exact = excluded.exact, source = excluded.source, title = excluded.title, text = excluded.text,
              caption = excluded.caption, tags = excluded.tags, metadata = excluded.metadata,
-             updated_at = excluded.updated_at
+             auto_tags = excluded.auto_tags, updated_at = excluded.updated_at
            RETURNING seq AS n`,
           ...[id, picture, exact ? 1 : 0, source, title, text, caption],
-          ...[JSON.stringify(record.tags), JSON.stringify(record.metadata), now, now],
+          ...[record.tags, record.metadata, record.autoTags].map((each) => JSON.stringify(each)),
+          ...[now, now],
         );
         writeWords(seq, record);
         const freed =
@@ -247,8 +252,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
         const rows = all<RecordRow>("SELECT seq, picture FROM records ORDER BY seq LIMIT ?", most);
         const freed = rows.map(removeRow).filter((imageId) => imageId !== null);
         forgetModelIfEmpty();
-        const left = count("SELECT count(*) AS n FROM records");
-        return { removed: rows.length, left, freed };
+        return { removed: rows.length, left: sizeOf("records"), freed };
       }),
 
     rank(request) {
@@ -264,6 +268,14 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
 }
 
 const first = <Row>(rows: readonly Row[]): Row | undefined => rows[0];
+
+/** A caption, and of the tags those with words that it has not: no word is to count twice. */
+function saidByModels(caption: string, tags: readonly string[]): string {
+  const said = new Set(caption.toLowerCase().match(/[\p{L}\p{N}]+/gu));
+  return [caption, ...tags.filter((tag) => tag.split(" ").some((word) => !said.has(word)))].join(
+    " , ",
+  );
+}
 
 /** Null takes away, what is left out stays. */
 function changed(record: StoredRecord, changes: ImageUpdate): StoredRecord {

@@ -1,18 +1,20 @@
 // Which records of the embedded index a query is about, and what each stage says of them: by filter, by words, by the
 // averaged vector of every picture, then by all query vectors of the best. Reads only; tasks/search.ts puts them in order.
 import { conditionsOf } from "./filter-sql.ts";
-import { fullTextQueries } from "./full-text.ts";
 import type { Ranked, RankRequest } from "./image-index.ts";
 import { vectorsOf, type IndexValue, type RecordRow } from "./index-sql.ts";
 import type { MeanTable } from "./mean-table.ts";
 import { averaged, type CodedVectors } from "./quantise.ts";
 import { maxSimilarity, pictureSimilarity } from "./similarity.ts";
+import { wordRanking } from "./word-ranking.ts";
 
 export interface RankingTables {
   readonly all: <Row>(query: string, ...values: IndexValue[]) => Row[];
   /** The number `n` of the first row; 0 without one. */
   readonly count: (query: string, ...values: IndexValue[]) => number;
   readonly loadedMeans: (dim: number) => MeanTable;
+  /** How many there are. */
+  readonly records: () => number;
 }
 
 export interface SqlRanking {
@@ -22,7 +24,9 @@ export interface SqlRanking {
   ranked(request: RankRequest, dim: number): Ranked[];
 }
 
-export function sqlRanking({ all, count, loadedMeans }: RankingTables): SqlRanking {
+export function sqlRanking({ all, count, loadedMeans, records }: RankingTables): SqlRanking {
+  const wordScores = wordRanking({ all, count, records });
+
   /** Undefined: no filter. */
   function allowedRecords({ filter }: RankRequest): Set<number> | undefined {
     const conditions = filter === undefined ? [] : conditionsOf(filter);
@@ -42,30 +46,6 @@ export function sqlRanking({ all, count, loadedMeans }: RankingTables): SqlRanki
 
   const inList = (keys: Iterable<number>): string => JSON.stringify([...keys]);
   const listed = "IN (SELECT value FROM json_each(?))";
-
-  /** By record; of every record one of whose words is in the query, the best first. */
-  function wordScores(
-    words: string | undefined,
-    allowed: ReadonlySet<number> | undefined,
-    most: number,
-  ): { readonly scores: ReadonlyMap<number, number>; readonly told: ReadonlySet<number> } {
-    const queries = words === undefined ? undefined : fullTextQueries(words);
-    if (queries === undefined) return { scores: new Map(), told: new Set() };
-    const within = allowed === undefined ? "" : ` AND rowid ${listed}`;
-    const values = allowed === undefined ? [] : [inList(allowed)];
-    // A title says more than a long text.
-    const rank = "-bm25(words, 4, 1, 4, 2)";
-    const found = (query: string) =>
-      all<{ seq: number; score: number }>(
-        `SELECT rowid AS seq, ${rank} AS score FROM words WHERE words MATCH ?${within} ORDER BY score DESC LIMIT ?`,
-        ...[query, ...values, most],
-      );
-    const told = found(queries.told);
-    // One kind of score for all: who is in both lists has that of any of the words.
-    const ranked = [...told, ...found(queries.any)];
-    const scores = new Map(ranked.map(({ seq, score }) => [seq, score]));
-    return { scores, told: new Set(told.map(({ seq }) => seq)) };
-  }
 
   interface VectorScores {
     text_mean?: number;

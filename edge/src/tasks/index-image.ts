@@ -7,6 +7,7 @@ import { keepsNothing, type AuthenticatedContext } from "../context.ts";
 import { tenantPartition } from "../partition.ts";
 import type { IndexedBy, StoredRecord } from "../search/image-index.ts";
 import { normalised } from "../search/quantise.ts";
+import { autoTags } from "./auto-tags.ts";
 import { caption } from "./caption.ts";
 import { embedPicture } from "./embed.ts";
 import type { PictureSource } from "./open-picture.ts";
@@ -34,16 +35,18 @@ export async function indexImage(
   const { source = null, title = null, text = null, tags = [], metadata = {} } = options;
   const written =
     options.caption === false ? null : await captionOf(rooms, picture, imageId, context);
+  const vectors = normalised(Float32Array.from(body.embedding.flat()), body.dim);
+  const by = { model: body.model, modelRevision: body.model_revision };
+  const autoTagsTask = { wish: options.auto_tags, caption: written, by, vectors, dim: body.dim };
+  const tagged = await autoTags(rooms, autoTagsTask, context);
   const partition = tenantPartition(tenant);
   await rooms.held.hold(partition, imageId, namespace);
   const outcome = await index.put({
     record: {
       ...{ id, imageId, exact: body.image_exact !== false, caption: written },
-      ...{ source, title, text, tags, metadata },
+      ...{ source, title, text, tags, metadata, autoTags: tagged },
     },
-    by: { model: body.model, modelRevision: body.model_revision },
-    vectors: normalised(Float32Array.from(body.embedding.flat()), body.dim),
-    dim: body.dim,
+    ...{ by, vectors, dim: body.dim },
     now: Date.now(),
   });
   if (outcome.kind !== "put" && !outcome.holds) {
@@ -105,6 +108,7 @@ export const shownOf = (record: StoredRecord) => ({
   tags: [...record.tags],
   metadata: { ...record.metadata },
   caption: record.caption,
+  auto_tags: [...record.autoTags],
 });
 
 export const recordAnswer = (namespace: string, record: StoredRecord): ImageRecord => ({

@@ -12,13 +12,19 @@ import {
 import { invalidRequest } from "@blip2-edge/shared/contracts/refuse";
 import { sha256Hex } from "@blip2-edge/shared/hex";
 import { AppError } from "@blip2-edge/shared/problem";
+import type { Calibration } from "@blip2-edge/shared/wire/calibration";
 import { readEmbedding } from "@blip2-edge/shared/wire/embedding";
 import pMap from "p-map";
 import { canonicalJson } from "../cache/canonical-json.ts";
 import type { AuthenticatedContext } from "../context.ts";
-import { calibrationOf } from "../search/calibrations.ts";
 import type { IndexedBy, Ranked, RankRequest } from "../search/image-index.ts";
-import { orderHits, reordered, textStage, type OrderedHit } from "../search/order-hits.ts";
+import {
+  calibratedFor,
+  orderHits,
+  reordered,
+  textStage,
+  type OrderedHit,
+} from "../search/order-hits.ts";
 import { normalised } from "../search/quantise.ts";
 import { embedPicture, embedTexts } from "./embed.ts";
 import { outdated, shownOf } from "./index-image.ts";
@@ -57,7 +63,7 @@ export async function search(
   if (outcome.kind === "other_model") throw outdated(namespace, outcome.by);
   if (outcome.kind === "unknown_fields") throw unknownFields(outcome.fields);
 
-  const calibration = calibrationOf(by.model);
+  const calibration = calibratedFor(query.calibration, text);
   const way = { text: text !== undefined, image: picture !== undefined, hybrid, maxSimilarity };
   const ordered = orderHits(outcome.records, way, calibration);
   const first = rerankOf(options);
@@ -72,7 +78,7 @@ export async function search(
     : ordered;
 
   const minOf = (stage: "text_mean" | "itc" | "itm"): number =>
-    options.min_score ?? (way.text ? (calibration?.[stage].minScore ?? 0) : 0);
+    options.min_score ?? (way.text ? (calibration?.[stage]?.min_score ?? 0) : 0);
   const [before, after] = [minOf(textStage(way)), minOf("itm")];
   const isFound = ({ told, score: value, decidedBy }: OrderedHit): boolean =>
     told || value >= (decidedBy === "itm" ? after : before);
@@ -102,7 +108,7 @@ export async function search(
     model: by.model,
     model_revision: by.modelRevision,
     min_score: isJudged ? after : before,
-    calibrated: way.text && calibration !== undefined,
+    calibrated: way.text && calibration?.[isJudged ? "itm" : textStage(way)] !== undefined,
     vision_passes: Number(context.event["node_vision_passes"] ?? 0),
   };
 }
@@ -130,6 +136,8 @@ interface Query {
   readonly by: IndexedBy;
   readonly vectors: Pick<RankRequest, "text" | "image">;
   readonly imageId: string | undefined;
+  /** Of the text's model, at the revision that made its vector. */
+  readonly calibration: Calibration | undefined;
 }
 
 /** The vectors of what is asked, by the model of the index. */
@@ -170,6 +178,7 @@ async function queryOf(
           : { image: normalised(Float32Array.from(ofPicture.embedding.flat()), ofPicture.dim) }),
       },
       imageId: ofPicture?.image_id,
+      calibration: ofText?.model.calibration,
     };
   } catch (error) {
     // Nobody can make vectors that could be compared with those of the index.

@@ -1,16 +1,21 @@
 // An exam as COCO-format files, for `blip2 eval`: the pictures, what is true of each as its captions, questions
-// that all ten people answer alike, and the same captions as a retrieval list.
+// that all ten people answer alike, the same captions as a retrieval list, statements with all scenes of which they
+// are true, and the nouns of each.
 
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { captionsOf } from "./captions.ts";
 import type { Drawings } from "./drawings.ts";
-import { pictureOf, writeExam } from "./exam.ts";
+import { pictureOf, writeExam, writeStatements } from "./exam.ts";
 import { numberWords } from "./grammar.ts";
+import { holds } from "./statements.ts";
 
 /** As many as were asked about each picture of VQA. */
 const people = 10;
+
+/** Each statement is held against each scene. */
+const maxQueried = 5000;
 
 /** VQA's annotations write numbers as digits. */
 function asAnnotated(answer: string): { answer: string; answer_type: string } {
@@ -20,7 +25,8 @@ function asAnnotated(answer: string): { answer: string; answer_type: string } {
 }
 
 /**
- * Writes OUT/pictures and OUT/{captions,questions,annotations,retrieval}.json; OUT appears whole or not at all.
+ * Writes OUT/pictures and OUT/{captions,questions,annotations,retrieval,labels}.json, and queries.json for 5,000
+ * scenes at the most; OUT appears whole or not at all.
  * Errors: the disk's; when OUT is there and not empty.
  */
 export async function writeCoco(
@@ -38,6 +44,13 @@ export async function writeCoco(
     captions: captionsOf(item.scene),
   }));
   const images = items.map(({ image }) => image);
+  const statements =
+    count > maxQueried
+      ? []
+      : writeStatements(seed, count, drawings.styles).flatMap(({ statements: stated }) => [
+          stated.whole,
+          stated.partial,
+        ]);
   const asked = items.flatMap(({ image, questions }) =>
     questions.map((question) => ({ ...question, image_id: image.id })),
   );
@@ -75,6 +88,22 @@ export async function writeCoco(
       image: image.file_name,
       caption: captions,
     })),
+    "labels.json": items.map(({ image, scene }) => ({
+      image: image.file_name,
+      labels: scene.groups.map(({ noun }) => noun),
+    })),
+    ...(statements.length === 0
+      ? {}
+      : {
+          "queries.json": items.map(({ image, scene }) => ({
+            image: image.file_name,
+            caption: [
+              ...new Set(
+                statements.filter(({ claims }) => holds(claims, scene)).map(({ text }) => text),
+              ),
+            ],
+          })),
+        }),
   };
 
   const draft = `${path.resolve(out)}.writing-${randomBytes(4).toString("hex")}`;

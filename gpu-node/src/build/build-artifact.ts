@@ -5,6 +5,7 @@ import { readdir, writeFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { AppError } from "@blip2-edge/shared/problem";
 import { modelNameSchema } from "@blip2-edge/shared/contracts/caption";
+import { passOnCalibration } from "../artifact/calibration-file.ts";
 import { builderFormatVersion, type Manifest, manifestFile } from "../artifact/manifest.ts";
 import { openArtifact } from "../artifact/open-artifact.ts";
 import type { Precision } from "../artifact/precision.ts";
@@ -190,6 +191,7 @@ async function writeArtifact(
     files,
   };
   await writeFile(join(folder, manifestFile), `${JSON.stringify(manifest, null, 2)}\n`, { signal });
+  await passOnCalibration(options.checkpoint, folder, manifest, log);
   return manifest;
 }
 

@@ -1,6 +1,8 @@
 // `blip2 inspect DIR [--json] [--verify]`
 import { parseArgs } from "node:util";
 import { AppError } from "@blip2-edge/shared/problem";
+import { calibratedStages, type Calibration } from "@blip2-edge/shared/wire/calibration";
+import { readCalibration } from "../artifact/calibration-file.ts";
 import { openArtifact } from "../artifact/open-artifact.ts";
 import type { Precision, MatrixStorage } from "../artifact/precision.ts";
 import { verifyArtifact } from "../artifact/verify-artifact.ts";
@@ -42,6 +44,16 @@ const formatPartPrecision = (stored: Precision["parts"][string]): string =>
         "the rest fp32",
       ].join(", ");
 
+function formatCalibration(calibration: Calibration | undefined): string[] {
+  if (calibration === undefined) return [];
+  const { pictures } = calibration;
+  const stages = calibratedStages.filter((stage) => calibration[stage] !== undefined);
+  return [
+    "",
+    `calibrated: ${stages.join(", ")}${pictures === undefined ? "" : `, among ${pictures.toLocaleString("en")} pictures`}`,
+  ];
+}
+
 function formatDescription(described: ArtifactDescription): string[] {
   const { name, model_revision: revision, family, precision, dim } = described;
   return [
@@ -73,15 +85,18 @@ export async function inspect(args: readonly string[], io: CliIo): Promise<numbe
   }
   const artifact = await openArtifact(folder);
   const described = await describeArtifact(artifact, io.signal);
+  const calibration = await readCalibration(folder, artifact.manifest);
   if (values.verify) {
     const progress = createProgress(io.stderr, "verifying", described.bytes);
     await verifyArtifact(folder, { signal: io.signal, onBytes: progress.add });
   }
   if (values.json) {
-    io.stdout(JSON.stringify(values.verify ? { ...described, verified: true } : described));
+    const told = calibration === undefined ? described : { ...described, calibration };
+    io.stdout(JSON.stringify(values.verify ? { ...told, verified: true } : told));
     return 0;
   }
   for (const line of formatDescription(described)) io.stdout(line);
+  for (const line of formatCalibration(calibration)) io.stdout(line);
   if (values.verify) io.stdout("verified: every file's content is what was built");
   return 0;
 }

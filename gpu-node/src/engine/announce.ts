@@ -5,9 +5,10 @@ import type { RetrievalModel } from "../runtime/retrieval-model.ts";
 
 type Announced =
   | Pick<GenerationModel, "kind" | "manifest">
-  | Pick<RetrievalModel, "kind" | "manifest">;
+  | Pick<RetrievalModel, "kind" | "manifest" | "calibration">;
 
-export function announce({ kind, manifest }: Announced): CatalogModel {
+export function announce(model: Announced): CatalogModel {
+  const { manifest } = model;
   const common = {
     model: manifest.name,
     model_revision: manifest.model_revision,
@@ -15,11 +16,15 @@ export function announce({ kind, manifest }: Announced): CatalogModel {
     image_size: manifest.image.size,
     precision: manifest.precision.name,
   };
-  return kind === "retrieval"
-    ? { ...common, abilities: ["match", "embed"] }
+  return model.kind === "retrieval"
+    ? {
+        ...common,
+        abilities: ["match", "embed"],
+        ...(model.calibration === undefined ? {} : { calibration: model.calibration }),
+      }
     : {
         ...common,
         abilities: ["caption", "vqa"],
-        question_template: manifest.question_template,
+        question_template: model.manifest.question_template,
       };
 }

@@ -6,7 +6,8 @@ import type { EmbedImageJob, EmbedTextsJob, MatchJob, Outcome } from "./messages
 
 export type SingleJob = MatchJob | EmbedImageJob | EmbedTextsJob;
 /** What of a model compares. */
-export type Comparer = Looker & Pick<RetrievalModel, "kind" | "manifest" | "match" | "embedTexts">;
+export type Comparer = Looker &
+  Pick<RetrievalModel, "kind" | "manifest" | "calibration" | "match" | "embedTexts">;
 
 export interface SingleSettings extends Looking {
   readonly now: () => number;

@@ -1,6 +1,7 @@
 // Retrieval as LAVIS evaluates it: every picture and text compared by ITC, then the k best of each row scored
 // by ITM; final score = ITM logit + ITC, -100 for all others. Pictures are looked at twice, so that memory
 // holds their projected vectors alone, and no matrix of all pairs is ever kept.
+import { bestCosine } from "./best-cosine.ts";
 import { nearestOf, type Nearest } from "./nearest.ts";
 import { rankOf, recallsOf, type Recalls } from "./recall.ts";
 
@@ -187,16 +188,4 @@ async function rerank(
       set.pictures,
     ),
   };
-}
-
-/** The largest dot product of a vector of `picture` with `text`. */
-function bestCosine(picture: Float32Array, text: Float32Array): number {
-  const dim = text.length;
-  let best = -Infinity;
-  for (let start = 0; start < picture.length; start += dim) {
-    let dot = 0;
-    for (let at = 0; at < dim; at += 1) dot += picture[start + at]! * text[at]!;
-    best = Math.max(best, dot);
-  }
-  return best;
 }

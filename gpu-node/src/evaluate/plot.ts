@@ -32,18 +32,21 @@ const row = 24;
 const bins = 20;
 const spreadHeight = 110;
 
-const escape = (text: string): string =>
+export const escapeText = (text: string): string =>
   text.replaceAll(
     /[&<>"]/g,
     (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[sign] ?? sign,
   );
-const round = (value: number): number => Math.round(value * 100) / 100;
+/** Of a place in a picture. */
+export const roundPlace = (value: number): number => Math.round(value * 100) / 100;
 const within = (share: number): number => Math.min(1, Math.max(0, share));
 
 export function drawPlot({ title, subtitle, groups, spread }: Plot): string {
   const parts: string[] = [];
   const say = (x: number, y: number, text: string, style = ""): void => {
-    parts.push(`<text x="${round(x)}" y="${round(y)}"${style}>${escape(text)}</text>`);
+    parts.push(
+      `<text x="${roundPlace(x)}" y="${roundPlace(y)}"${style}>${escapeText(text)}</text>`,
+    );
   };
   say(20, 34, title, ' font-size="18" font-weight="600"');
   say(20, 54, subtitle, ' fill="#667"');
@@ -71,12 +74,12 @@ ${parts.join("\n")}
 type Say = (x: number, y: number, text: string, style?: string) => void;
 
 function drawBar(parts: string[], say: Say, bar: Bar, y: number): void {
-  const at = (share: number): number => round(labelWidth + 20 + within(share) * barWidth);
+  const at = (share: number): number => roundPlace(labelWidth + 20 + within(share) * barWidth);
   const middle = y + row / 2;
   say(labelWidth + 10, middle + 4, bar.label, ' text-anchor="end"');
   parts.push(
     `<rect x="${at(0)}" y="${y + 4}" width="${barWidth}" height="${row - 8}" fill="#eef"/>`,
-    `<rect x="${at(0)}" y="${y + 4}" width="${round(at(bar.share) - at(0))}" height="${row - 8}" fill="#4a6fd0"/>`,
+    `<rect x="${at(0)}" y="${y + 4}" width="${roundPlace(at(bar.share) - at(0))}" height="${row - 8}" fill="#4a6fd0"/>`,
     `<path d="M${at(bar.share - bar.shareError)} ${middle}H${at(bar.share + bar.shareError)}" stroke="#122" stroke-width="2"/>`,
   );
   say(labelWidth + 20 + barWidth + 12, middle + 4, bar.text);
@@ -95,9 +98,9 @@ function drawSpread(parts: string[], say: Say, spread: Spread, y: number): void 
   const floor = y + spreadHeight;
   say(20, y, title, ' font-weight="600"');
   counts.forEach((count, bin) => {
-    const height = round((count / most) * (spreadHeight - 20));
+    const height = roundPlace((count / most) * (spreadHeight - 20));
     parts.push(
-      `<rect x="${round(left + bin * step)}" y="${round(floor - height)}" width="${round(step - 1)}" height="${height}" fill="#4a6fd0"/>`,
+      `<rect x="${roundPlace(left + bin * step)}" y="${roundPlace(floor - height)}" width="${roundPlace(step - 1)}" height="${height}" fill="#4a6fd0"/>`,
     );
   });
   parts.push(`<path d="M${left} ${floor}h${barWidth}" stroke="#122"/>`);

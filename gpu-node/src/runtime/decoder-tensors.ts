@@ -30,6 +30,7 @@ export function decoderCacheType({ precision }: Pick<Manifest, "precision">): Ca
 
 /** past_key_values.0.key -> fresh.0.key */
 export const freshName = (past: string): string => past.replace("past_key_values", "fresh");
+export const isFresh = (output: string): boolean => output.startsWith("fresh.");
 
 /** Errors: `artifact_invalid` when the graph does not give it. */
 export function output(outputs: Outputs, name: string): FloatTensor {

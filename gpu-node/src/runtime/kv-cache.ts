@@ -2,6 +2,7 @@
 // where they lie: nothing is copied but what a run added, and what moves when a row leaves. Every row has its own
 // length; what stands behind it in the buffer means nothing.
 import type { CacheType } from "../artifact/precision.ts";
+import { giveBack } from "../tensor/give-back.ts";
 import { type CacheTensor, floatTensor, halfTensor } from "../tensor/tensor.ts";
 
 export interface KvCache {
@@ -65,8 +66,6 @@ export function createKvCache({ names, heads, headDim, type }: KvShape): KvCache
 
   const rowSize = (): number => heads * positions * headDim;
   const bufferOf = (name: string): Numbers => buffers.get(name) ?? allocate(0);
-  /** Gives memory back at once: a collection may come only after the next hundred megabytes. */
-  const release = ({ buffer }: Numbers): void => void (buffer as ArrayBuffer).transfer(0);
 
   /** Lays the buffers out anew: `rows` says which row goes where. */
   const layOut = (rows: readonly number[], newRoom: number, newPositions: number): void => {
@@ -83,7 +82,7 @@ export function createKvCache({ names, heads, headDim, type }: KvShape): KvCache
         }
       });
       buffers.set(name, to);
-      release(from);
+      giveBack(from);
     }
     [rowRoom, positions] = [newRoom, newPositions];
   };
@@ -176,7 +175,7 @@ export function createKvCache({ names, heads, headDim, type }: KvShape): KvCache
       });
       const needed = roundUp(Math.max(0, ...kept), positionStep);
       if (rows.length === 0) {
-        buffers.forEach(release);
+        buffers.forEach(giveBack);
         buffers.clear();
         [rowRoom, positions] = [0, 0];
       } else if (2 * needed <= positions || 4 * rows.length <= rowRoom) {

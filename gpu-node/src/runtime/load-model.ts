@@ -2,6 +2,7 @@
 // kind the manifest's family decides. Used in process by the command line and by the engine process.
 import { AppError } from "@blip2-edge/shared/problem";
 import { readFile } from "node:fs/promises";
+import { readCalibration } from "../artifact/calibration-file.ts";
 import { type Artifact, openArtifact } from "../artifact/open-artifact.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { createGenerationModel, type GenerationModel } from "./generation-model.ts";
@@ -126,6 +127,7 @@ async function load(
       throw new AppError("artifact_invalid", `The artifact's ${file} cannot be read.`, { cause });
     }
   };
+  const calibration = await readCalibration(artifact.folder, manifest);
   const tokenizerFiles = {
     tokenizer: await json(manifest.tokenizer.tokenizer),
     config: await json(manifest.tokenizer.config),
@@ -162,7 +164,7 @@ async function load(
     if (tower === undefined) throw new Error(`${manifest.name} has no vision tower`);
     const parts = { tokenizerFiles, sight: createSight(tower, graph("qformer")), graph, close };
     return manifest.family === "retrieval"
-      ? await createRetrievalModel(manifest, parts)
+      ? { ...(await createRetrievalModel(manifest, parts)), calibration }
       : await createGenerationModel(manifest, parts);
   } catch (error) {
     await close();

@@ -40,6 +40,7 @@ export function createOptDecoder(session: Session, shape: OptDecoderShape): Deco
         cacheType,
       );
       cache.extend(made.steps, made.fresh);
+      made.releaseFresh();
       return made;
     };
 
@@ -71,6 +72,7 @@ export function createOptDecoder(session: Session, shape: OptDecoderShape): Deco
           cacheType,
         );
         cache.addRows(lengths, made.fresh);
+        made.releaseFresh();
         return made.logits;
       },
       ...runAndStep(run),

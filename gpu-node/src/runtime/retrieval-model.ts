@@ -2,6 +2,7 @@
 // ITM reads picture and text together, ITC compares what each became alone. Blocks its thread while a
 // graph runs.
 import { AppError } from "@blip2-edge/shared/problem";
+import type { Calibration } from "@blip2-edge/shared/wire/calibration";
 import type { RetrievalManifest } from "../artifact/manifest.ts";
 import { type FloatTensor, floatTensor } from "../tensor/tensor.ts";
 import { createTokenizer, type Tokenizer } from "../tokenizers/tokenizer.ts";
@@ -42,6 +43,8 @@ export type Picture = Partial<Pick<Seen, "imageEmbeds" | "projected">>;
 export interface RetrievalModel extends Sight {
   readonly kind: "retrieval";
   readonly manifest: RetrievalManifest;
+  /** What lies beside the artifact; undefined: nobody has measured it. */
+  readonly calibration?: Calibration | undefined;
   readonly tokenizer: Tokenizer;
   /** Ids of a text. Errors: `prompt_too_long`, `invalid_request` for a text that has none. */
   textIds(text: string): number[];

@@ -55,6 +55,7 @@ export function createT5Decoder(
         cacheType,
       );
       cache.extend(made.steps, made.fresh);
+      made.releaseFresh();
       return made;
     };
 
@@ -87,6 +88,7 @@ export function createT5Decoder(
           prompts.map(() => 1),
           made.fresh,
         );
+        made.releaseFresh();
         return made.logits;
       },
       ...runAndStep(run),

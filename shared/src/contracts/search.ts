@@ -26,8 +26,11 @@ const conditionSchema = z.union(
 export type FilterCondition = z.infer<typeof conditionSchema>;
 
 const tagsSchema = z.array(tagSchema).min(1).max(50).optional();
+const tagFilterSchema = z.strictObject({ any: tagsSchema, all: tagsSchema, none: tagsSchema });
+export type TagFilter = z.infer<typeof tagFilterSchema>;
 export const searchFilterSchema = z.strictObject({
-  tags: z.strictObject({ any: tagsSchema, all: tagsSchema, none: tagsSchema }).optional(),
+  tags: tagFilterSchema.optional().describe("Those that people wrote."),
+  auto_tags: tagFilterSchema.optional().describe("Those by models."),
   metadata: z
     .record(fieldNameSchema, conditionSchema)
     .refine((fields) => Object.keys(fields).length <= 8, "must have at most 8 fields")

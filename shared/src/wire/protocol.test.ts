@@ -41,6 +41,16 @@ describe("version 1 still reads", () => {
     expect(catalogSchema.parse({ models })).toEqual({ models });
   });
 
+  test("a catalogue with what the scores of a model mean; one that it does not understand is none", () => {
+    const [model] = retrieval.catalog.models;
+    const calibration = { pictures: 9, itc: { slope: 10, intercept: -5, min_score: 0.5 } };
+    const models = [{ ...model, calibration }];
+    expect(catalogSchema.parse({ models })).toEqual({ models });
+    const younger = { models: [{ ...model, calibration: { itc: { splines: [1, 2] } } }] };
+    expect(catalogSchema.parse(younger)).toEqual(retrieval.catalog);
+    expect(JSON.stringify(catalogSchema.parse(retrieval.catalog))).not.toContain("calibration");
+  });
+
   test("a request's unknown field is refused, an answer's is passed over", () => {
     const surprised = (message: object) => ({ ...message, surprise: 1 });
     expect(inferRequestSchema.safeParse(surprised(golden.infer_request)).success).toBe(false);

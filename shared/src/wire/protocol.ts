@@ -10,6 +10,7 @@ import {
   usageSchema,
 } from "../contracts/generation.ts";
 import { imageIdSchema } from "../contracts/image.ts";
+import { calibrationSchema } from "./calibration.ts";
 
 /** Sent by both sides as the header `Blip2-Protocol`. */
 export const protocolVersion = "1";
@@ -175,6 +176,8 @@ export const catalogModelSchema = z.object({
   question_template: z.string().optional(),
   /** What its precision recipe is called; part of what the revision is a digest of. */
   precision: z.string().optional(),
+  /** Of this very revision; one that the reader does not understand counts as none. */
+  calibration: calibrationSchema.optional().catch(undefined),
 });
 export type CatalogModel = z.infer<typeof catalogModelSchema>;
 

@@ -6,7 +6,7 @@ import type { CliIo } from "../io.ts";
 
 export interface Report {
   readonly format: "blip2-edge/evaluation/v1";
-  readonly task: "captions" | "vqa" | "retrieval";
+  readonly task: "captions" | "vqa" | "retrieval" | "search" | "labels";
   /** Null when the texts were made elsewhere. */
   readonly model: {
     readonly name: string;

@@ -19,16 +19,23 @@ import {
 import { parseFlags, usageError } from "../parse-flags.ts";
 import type { ReportFiles } from "./report.ts";
 
-export const tasks = ["captions", "vqa", "retrieval"] as const;
+export const tasks = ["captions", "vqa", "retrieval", "search", "labels"] as const;
 export type Task = (typeof tasks)[number];
 
-export const evalUsage = `blip2 eval ${tasks.join("|")} --annotations FILE [--questions FILE] (--model DIR --images DIR | --score FILE) [--preset ${presetNames.join("|")}] [--prompt TEXT] [--template "Question: {} Answer:"] [--image-names PATTERN] [--k-test N] [--limit N] [--batch N] [--report FILE.json] [--plot FILE.svg] [--json] ${generationUsage}`;
+export const evalUsage = `blip2 eval ${tasks.join("|")} --annotations FILE [--questions FILE] (--model DIR --images DIR | --score FILE) [--preset ${presetNames.join("|")}] [--prompt TEXT] [--template "Question: {} Answer:"] [--image-names PATTERN] [--k-test N] [--calibrate] [--limit N] [--batch N] [--report FILE.json] [--plot FILE.svg] [--json] ${generationUsage}`;
 
 const presetOf: Readonly<Record<Task, PresetName>> = {
   captions: "coco-captions",
   vqa: "vqa",
   retrieval: "retrieval",
+  search: "plain",
+  labels: "plain",
 };
+
+/** They compare pictures with texts, and write what their scores mean where --calibrate asks for it. */
+const calibratedTasks: readonly Task[] = ["search", "labels"];
+/** They need a model, since texts that were made elsewhere say nothing of its scores. */
+const comparingTasks: readonly Task[] = ["retrieval", ...calibratedTasks];
 
 /** Flags that only one task understands. */
 const onlyFor = {
@@ -52,6 +59,8 @@ export interface EvalSettings extends ReportFiles {
   /** With what the flags set. */
   readonly preset: Omit<Preset, "generation">;
   readonly limit: number | null;
+  /** Whether what the scores mean is written beside the artifact. */
+  readonly calibrate: boolean;
   /** Pictures whose texts are written together. */
   readonly batch: number;
   generationFor(family: Family): { readonly generation: Generation; readonly notes: string[] };
@@ -72,6 +81,7 @@ export function parseEvalSettings(args: readonly string[]): EvalSettings {
       prompt: { type: "string" },
       template: { type: "string" },
       "k-test": { type: "string" },
+      calibrate: { type: "boolean", default: false },
       limit: { type: "string" },
       batch: { type: "string" },
       report: { type: "string" },
@@ -94,8 +104,11 @@ export function parseEvalSettings(args: readonly string[]): EvalSettings {
   const { annotations, questions, score, model, images, template } = values;
   if (annotations === undefined) throw refuse("Give --annotations");
   if (task === "vqa" && questions === undefined) throw refuse("Give --questions too");
-  if (score !== undefined && task === "retrieval") {
-    throw refuse("--score is for captions and vqa; retrieval needs a model");
+  if (score !== undefined && comparingTasks.includes(task)) {
+    throw refuse(`--score is for captions and vqa; ${task} needs a model`);
+  }
+  if (values.calibrate && !calibratedTasks.includes(task)) {
+    throw refuse(`--calibrate is for ${calibratedTasks.join(" and ")}, not for ${task}`);
   }
   if (score !== undefined && (model !== undefined || images !== undefined)) {
     throw refuse("Give either --score or --model and --images");
@@ -133,6 +146,7 @@ export function parseEvalSettings(args: readonly string[]): EvalSettings {
       kTest: wholeNumber("k-test", values["k-test"], 0) ?? preset.kTest,
     },
     limit: wholeNumber("limit", values.limit, 1) ?? null,
+    calibrate: values.calibrate,
     batch: wholeNumber("batch", values.batch, 1) ?? 8,
     report: values.report,
     plot: values.plot,
