@@ -58,7 +58,20 @@ beforeAll(async () => {
     await client.imagePut({ namespace, id: "picture", image: { bytes: picture } });
     return namespace;
   });
-  const idsOf: Record<string, readonly string[]> = { key: keys, job: jobs, image: ["picture"] };
+  const grants = await several(async (index) => {
+    const id = `grt_${String(index).padStart(32, "0")}`;
+    await edge.worker.db
+      .prepare(
+        `INSERT INTO oauth_grants (id, tenant, key_id, client_id, client_name, redirect_host, scopes, proof, created_at, expires_at)
+         VALUES (?, 'ada', 'k', 'c', 'Desk', 'desk.example', 'infer', 'key', 0, 1)`,
+      )
+      .bind(id)
+      .run();
+    return id;
+  });
+  const idsOf: Record<string, readonly string[]> = {
+    ...{ key: keys, job: jobs, grant: grants, image: ["picture"] },
+  };
   const hints: Hints = {
     namespace: namespaces,
     url: ["https://pictures.example/a.jpg", "https://pictures.example/b.jpg?c=d"],
