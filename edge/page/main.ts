@@ -1,18 +1,23 @@
-// The playground: puts the frame, the key and the sections together. It speaks to the Worker that served it and
-// to nobody else.
+// The playground: puts the views, the frame, the key and the sections together. It speaks to the Worker that served
+// it and to nobody else.
 import "./no-eval.ts";
 import { askSection } from "./ask-section.ts";
 import { createAsker } from "./asker.ts";
 import { captionSection } from "./caption-section.ts";
 import { labelSection, matchSection } from "./compare-sections.ts";
+import { onGiven } from "./given.ts";
 import { keyBox } from "./key.ts";
 import type { Picture } from "./picture.ts";
+import { searchView, type SearchView } from "./search-view.ts";
 import { stage } from "./stage.ts";
+import { showViews } from "./views.ts";
 
 let picture: Picture | undefined;
+let find: SearchView | undefined;
 const key = keyBox(() => {
-  // A picture that waited for the key.
+  // What waited for the key.
   if (picture !== undefined && picture.imageId === undefined) caption.run();
+  find?.keyGiven();
 });
 const asker = createAsker(key);
 const caption = captionSection(asker);
@@ -20,7 +25,7 @@ const questions = askSection(asker);
 const texts = matchSection(asker);
 const labels = labelSection(asker);
 
-stage((source, sample) => {
+const look = stage((source, sample) => {
   picture = { source, imageId: undefined };
   asker.show(picture);
   questions.clear(sample?.questions ?? []);
@@ -28,3 +33,7 @@ stage((source, sample) => {
   labels.clear(sample?.labels ?? []);
   caption.run();
 });
+const search = searchView(key);
+find = search;
+const view = showViews();
+onGiven(() => (view() === "search" ? search : look));

@@ -54,12 +54,17 @@ export function note(facts: CallFacts, model: string, options: NoteOptions = {})
     button.addEventListener("click", again);
     line.append(button);
   }
+  return factsUnder(line, facts, options.isOpen);
+}
+
+/** A line of one's own, and where the time went. */
+export function factsUnder(line: HTMLElement, facts: CallFacts, isOpen = false): HTMLElement {
   return el(
     "div",
     { class: "facts" },
     line,
     bar(facts),
-    hops(facts, options.isOpen === true && matchMedia("(min-width: 56rem)").matches),
+    hops(facts, isOpen && matchMedia("(min-width: 56rem)").matches),
   );
 }
 

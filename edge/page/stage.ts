@@ -1,27 +1,27 @@
-// The frame in which the picture lies: takes one by drop, paste, file, address or sample, and shows it. A picture
-// behind an address is not shown: this page loads nothing from other hosts.
+// The frame in which the picture lies: takes one by file, address or sample, or one that was given to the page, and
+// shows it.
 import { byId, el, onSubmit } from "./dom.ts";
-import { isAddress, pictureIn, type PictureSource } from "./picture.ts";
+import type { Receiver } from "./given.ts";
+import { isAddress, type PictureSource } from "./picture.ts";
+import { pictureView, type PictureView } from "./picture-view.ts";
 import { samples, type Sample } from "./samples.ts";
 
 export type Chosen = (source: PictureSource, sample?: Sample) => void;
 
-export function stage(chosen: Chosen): void {
+export function stage(chosen: Chosen): Receiver {
   const frame = byId("frame", HTMLElement);
   const view = byId("view", HTMLElement);
   const file = byId("file", HTMLInputElement);
   const url = byId("url", HTMLInputElement);
   const problem = byId("picture-problem", HTMLElement);
   const another = byId("another", HTMLButtonElement);
-  let shown = "";
+  let shown: PictureView | undefined;
 
   const take = (source: PictureSource, sample?: Sample): void => {
     problem.textContent = "";
-    URL.revokeObjectURL(shown);
-    shown = source.kind === "file" ? URL.createObjectURL(source.file) : "";
-    view.replaceChildren(
-      source.kind === "file" ? pictureOf(shown, sample?.alt ?? source.name) : placeOf(source.url),
-    );
+    shown?.release();
+    shown = pictureView(source, sample?.alt ?? (source.kind === "file" ? source.name : ""));
+    view.replaceChildren(shown.element);
     document.body.dataset["state"] = "picture";
     // What was pressed may be out of sight now; from here the next stop is the questions.
     another.focus({ preventScroll: true });
@@ -49,32 +49,6 @@ export function stage(chosen: Chosen): void {
     return take({ kind: "url", url: address });
   });
 
-  // Dropped anywhere on the page, so that a near miss does not open the file instead.
-  let depth = 0;
-  const over = (change: number): void => {
-    depth = Math.max(0, depth + change);
-    frame.classList.toggle("over", depth > 0);
-  };
-  document.addEventListener("dragenter", () => over(1));
-  document.addEventListener("dragleave", () => over(-1));
-  document.addEventListener("dragover", (event) => event.preventDefault());
-  document.addEventListener("drop", (event) => {
-    event.preventDefault();
-    over(-depth);
-    const source = pictureIn(event.dataTransfer);
-    if (source === undefined) tell("That was no picture.");
-    else take(source);
-  });
-  document.addEventListener("paste", (event) => {
-    const isTyping =
-      event.target instanceof HTMLInputElement || event.target instanceof HTMLTextAreaElement;
-    const source = pictureIn(event.clipboardData);
-    // Text that is pasted into a field stays there.
-    if (source === undefined || (isTyping && source.kind === "url")) return;
-    event.preventDefault();
-    take(source);
-  });
-
   byId("samples", HTMLElement).replaceChildren(
     ...samples.map((sample) => {
       const button = el("button", { type: "button", class: "sample" });
@@ -86,22 +60,10 @@ export function stage(chosen: Chosen): void {
       return el("li", {}, button);
     }),
   );
+
+  return {
+    take,
+    refuse: () => tell("That was no picture."),
+    over: (isOver) => void frame.classList.toggle("over", isOver),
+  };
 }
-
-function pictureOf(address: string, alt: string): HTMLElement {
-  const picture = el("img", { alt });
-  picture.src = address;
-  // A type that this browser does not draw may still be one that the Worker reads.
-  picture.addEventListener(
-    "error",
-    () => picture.replaceWith(placeCard("Your browser does not show this type", alt)),
-    { once: true },
-  );
-  return picture;
-}
-
-const placeOf = (url: string): HTMLElement =>
-  placeCard("Fetched by the Worker, not by this page", new URL(url).host);
-
-const placeCard = (why: string, what: string): HTMLElement =>
-  el("div", { class: "elsewhere" }, el("p", { class: "what", text: what }), el("p", { text: why }));

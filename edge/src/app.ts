@@ -4,6 +4,7 @@ import { openAiError } from "@blip2-edge/shared/contracts/openai";
 import { AppError, problemResponse, retryAfterOf, type Problem } from "@blip2-edge/shared/problem";
 import { routeList, routes, type RouteId } from "@blip2-edge/shared/routes";
 import { agentRoutes, type AgentRouteId } from "@blip2-edge/shared/routes/agents";
+import { hookRoutes, type HookRouteId } from "@blip2-edge/shared/routes/hooks";
 import { nodeRoutes, type NodeRouteId } from "@blip2-edge/shared/routes/nodes";
 import { oauthRoutes, type OAuthRouteId } from "@blip2-edge/shared/routes/oauth";
 import { Hono, type Handler, type MiddlewareHandler } from "hono";
@@ -15,13 +16,16 @@ import { requireKey, type WhoAsks } from "./middleware/authenticate.ts";
 import { requestContext } from "./middleware/request.ts";
 import { cachePurgeRoute } from "./routes/cache.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
+import { connectionRoutes } from "./routes/connections.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { embedRoute } from "./routes/embed.ts";
 import { grantRoutes } from "./routes/grants.ts";
+import { imageBatchRoute } from "./routes/image-batch.ts";
 import { imageRoutes } from "./routes/images.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { heartbeatRoute } from "./routes/heartbeat.ts";
+import { hookRoute } from "./routes/hook.ts";
 import { healthRoute, modelRoutes } from "./routes/models.ts";
 import { mcpGuard, mcpRoute } from "./routes/mcp.ts";
 import { oauthRouteHandlers } from "./routes/oauth.ts";
@@ -29,6 +33,7 @@ import { openAiRoutes } from "./routes/openai.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
 import { playgroundRoute } from "./routes/playground.ts";
 import { searchRoute } from "./routes/search.ts";
+import { suggestionRoutes } from "./routes/suggestions.ts";
 import { usageRoute } from "./routes/usage.ts";
 import { answer } from "./tasks/answer.ts";
 import { caption } from "./tasks/caption.ts";
@@ -38,7 +43,7 @@ import { match } from "./tasks/match.ts";
 export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
   const { settings, memory, usagePoints, exportTrace } = isolate;
   const handlers: Readonly<
-    Record<RouteId | NodeRouteId | AgentRouteId | OAuthRouteId, Handler<Env>>
+    Record<RouteId | NodeRouteId | AgentRouteId | HookRouteId | OAuthRouteId, Handler<Env>>
   > = {
     caption: pictureRoute(isolate, routes.caption.input.options, caption),
     captionByUrl: captionByUrlRoute(isolate),
@@ -50,6 +55,10 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     ...openAiRoutes(isolate),
     ...jobRoutes(isolate),
     ...imageRoutes(isolate),
+    imageBatch: imageBatchRoute(isolate),
+    ...connectionRoutes(isolate),
+    ...suggestionRoutes(isolate),
+    webhook: hookRoute(isolate),
     search: searchRoute(isolate),
     ...keyRoutes(isolate),
     ...grantRoutes(isolate),
@@ -114,6 +123,7 @@ const served = [
   ...Object.values(nodeRoutes),
   ...Object.values(agentRoutes),
   ...Object.values(oauthRoutes),
+  ...Object.values(hookRoutes),
 ];
 
 /** A field in a route's path stands for anything but a slash. */

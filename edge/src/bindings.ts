@@ -2,15 +2,17 @@
 // The local stack (infra/start/worker.ts) binds the same names.
 import type { ImagesBinding } from "./images/shrink.ts";
 import type { JobQueue } from "./jobs/messages.ts";
+import type { ConnectionQueue } from "./webhooks/messages.ts";
 import type { D1Database, Fetcher, KVNamespace, R2Bucket } from "@cloudflare/workers-types";
 import type { ImageIndexes } from "./search/image-index.ts";
+import type { VectorIndex } from "./search/vectorize.ts";
 import type { UsagePoints } from "./usage/data-point.ts";
 import type { Registries } from "./nodes/announcements.ts";
 import type { KeyMeters } from "./usage/meter.ts";
 import type { WorkLeases } from "./collapse/collapse.ts";
 
 export interface Bindings {
-  /** API keys, jobs (migrations/). */
+  /** API keys, jobs, connections (migrations/). */
   readonly DB: D1Database;
   /** One object for each API key: quotas, concurrency, usage (class KeyMeter). */
   readonly KEY_METER: KeyMeters;
@@ -28,10 +30,12 @@ export interface Bindings {
   readonly PIXELS: R2Bucket;
   /** Requests and results of jobs. */
   readonly JOBS: R2Bucket;
-  /** Hints that a job has something to do. */
-  readonly JOB_QUEUE: JobQueue;
+  /** Hints that a job, or a connection's inbox, has something to do. */
+  readonly JOB_QUEUE: JobQueue & ConnectionQueue;
   /** Cloudflare Images, for pictures that the exact path does not take; optional. */
   readonly IMAGES?: ImagesBinding;
+  /** Cloudflare Vectorize, for the candidates of namespaces that ask for it; optional. Read in search/namespace-index.ts. */
+  readonly VECTORIZE?: VectorIndex;
   /** Workers Analytics Engine: a data point for each request; optional. */
   readonly USAGE_POINTS?: UsagePoints;
   /** The way to the nodes; without it they are reached by the global `fetch`. */

@@ -116,6 +116,23 @@ export const settingsSchema = z.object({
       "The model when a request names none; default: the first of the node's catalogue. What it cannot do, the first model that can does.",
     ),
   ALLOW_FETCH: list.describe("Private origins, host:port, that pictures may be fetched from."),
+  CMS_PRIVATE_ORIGINS: list.describe(
+    "Private origins, host:port, at which a connection's CMS may be when the connection says `allow_private`; those of ALLOW_FETCH are among them.",
+  ),
+  CMS_TIMEOUT_MS: number(100, 60_000, 15_000).describe("For one answer or file of a CMS."),
+  CMS_CONCURRENCY: number(1, 64, 4).describe("Pictures of one connection at a time."),
+  CMS_ATTEMPTS: number(1, 50, 12).describe(
+    "How often a delivery is tried while its CMS fails, before it is dead.",
+  ),
+  CMS_RETRY_WAIT_MS: number(10, 600_000, 10_000).describe(
+    "Before a delivery's second attempt; doubled each time, to an hour.",
+  ),
+  CMS_GIVE_UP_S: number(60, 31_536_000, 604_800).describe(
+    "After so long a delivery is dead, whatever it waits for.",
+  ),
+  CMS_KEEP_S: number(3600, 315_360_000, 7_776_000).describe(
+    "How long the trail of connections is kept, and deliveries that asked for nothing.",
+  ),
   FETCH_PORTS: z
     .string()
     .default("80,443,8080,8443")

@@ -12,6 +12,7 @@ import { isolate, type Isolate } from "./isolate.ts";
 import { takeJobMessages } from "./jobs/take-messages.ts";
 import { describeError, writeEvent } from "./log.ts";
 import { cloudflareAuthority } from "./oauth/cloudflare-authority.ts";
+import { isAboutConnection, takeConnectionMessages } from "./webhooks/take-messages.ts";
 
 export { NodeRegistry } from "./nodes/node-registry.ts";
 export { NamespaceIndex } from "./search/namespace-index.ts";
@@ -48,7 +49,12 @@ export default {
 
   async queue(batch: MessageBatch, env: Bindings, context: ExecutionContext): Promise<void> {
     const later = (work: Promise<unknown>): void => context.waitUntil(work);
-    await takeJobMessages(rooms(env).isolate.jobs, batch.messages, { write, later });
+    const { jobs, webhooks } = rooms(env).isolate;
+    const [ours, others] = [true, false].map((is) =>
+      batch.messages.filter((message) => isAboutConnection(message) === is),
+    );
+    await takeConnectionMessages(webhooks.run, ours ?? [], { write, later });
+    await takeJobMessages(jobs, others ?? [], { write, later });
   },
 
   async scheduled(_: ScheduledController, env: Bindings): Promise<void> {

@@ -28,6 +28,8 @@ import { pixelStore } from "./images/pixel-store.ts";
 import { shrinker } from "./images/shrink.ts";
 import { jobRooms, type JobRooms } from "./jobs/job-rooms.ts";
 import type { Swept } from "./jobs/sweep.ts";
+import type { SweptConnections } from "./webhooks/sweep.ts";
+import { webhookRooms, type WebhookRooms } from "./webhooks/webhook-rooms.ts";
 import { forgetOld, remember, type Remember } from "./idempotency/remember.ts";
 import { describeError, writeEvent, type WriteLine } from "./log.ts";
 import type { Announcements } from "./nodes/announcements.ts";
@@ -39,6 +41,7 @@ import { grantS, oauthRooms, type OAuthRooms } from "./oauth/oauth-rooms.ts";
 import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
 import { heldPictures } from "./search/held-pictures.ts";
 import { indexName } from "./search/image-index.ts";
+import { namespaceNames } from "./search/namespace-names.ts";
 import type { Rooms } from "./tasks/rooms.ts";
 import type { UsagePoints } from "./usage/data-point.ts";
 import { collapse } from "./collapse/collapse.ts";
@@ -50,6 +53,11 @@ export interface Isolate {
   readonly authenticate: Authenticate;
   readonly noteUse: KeyStore["noteUse"];
   readonly countRequest: CountRequest;
+  /**
+   * Requests that this Worker makes of itself and whose place in the rate the message that led to them has taken.
+   * The object is the proof: nobody outside can send it.
+   */
+  readonly prepaid: WeakSet<Request>;
   readonly keyBook: KeyBook;
   readonly vouched: Vouched;
   readonly sealer: Sealer;
@@ -60,9 +68,10 @@ export interface Isolate {
   readonly memory: PictureMemory;
   readonly announcements: Announcements;
   readonly jobs: JobRooms;
+  readonly webhooks: WebhookRooms;
   readonly remember: Remember;
   /** What the clock is for: a bounded part each time it strikes. */
-  sweep(): Promise<Swept>;
+  sweep(): Promise<Swept & SweptConnections>;
   readonly usagePoints: UsagePoints | undefined;
   /** Undefined where no collector is. */
   readonly exportTrace: ExportTrace | undefined;
@@ -183,6 +192,7 @@ export function isolate(
     }),
     noteUse: keys.noteUse,
     countRequest: requestCounter(),
+    prepaid: new WeakSet(),
     keyBook: keyBook({ table: env.DB, changed: keys.forget }),
     vouched: vouched(),
     sealer: seals,
@@ -201,6 +211,12 @@ export function isolate(
       sealer: seals,
       roomsFor: (context) => made.roomsFor(context),
     }),
+    webhooks: webhookRooms({
+      ...{ table: env.DB, queue: env.JOB_QUEUE, settings, memory, write },
+      ...{ usagePoints: env.USAGE_POINTS, callerOfKey: keyCaller(keys), sealer: seals },
+      ...{ internet: outside.internet, privateNet: outside.privateNet },
+      roomsFor: (context) => made.roomsFor(context),
+    }),
     remember: remember({
       table: env.DB,
       sealer: seals,
@@ -208,7 +224,7 @@ export function isolate(
       leaseMs: settings.REQUEST_TIMEOUT_MS + requestGraceMs,
     }),
     async sweep() {
-      const swept = await made.jobs.sweep();
+      const swept = { ...(await made.jobs.sweep()), ...(await made.webhooks.sweep()) };
       await forgetOld(env.DB, Date.now(), forgottenPerSweep);
       await grants.forgetOld(forgottenPerSweep);
       return swept;
@@ -254,6 +270,7 @@ export function isolate(
         results: resultCache(kept),
         collapse: once,
         indexOf: (tenant, namespace) => env.NAMESPACE_INDEX.getByName(indexName(tenant, namespace)),
+        namespaces: namespaceNames(env.DB),
         held: heldPictures({ store: env.PIXELS, results: env.RESULTS, purges: forgotten, marks }),
         sealer: seals,
       };

@@ -1,10 +1,14 @@
-// Takes the pictures of the playground that the README shows: the local stack in a state folder of its own, a real
-// browser, the first sample asked about. Run it again when the page looks different; the fonts are the machine's.
+// Takes the pictures of the playground that the README and docs show: the local stack in a state folder of its own, a
+// real browser, the first sample asked about, drawn scenes searched. Run it again when the page looks different; the
+// fonts are the machine's.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import type { Page } from "playwright-core";
+import { openDrawings } from "../../gpu-node/nano/scenes/drawings.ts";
+import { pictureOf, writeExam } from "../../gpu-node/nano/scenes/exam.ts";
 import { browserIsMissing, openPage, startBrowser, webpOf } from "../../test/support/browser.ts";
-import { startStack } from "../start/stack.ts";
+import { startStack, type Stack } from "../start/stack.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const shots = [
@@ -13,6 +17,23 @@ const shots = [
   { name: "phone-light", width: 390, height: 844, colorScheme: "light" },
   { name: "phone-dark", width: 390, height: 844, colorScheme: "dark" },
 ] as const;
+
+/** Scenes that the model has not seen, and words for one of them. */
+const [seed, sceneCount, searched] = [11, 60, "two owls"] as const;
+
+async function indexScenes({ client }: Stack): Promise<void> {
+  const drawings = await openDrawings();
+  for (const [index, { scene }] of writeExam(seed, sceneCount, drawings.styles).entries()) {
+    const image = { bytes: await pictureOf(scene, drawings) };
+    await client.imagePut({ namespace: "default", id: `scene-${index + 1}`, image });
+  }
+}
+
+async function shoot(page: Page, name: string): Promise<void> {
+  await page.evaluate("document.activeElement.blur(); scrollTo(0, 0)");
+  await page.mouse.move(0, 0);
+  await writeFile(path.join(root, `docs/playground-${name}.webp`), await webpOf(page));
+}
 
 if (browserIsMissing !== undefined) throw new Error(browserIsMissing);
 const browser = await startBrowser();
@@ -40,9 +61,15 @@ try {
         await page.getByText(question, { exact: true }).last().waitFor();
         await page.locator("#answers > li:first-child .facts").waitFor();
       }
-      await page.evaluate("document.activeElement.blur(); scrollTo(0, 0)");
-      await page.mouse.move(0, 0);
-      await writeFile(path.join(root, `docs/playground-${name}.webp`), await webpOf(page));
+      await shoot(page, name);
+      if (!name.startsWith("desktop")) continue;
+      await indexScenes(stack);
+      await page.getByRole("link", { name: "Search" }).click();
+      await page.getByLabel("Words").fill(searched);
+      await page.getByLabel("Words").press("Enter");
+      await page.locator(".hit").first().waitFor();
+      await page.waitForLoadState("networkidle");
+      await shoot(page, `search-${colorScheme}`);
     } finally {
       await stack.stop();
       await rm(stateDir, { recursive: true, force: true });

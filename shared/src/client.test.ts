@@ -70,6 +70,38 @@ describe("what is sent", () => {
     if (part instanceof Blob) expect(new Uint8Array(await part.arrayBuffer())).toEqual(bytes);
   });
 
+  test("several pictures: files as parts in their order, what has another form beside the rest", async () => {
+    const answer = { results: [], succeeded: 0, failed: 0 };
+    let attempts = 0;
+    const { client, requests } = withServer(() => {
+      attempts += 1;
+      return attempts === 1
+        ? problemResponse(new AppError("overloaded", "", { retryAfterS: 1 }))
+        : Response.json(answer);
+    });
+    const images = [
+      { id: "a", image: { bytes: Uint8Array.of(1) }, title: "first" },
+      { id: "b", image },
+      { id: "c", image: { bytes: Uint8Array.of(2, 3) } },
+    ];
+    // Asking twice changes nothing, so it is asked again.
+    expect(await client.imageBatch({ namespace: "n", images })).toEqual(answer);
+    expect(requests.map(({ method, url }) => `${method} ${new URL(url).pathname}`)).toEqual([
+      ...["POST /base/v1/namespaces/n/images/batch", "POST /base/v1/namespaces/n/images/batch"],
+    ]);
+    const form = await requests[1]?.formData();
+    const rest = { images: [{ id: "a", title: "first" }, { id: "b", image }, { id: "c" }] };
+    expect(form?.get("request")).toBe(JSON.stringify(rest));
+    const files = await Promise.all(
+      (form?.getAll("image") ?? []).map(async (part) =>
+        part instanceof Blob ? [...new Uint8Array(await part.arrayBuffer())] : part,
+      ),
+    );
+    expect(files).toEqual([[1], [2, 3]]);
+    await client.imageBatch({ namespace: "n", images: [{ id: "b", image }] });
+    expect(await requests[2]?.json()).toEqual({ images: [{ id: "b", image }] });
+  });
+
   test("a query for the form that caches understand", async () => {
     const { client, requests } = withServer(() => Response.json(caption));
     await client.captionByUrl({ url: "https://e.org/a b?c=d&e", max_new_tokens: 9 });

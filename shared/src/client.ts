@@ -38,11 +38,19 @@ type WithBytes<Request> = Request extends { readonly image: ImageInput }
     ? Omit<Request, "image"> & { readonly image?: ClientImage | undefined }
     : Request;
 
+/** So may those of its entries. */
+type WithBytesInEach<Request> = Request extends { readonly images: readonly (infer Entry)[] }
+  ? Omit<Request, "images"> & { readonly images: readonly WithBytes<Entry>[] }
+  : Request;
+
+type RequestOf<Input extends RouteInput, Fields> = Input["kind"] extends "image"
+  ? WithBytes<Fields>
+  : Input["kind"] extends "images"
+    ? WithBytesInEach<Fields>
+    : Fields;
+
 type Call<Input extends RouteInput, Answer> = Input extends { readonly schema: infer Schema }
-  ? (
-      request: Input["kind"] extends "image" ? WithBytes<z.output<Schema>> : z.output<Schema>,
-      options?: CallOptions,
-    ) => Promise<Answer>
+  ? (request: RequestOf<Input, z.output<Schema>>, options?: CallOptions) => Promise<Answer>
   : (options?: CallOptions) => Promise<Answer>;
 
 /** A request of a route that streams; `stream: true` is added. */

@@ -5,7 +5,8 @@ import { openAiErrorSchema } from "./contracts/openai.ts";
 import { imageInputSchema } from "./contracts/image.ts";
 import { keySchema } from "./contracts/keys.ts";
 import { usageSchema } from "./contracts/generation.ts";
-import { problemKinds, type ProblemCode } from "./problem.ts";
+import { problemSchema } from "./contracts/problem.ts";
+import { problemKinds } from "./problem.ts";
 import { pathFields, routeList } from "./routes.ts";
 import type { Route } from "./routes/route.ts";
 import { eventStreamType } from "./sse.ts";
@@ -82,21 +83,6 @@ const headers = {
 } as const;
 type HeaderName = keyof typeof headers;
 
-const codes = Object.keys(problemKinds) as [ProblemCode, ...ProblemCode[]];
-const problemSchema = z.object({
-  type: z.string().describe("A URN that names the code."),
-  title: z.string(),
-  status: z.int(),
-  code: z.enum(codes),
-  detail: z.string().optional().describe("What was wrong, and what to do."),
-  retryable: z.boolean().describe("Whether the same request may succeed later."),
-  retry_after_s: z.int().optional(),
-  errors: z
-    .array(z.object({ field: z.string(), message: z.string() }))
-    .optional()
-    .describe("Every fault of an invalid request."),
-});
-
 const problemWithErrorSchema = problemSchema.extend({
   error: openAiErrorSchema.describe("The same for OpenAI's clients."),
 });
@@ -162,11 +148,14 @@ function componentSchemas(routes: readonly Route[]): {
   add(keySchema, "Key");
   const inPath = new Map<string, readonly string[]>();
   for (const { id, path, input, response } of routes) {
-    if (input.kind === "json" || input.kind === "image") {
+    if (input.kind === "json" || input.kind === "image" || input.kind === "images") {
       add(input.schema, nameOf(id, "Request"));
       inPath.set(nameOf(id, "Request"), pathFields(path));
     }
-    if (input.kind === "image") add(input.options, nameOf(id, "Options"));
+    if (input.kind === "image" || input.kind === "images") {
+      add(input.options, nameOf(id, "Options"));
+      inPath.set(nameOf(id, "Options"), pathFields(path));
+    }
     add(response, nameOf(id, "Response"));
   }
   const { schemas } = z.toJSONSchema(registry, {
@@ -262,6 +251,7 @@ function bodyOf({ input }: Route, name: NameOf): Operation["requestBody"] {
     const required = !input.schema.safeParse({}).success;
     return { required, content: { "application/json": json } };
   }
+  const file = { contentMediaType: "application/octet-stream" };
   return {
     required: true,
     content: {
@@ -270,10 +260,13 @@ function bodyOf({ input }: Route, name: NameOf): Operation["requestBody"] {
         schema: {
           type: "object",
           properties: {
-            image: { description: "The file.", contentMediaType: "application/octet-stream" },
+            image:
+              input.kind === "image"
+                ? { description: "The file.", ...file }
+                : { description: "The files, in their order.", type: "array", items: file },
             request: refTo("schemas", name(input.options)),
           },
-          required: ["image"],
+          required: input.kind === "image" ? ["image"] : ["request"],
           additionalProperties: false,
         },
         encoding: { request: { contentType: "application/json" } },

@@ -3,18 +3,22 @@
 import type { z } from "zod";
 import { adminRoutes } from "./routes/admin.ts";
 import { grantsRoutes } from "./routes/grants.ts";
+import { connectionsRoutes } from "./routes/connections.ts";
 import { imagesRoutes } from "./routes/images.ts";
 import { inferRoutes } from "./routes/infer.ts";
 import { jobsRoutes } from "./routes/jobs.ts";
 import { openRoutes } from "./routes/open.ts";
 import { openaiRoutes } from "./routes/openai.ts";
 import type { Route } from "./routes/route.ts";
+import { suggestionsRoutes } from "./routes/suggestions.ts";
 
 export const routes = {
   ...inferRoutes,
   ...openaiRoutes,
   ...jobsRoutes,
   ...imagesRoutes,
+  ...connectionsRoutes,
+  ...suggestionsRoutes,
   ...adminRoutes,
   ...grantsRoutes,
   ...openRoutes,
@@ -38,8 +42,12 @@ export const routeList: readonly Route[] = Object.values(routes);
  * Whether asking twice is no worse than asking once: a POST that infers makes nothing, and what makes a
  * thing once is told by its key that it was asked before.
  */
-export const isRepeatable = ({ method, scope, makesOnce }: Route): boolean =>
-  method !== "POST" || scope === "infer" || scope === "search" || makesOnce === true;
+export const isRepeatable = ({ method, scope, makesOnce, idempotent }: Route): boolean =>
+  method !== "POST" ||
+  scope === "infer" ||
+  scope === "search" ||
+  makesOnce === true ||
+  idempotent === true;
 
 /** The fields that travel in a route's path. */
 export const pathFields = (path: string): string[] =>

@@ -4,8 +4,10 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 import type { ValidateFunction } from "ajv";
 import * as fc from "fast-check";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { createClient } from "@blip2-edge/shared/client";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { Webhook } from "standardwebhooks";
+import { createClient, type Client } from "@blip2-edge/shared/client";
+import type { CreateConnectionRequest } from "@blip2-edge/shared/contracts/connections";
 import { chatChunkSchema } from "@blip2-edge/shared/contracts/chat";
 import { textEventSchema } from "@blip2-edge/shared/contracts/stream";
 import type { OpenApiDocument } from "@blip2-edge/shared/openapi";
@@ -31,14 +33,17 @@ let document: OpenApiDocument;
 let world: FuzzWorld;
 beforeAll(async () => {
   const picture = await jpeg(80);
+  const site = siteInMemory();
   edge = await startEdge({
-    internet: () =>
-      new Response(new Uint8Array(picture), { headers: { "content-type": "image/jpeg" } }),
+    internet: (request) =>
+      new URL(request.url).hostname === siteHost
+        ? site(request)
+        : new Response(new Uint8Array(picture), { headers: { "content-type": "image/jpeg" } }),
   });
   const { key } = await createApiKey();
   await edge.worker.putKey({
     ...{ key, tenant: "ada", name: "fuzz" },
-    scopes: ["infer", "index", "search", "jobs", "admin"],
+    scopes: ["infer", "index", "search", "jobs", "connections", "admin"],
   });
   const client = createClient({ url: edge.url, key });
   document = (await client.openapi()) as unknown as OpenApiDocument;
@@ -69,11 +74,19 @@ beforeAll(async () => {
       .run();
     return id;
   });
+  const connections = await several(async () => (await client.connectionCreate(siteConnection)).id);
+  const { connection, deliveries, suggestions } = await inboxOf(client);
   const idsOf: Record<string, readonly string[]> = {
-    ...{ key: keys, job: jobs, grant: grants, image: ["picture"] },
+    ...{ key: keys, job: jobs, grant: grants, image: ["picture"], connection: connections },
+    ...{ delivery: deliveries, suggestion: suggestions },
   };
   const hints: Hints = {
     namespace: namespaces,
+    connection: [connection],
+    kind: [siteConnection.kind],
+    base_url: [siteConnection.base_url],
+    token: [siteConnection.token],
+    webhook_secret: [siteConnection.webhook_secret],
     url: ["https://pictures.example/a.jpg", "https://pictures.example/b.jpg?c=d"],
     base64: [Buffer.from(picture).toString("base64")],
     image_id: [imageId],
@@ -137,6 +150,49 @@ beforeAll(async () => {
   };
 });
 afterAll(() => edge?.stop());
+
+const siteHost = "cms.example";
+const siteConnection: CreateConnectionRequest = {
+  ...{ name: "site", kind: "standard", base_url: `https://${siteHost}`, mode: "suggest" },
+  ...{ token: "a-token-of-the-site", webhook_secret: `whsec_${"QUJD".repeat(8)}` },
+  ...{ min_itm: null, sweep_every_s: null },
+};
+
+/** The routes that docs/cms.md asks of a site; every asset is there. */
+function siteInMemory(): (request: Request) => Promise<Response> {
+  const words = new Map<string, object>();
+  return async (request) => {
+    const id = new URL(request.url).pathname.split("/")[2] ?? "";
+    if (id === "") return Response.json({ assets: [] });
+    if (request.method === "PATCH") {
+      words.set(id, { ...words.get(id), ...((await request.json()) as object) });
+    }
+    const url = "https://pictures.example/a.jpg";
+    return Response.json({ id, version: "1", url, alt: null, tags: null, ...words.get(id) });
+  };
+}
+
+/** A connection with pictures that were described, some of them accepted. */
+async function inboxOf(client: Client) {
+  const { id: connection, webhook_path: path } = await client.connectionCreate(siteConnection);
+  const count = 20;
+  for (let index = 0; index < count; index++) {
+    const body = JSON.stringify({ type: "asset.created", data: { id: `a${index}`, version: "1" } });
+    const at = new Date();
+    const headers = {
+      "webhook-id": `m${index}`,
+      "webhook-timestamp": String(Math.floor(at.getTime() / 1000)),
+      "webhook-signature": new Webhook(siteConnection.webhook_secret).sign(`m${index}`, at, body),
+    };
+    await edge.call(path, { method: "POST", key: null, headers, body });
+  }
+  const open = async () => (await client.suggestionList({ connection, state: "open" })).suggestions;
+  await vi.waitFor(async () => expect(await open()).toHaveLength(count), { timeout: 20_000 });
+  const suggestions = (await open()).map(({ id }) => id);
+  for (const id of suggestions.slice(0, count / 2)) await client.suggestionAccept({ id });
+  const { deliveries } = await client.deliveryList({ connection });
+  return { connection, suggestions, deliveries: deliveries.map(({ id }) => id) };
+}
 
 /** Why an answer is none that the document allows; undefined when it is one. */
 function checker(): (request: FuzzRequest, response: Response) => Promise<string | undefined> {

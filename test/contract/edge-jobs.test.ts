@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createClient, type Client } from "@blip2-edge/shared/client";
 import type { CreateJobRequest, Job, JobResult } from "@blip2-edge/shared/contracts/jobs";
 import { AppError } from "@blip2-edge/shared/problem";
+import { imageRecordSchema } from "@blip2-edge/shared/contracts/images";
 import type { Scope } from "@blip2-edge/shared/contracts/keys";
 import { createApiKey } from "../../edge/src/auth/api-key.ts";
 import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
@@ -80,6 +81,35 @@ async function resultsOf(id: string, limit?: number, client = ada): Promise<JobR
 }
 const byIndex = (results: readonly JobResult[]) => results.toSorted((a, b) => a.index - b.index);
 
+test("a job indexes many pictures, each under its id; its key needs the scope for that too", async () => {
+  const asked: CreateJobRequest = {
+    task: "index",
+    items: await Promise.all(
+      ["a", "b"].map(async (id, n) => ({
+        image: { base64: await base64(8100 + n) },
+        parameters: { namespace: "by-job", id, title: `number ${n}` },
+      })),
+    ),
+  };
+  await expect(ada.jobCreate(asked)).rejects.toMatchObject({ code: "forbidden" });
+  const indexing = clientOf(await keyOf("ada", ["jobs", "index", "search"]));
+  const bad = { ...asked, items: [{ ...asked.items[0], parameters: { namespace: "by-job" } }] };
+  await expect(indexing.jobCreate(bad as CreateJobRequest)).rejects.toMatchObject({
+    errors: [{ field: "items[0].parameters.id", message: "is missing" }],
+  });
+  const { id } = await indexing.jobCreate(asked);
+  expect(await over(id, indexing)).toMatchObject({ counts: { total: 2, succeeded: 2 } });
+  const records = byIndex(await resultsOf(id, undefined, indexing)).map(({ result }) =>
+    imageRecordSchema.parse(result),
+  );
+  expect(records.map((record) => [record.id, record.title])).toEqual([
+    ["a", "number 0"],
+    ["b", "number 1"],
+  ]);
+  const { images } = await indexing.imageList({ namespace: "by-job" });
+  expect(images).toEqual(records);
+});
+
 test("every task is answered as by its own route, through the same cache, in bulk and on the key's account", async () => {
   const image = { base64: await base64(1) };
   const parameters = {
@@ -102,6 +132,7 @@ test("every task is answered as by its own route, through the same cache, in bul
   const results = byIndex(await resultsOf(made.id));
   const infer = await keyOf("ada", ["infer"]);
   for (const { task, result, status } of results) {
+    if (task === "index") throw new Error("nothing was to be indexed");
     const response = await edge.json(`/v1/${task}`, { image, ...parameters[task] }, infer);
     expect(response.headers.get("cache-status")).toBe("blip2-edge; hit");
     expect({ status, result }).toEqual({ status: "succeeded", result: await response.json() });

@@ -7,6 +7,9 @@ import { createRequire } from "node:module";
 import type { AxeResults } from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createClient } from "@blip2-edge/shared/client";
+import { scopes } from "@blip2-edge/shared/contracts/keys";
+import type { SearchResponse } from "@blip2-edge/shared/contracts/search";
 import { browserIsMissing, openPage, startBrowser, type WatchedPage } from "../support/browser.ts";
 import { startEdge, type Edge } from "../support/edge.ts";
 import { jpeg } from "../support/pictures.ts";
@@ -18,6 +21,7 @@ beforeAll(async () => {
     vars: { CATALOG_TTL_MS: "600000" },
     internet: () => new Response(new Uint8Array(picture)),
   });
+  await edge.worker.putKey({ key: edge.ada, tenant: "ada", name: "test", scopes });
 });
 afterAll(() => edge?.stop());
 
@@ -143,26 +147,16 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
   test("pictures that are dropped, pasted, or behind an address, which the Worker fetches and the page does not", async () => {
     const page = await open();
     const bytes = [...(await jpeg(71))];
-    /** In the page's own words, which this side's compiler does not know. */
-    const give = (event: string, what: { bytes?: number[]; text?: string }) =>
-      page.evaluate(`
-        const { bytes, text } = ${JSON.stringify(what)};
-        const dataTransfer = new DataTransfer();
-        if (bytes) dataTransfer.items.add(new File([new Uint8Array(bytes)], "a.jpg", { type: "image/jpeg" }));
-        if (text) dataTransfer.setData("text/plain", text);
-        const options = { bubbles: true, cancelable: true, dataTransfer, clipboardData: dataTransfer };
-        document.body.dispatchEvent(new ${event}(${JSON.stringify(event === "DragEvent" ? "drop" : "paste")}, options));
-      `);
     const isSentAs = async (source: string) => {
       await page.locator("#caption-facts .facts").waitFor();
       await expect.poll(() => edge.lastEvent()).toMatchObject({ image_source: source });
     };
-    await give("DragEvent", { bytes });
+    await give(page, "DragEvent", { bytes });
     await isSentAs("upload");
     await page.getByRole("link", { name: "blip2-edge" }).click();
     await page.getByText("Drop a picture here").waitFor();
     await setKey(page, edge.ada);
-    await give("ClipboardEvent", { text: "https://pictures.example.com/a.jpg" });
+    await give(page, "ClipboardEvent", { text: "https://pictures.example.com/a.jpg" });
     await isSentAs("url");
     await page.getByText("pictures.example.com").waitFor();
     await page.getByText("Fetched by the Worker, not by this page").waitFor();
@@ -202,6 +196,112 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
     await page.getByLabel("or give its address").fill("http://127.0.0.1/a.jpg");
     await page.getByRole("button", { name: "Look" }).click();
     await page.locator("#caption [role=alert]").getByText("may not be fetched").waitFor();
+  });
+
+  describe("search", () => {
+    const many = 14;
+    beforeAll(async () => {
+      const images = await Promise.all(
+        Array.from({ length: many }, async (_, n) => ({
+          ...{ id: `p${n}`, title: `picture number ${n}`, image: { bytes: await jpeg(700 + n) } },
+        })),
+      );
+      const client = createClient({ url: edge.url, key: edge.ada });
+      const { failed } = await client.imageBatch({ namespace: "many", images });
+      expect(failed).toBe(0);
+    });
+    const scores = async (page: Page) =>
+      (await page.locator(".hit .verdict b").allTextContents()).map(parseFloat);
+
+    test("an empty namespace is filled with the samples, which are found by words and by each other", async () => {
+      const page = await open();
+      await page.getByRole("link", { name: "Search" }).click();
+      expect(page.url()).toBe(`${edge.url}/#search`);
+      expect(await page.title()).toMatch(/^Find a picture/);
+      await page.getByLabel("Words").fill("two owls");
+      await page.getByLabel("Words").press("Enter");
+      await page.getByText("No match.").waitFor();
+      await page.getByText("Nothing is indexed in “default” yet.").waitFor();
+      await page.getByRole("button", { name: "Index the three sample pictures" }).click();
+      await page.locator(".hit").nth(2).waitFor();
+      const titles = await page.locator(".hit .title").allTextContents();
+      expect(titles.toSorted()).toEqual([
+        "Drawing of a palm tree and a lion on green",
+        "Drawing of three blue balloons and a cake on red",
+        "Drawing of two owls and a lion on pink",
+      ]);
+      expect(await page.locator(".hit .said").first().textContent()).toMatch(/^picture \S/);
+      expect(await page.getByText("Nothing there to find yet?").isVisible()).toBe(false);
+      const given = await scores(page);
+      expect(given).toEqual(given.toSorted((a, b) => b - a));
+
+      const { imageRead } = createClient({ url: edge.url, key: edge.ada });
+      expect(await imageRead({ namespace: "default", id: "sample-owls" })).toMatchObject({
+        title: "Drawing of two owls and a lion on pink",
+      });
+      await page.getByRole("button", { name: /More like it: .*balloons/ }).click();
+      await page.locator(".hit").nth(2).waitFor();
+      expect(await page.locator(".hit .title").first().textContent()).toContain("balloons");
+      expect((await scores(page))[0]).toBeGreaterThan(0.97);
+      // What was pressed is gone; the way goes on where the picture is.
+      expect(await page.locator(":focus").textContent()).toBe("Search without it");
+      await page.goBack();
+      await page.getByText("Drop a picture here").waitFor();
+      expect(await page.title()).toMatch(/^What is in this picture/);
+    });
+
+    test("a dropped picture is searched with, indexed under a free id, and told of as a twin", async () => {
+      const page = await open();
+      await page.getByRole("link", { name: "Search" }).press("Enter");
+      // The head of the view is where reading goes on.
+      expect(await page.locator(":focus").textContent()).toBe("Find a picture");
+      await page.getByLabel("In", { exact: true }).fill("many");
+      await give(page, "DragEvent", { bytes: [...(await jpeg(703))] });
+      await page.locator(".hit").first().waitFor();
+      expect(await page.locator(".hit .title").first().textContent()).toBe("picture number 3");
+      await page.getByLabel("Index it as").fill("p3");
+      await page.getByRole("button", { name: "Index", exact: true }).click();
+      await page.getByText("“p3” is there already.").waitFor();
+      await page.getByLabel("Index it as").fill("dropped");
+      await page.getByLabel("Title", { exact: true }).fill("From the desk");
+      await page.getByRole("button", { name: "Index", exact: true }).click();
+      await page.getByText("Indexed as “dropped” in “many”.").waitFor();
+      await page.getByText("It is the same picture as “p3”.").waitFor();
+      await page.getByLabel("Words").fill("a desk");
+      await page.getByRole("button", { name: "Search", exact: true }).click();
+      await page.getByText("the same picture as p3").waitFor();
+      await expect.poll(() => edge.lastEvent()).toMatchObject({ image_source: "image_id" });
+    });
+
+    test("page by page, by keyboard; and “no match” when nothing is near enough", async () => {
+      const page = await open();
+      await page.goto(`${edge.url}/#search`);
+      await page.getByLabel("In", { exact: true }).fill("many");
+      await page.getByLabel("Words").fill("anything");
+      await page.getByLabel("Titles and captions count too").check();
+      await page.getByLabel("Words").press("Enter");
+      await page.locator(".hit").nth(11).waitFor();
+      expect(await page.locator(".hit").count()).toBe(12);
+      await page.getByRole("button", { name: "More", exact: true }).press("Enter");
+      await page
+        .locator(".hit")
+        .nth(many - 1)
+        .waitFor();
+      const names = await page.locator(".hit .title").allTextContents();
+      expect(new Set(names).size).toBeGreaterThanOrEqual(many);
+      expect(await page.getByRole("button", { name: "More", exact: true }).isVisible()).toBe(false);
+      expect(await page.locator(".hit").nth(12).locator("button:focus").count()).toBe(1);
+
+      const none: SearchResponse = {
+        ...{ hits: [], no_match: true, namespace: "many", model: "m", model_revision: "r" },
+        ...{ min_score: 0.53, calibrated: true, vision_passes: 0 },
+      };
+      await page.route("**/v1/search", (route) => route.fulfill({ json: none }));
+      await page.getByLabel("Words").fill("zorblick");
+      await page.getByLabel("Words").press("Enter");
+      await page.getByText("Nothing in “many” reaches 53 % for “zorblick”.").waitFor();
+      expect(await page.locator(".hit").count()).toBe(0);
+    });
   });
 
   test.each([
@@ -244,12 +344,19 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
       "document.querySelectorAll('details').forEach((each) => (each.open = true))",
     );
     expect([await faults(), await overflow()]).toEqual([[], 0]);
+    await page.getByRole("link", { name: "Search" }).click();
+    expect([await faults(), await overflow()]).toEqual([[], 0]);
+    await page.getByLabel("In", { exact: true }).fill("many");
+    await page.getByLabel("Words").fill("a lion");
+    await give(page, "DragEvent", { bytes: [...(await jpeg(703))] });
+    await page.locator("#search-facts .facts").waitFor();
+    expect([await faults(), await overflow()]).toEqual([[], 0]);
     const moving = await page.evaluate<number>("document.getAnimations().length");
     expect(moving).toBe(0);
   });
 
   test("in all of that no page complained, and none asked another host", () => {
-    expect(opened.length).toBeGreaterThanOrEqual(9);
+    expect(opened.length).toBeGreaterThanOrEqual(12);
     // A refusal of the API is an answer; the browser writes its status down.
     const complaints = opened.flatMap((watched) => watched.complaints);
     expect(
@@ -259,6 +366,22 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
     expect(hosts).toEqual(new Set([new URL(edge.url).host]));
   });
 });
+
+/** Drops or pastes, in the page's own words, which this side's compiler does not know. */
+async function give(
+  page: Page,
+  event: "DragEvent" | "ClipboardEvent",
+  what: { readonly bytes?: readonly number[]; readonly text?: string },
+): Promise<void> {
+  await page.evaluate(`
+    const { bytes, text } = ${JSON.stringify(what)};
+    const dataTransfer = new DataTransfer();
+    if (bytes) dataTransfer.items.add(new File([new Uint8Array(bytes)], "a.jpg", { type: "image/jpeg" }));
+    if (text) dataTransfer.setData("text/plain", text);
+    const options = { bubbles: true, cancelable: true, dataTransfer, clipboardData: dataTransfer };
+    document.body.dispatchEvent(new ${event}(${JSON.stringify(event === "DragEvent" ? "drop" : "paste")}, options));
+  `);
+}
 
 async function setKey(page: Page, key: string): Promise<void> {
   await page.getByLabel("API key", { exact: true }).fill(key);

@@ -13,6 +13,10 @@ export const png = (seed: number, side = 64): Promise<Buffer> =>
     .png()
     .toBuffer();
 
+/** A picture in another format. */
+export const recoded = (bytes: Uint8Array, format: "jpeg" | "webp"): Promise<Buffer> =>
+  sharp(bytes)[format]({ quality: 92 }).toBuffer();
+
 /** The same pixels as `png(seed)` in another file. */
 export const pngOtherBytes = (seed: number, side = 64): Promise<Buffer> =>
   sharp(pattern(seed, side), { raw: { width: side, height: side, channels: 3 } })

@@ -60,9 +60,11 @@ export type FetchedPicture = FetchedFile | NotModified;
 /** The origin answered, and not with a picture. */
 export class OriginRefused extends AppError {
   readonly originStatus: number;
-  constructor(originStatus: number) {
+  readonly originHeaders: Headers;
+  constructor(originStatus: number, originHeaders: Headers) {
     super("fetch_failed", `The server answered ${originStatus} instead of a picture.`);
     this.originStatus = originStatus;
+    this.originHeaders = originHeaders;
   }
 }
 
@@ -97,6 +99,13 @@ export interface FetchFor {
   readonly signal: AbortSignal;
   /** What is known of the address: its origin is then asked whether it has changed. */
   readonly known?: Omit<FetchedAddress, "origins"> | undefined;
+  /** Headers that one origin is sent, and no other that a redirect leads to. */
+  readonly credentials?: Credentials | undefined;
+}
+
+export interface Credentials {
+  readonly origin: string;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 export type PictureFetcher = (url: string, on: FetchFor) => Promise<FetchedPicture>;
@@ -129,6 +138,7 @@ export function pictureFetcher(options: PictureFetcherOptions): PictureFetcher {
       headers: {
         accept: "image/webp,image/png,image/jpeg,image/*;q=0.5",
         "user-agent": "blip2-edge",
+        ...(on.credentials?.origin === hop.origin ? on.credentials.headers : {}),
         ...(etag === undefined ? {} : { "if-none-match": etag }),
         ...(lastModified === undefined ? {} : { "if-modified-since": lastModified }),
       },
@@ -211,7 +221,7 @@ export function pictureFetcher(options: PictureFetcherOptions): PictureFetcher {
     );
     if (!response.ok) {
       await response.body?.cancel();
-      throw new OriginRefused(response.status);
+      throw new OriginRefused(response.status, response.headers);
     }
     const announced = announcedBytes(response.headers);
     if (announced !== undefined && announced > maxBytes) {

@@ -11,6 +11,7 @@ import { fileOf, type JobFiles } from "./job-files.ts";
 import type { JobRecord } from "./job-record.ts";
 import type { JobStore } from "./job-store.ts";
 import type { JobQueue } from "./messages.ts";
+import { refuseIndexing } from "./run-item.ts";
 import { refuseWebhookUrl, webhookPurpose, type WebhookRooms } from "./webhook.ts";
 
 export interface CreateJobRooms extends Pick<
@@ -42,6 +43,7 @@ export async function createJob(
   const { tenant, keyId } = caller;
   if (webhook !== undefined) refuseWebhookUrl(rooms, webhook.url, caller);
   const defaults = { task, parameters };
+  if (items.some((item) => askedOf(item, defaults).task === "index")) refuseIndexing(caller);
   const file = fileOf(items);
   await files.putItems(tenant, id, file);
   let made: JobRecord;

@@ -9,13 +9,14 @@ import { imageInputSchema, type ImageInput } from "@blip2-edge/shared/contracts/
 import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
 import { z } from "zod";
+import type { Caller } from "../auth/caller.ts";
 import type { AuthenticatedContext } from "../context.ts";
 import { decodeBase64 } from "../images/base64.ts";
 import { answer } from "../tasks/answer.ts";
-import type { Answered } from "../tasks/answered.ts";
 import { caption } from "../tasks/caption.ts";
 import { classify } from "../tasks/classify.ts";
 import { embedPicture } from "../tasks/embed.ts";
+import { indexImage } from "../tasks/index-image.ts";
 import { match } from "../tasks/match.ts";
 import type { PictureSource } from "../tasks/open-picture.ts";
 import type { Rooms } from "../tasks/rooms.ts";
@@ -25,21 +26,42 @@ type Perform = (
   picture: PictureSource,
   parameters: unknown,
   context: AuthenticatedContext,
-) => Promise<Answered<object>>;
+) => Promise<object>;
 
 /** Parameters are read again: what was stored yesterday may be refused by today's Worker, by name. */
 const perform: Readonly<Record<JobTask, Perform>> = {
-  caption: (rooms, picture, parameters, context) =>
-    caption(rooms, picture, parseOrRefuse(jobParameters.caption, parameters), context),
-  vqa: (rooms, picture, parameters, context) =>
-    answer(rooms, picture, parseOrRefuse(jobParameters.vqa, parameters), context),
-  match: (rooms, picture, parameters, context) =>
-    match(rooms, picture, parseOrRefuse(jobParameters.match, parameters), context),
-  classify: (rooms, picture, parameters, context) =>
-    classify(rooms, picture, parseOrRefuse(jobParameters.classify, parameters), context),
-  embed: (rooms, picture, parameters, context) =>
-    embedPicture(rooms, picture, parseOrRefuse(jobParameters.embed, parameters), context),
+  async caption(rooms, picture, parameters, context) {
+    const asked = parseOrRefuse(jobParameters.caption, parameters);
+    return (await caption(rooms, picture, asked, context)).body;
+  },
+  async vqa(rooms, picture, parameters, context) {
+    const asked = parseOrRefuse(jobParameters.vqa, parameters);
+    return (await answer(rooms, picture, asked, context)).body;
+  },
+  async match(rooms, picture, parameters, context) {
+    const asked = parseOrRefuse(jobParameters.match, parameters);
+    return (await match(rooms, picture, asked, context)).body;
+  },
+  async classify(rooms, picture, parameters, context) {
+    const asked = parseOrRefuse(jobParameters.classify, parameters);
+    return (await classify(rooms, picture, asked, context)).body;
+  },
+  async embed(rooms, picture, parameters, context) {
+    const asked = parseOrRefuse(jobParameters.embed, parameters);
+    return (await embedPicture(rooms, picture, asked, context)).body;
+  },
+  index(rooms, picture, parameters, context) {
+    refuseIndexing(context.caller);
+    const { namespace, id, ...options } = parseOrRefuse(jobParameters.index, parameters);
+    return indexImage(rooms, { namespace, id, picture, options }, context);
+  },
 };
+
+/** It changes what is stored, which is more than a job by itself may. Throws forbidden. */
+export function refuseIndexing({ scopes }: Pick<Caller, "scopes">): void {
+  if (scopes.includes("index")) return;
+  throw new AppError("forbidden", "The key of a job that indexes needs the scope `index` too.");
+}
 
 const storedSchema = z.object({
   image: imageInputSchema,
@@ -70,6 +92,5 @@ export async function runItem(
   if (task === undefined) throw new Error("an item without a task");
   context.event["task"] = task;
   const picture = pictureOf(item.image, maxImageBytes);
-  const { body } = await perform[task](rooms, picture, parameters, context);
-  return body;
+  return perform[task](rooms, picture, parameters, context);
 }

@@ -10,7 +10,10 @@ import type { Isolate } from "../isolate.ts";
 import { reportViolation } from "../usage/limit-headers.ts";
 import type { CountRequest } from "../usage/rate.ts";
 
-export type KeyRooms = Pick<Isolate, "authenticate" | "countRequest" | "noteUse" | "vouched">;
+export type KeyRooms = Pick<
+  Isolate,
+  "authenticate" | "countRequest" | "noteUse" | "prepaid" | "vouched"
+>;
 /** Throws unauthorized. */
 export type WhoAsks = (c: Context<Env>) => Promise<Caller>;
 
@@ -30,7 +33,7 @@ export function requireKey(
       context.limits.limits = caller.limits;
       const noted = rooms.noteUse(caller.keyId);
       if (noted !== undefined) context.later(noted);
-      countOrRefuse(rooms.countRequest, caller, context);
+      if (!rooms.prepaid.has(c.req.raw)) countOrRefuse(rooms.countRequest, caller, context);
       if (scope !== "any" && !caller.scopes.includes(scope)) {
         throw new AppError("forbidden", `The key lacks the scope \`${scope}\`, which this needs.`, {
           internal: `${caller.keyId} has ${caller.scopes.join(" ")}`,

@@ -27,7 +27,7 @@ export function mcpGuard({ MCP_HOSTS }: Settings, route: string): MiddlewareHand
 }
 
 export function mcpRoute(
-  { settings, vouched }: Pick<Isolate, "settings" | "vouched">,
+  { settings, prepaid, vouched }: Pick<Isolate, "settings" | "prepaid" | "vouched">,
   askSelf: (request: Request, c: Context<Env>) => Promise<Response>,
 ): Handler<Env> {
   return async (c) => {
@@ -36,11 +36,18 @@ export function mcpRoute(
     const body = await readBytes(c.req.raw, limits, context);
     refuseWithoutScope(c, body);
     const caller = c.get("caller");
+    let isPaid = true;
     const client = createClient({
       url: new URL(c.req.url).origin,
       // Vouched for, so that whatever the caller showed is shown no further.
       key: "vouched",
-      fetch: (input, init) => askSelf(vouched.vouch(new Request(input, init), caller), c),
+      fetch: (input, init) => {
+        const asked = vouched.vouch(new Request(input, init), caller);
+        // The message itself was counted: it stands for the first request that it leads to.
+        if (isPaid) prepaid.add(asked);
+        isPaid = false;
+        return askSelf(asked, c);
+      },
       // The Worker asks its nodes again by itself, and the agent may ask the Worker.
       maxRetries: 0,
     });

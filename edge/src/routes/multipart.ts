@@ -8,7 +8,7 @@ export interface FormPart {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-const maxParts = 16;
+const usualParts = 16;
 const maxHeadBytes = 4096;
 const [carriageReturn, lineFeed, dash, space, tab] = [13, 10, 45, 32, 9] as const;
 
@@ -65,6 +65,7 @@ function partOf(head: string, bytes: Uint8Array<ArrayBuffer>): FormPart {
 export function splitMultipart(
   bytes: Uint8Array<ArrayBuffer>,
   contentType: string,
+  maxParts = usualParts,
 ): readonly FormPart[] {
   const boundary = boundaryOf(contentType);
   // What stands before the first boundary is no part.

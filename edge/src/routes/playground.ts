@@ -7,8 +7,8 @@ import { page } from "../page/built.js";
 
 const policy = [
   ...["default-src 'none'", `script-src '${page.script}'`, `style-src '${page.style}'`],
-  // The chosen picture, and the icon.
-  ...["img-src blob: data:", "connect-src 'self'"],
+  // The chosen picture, the icon, and thumbnails of this Worker's own.
+  ...["img-src 'self' blob: data:", "connect-src 'self'"],
   ...["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"],
   ...["require-trusted-types-for 'script'", "trusted-types 'none'"],
 ].join("; ");

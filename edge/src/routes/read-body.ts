@@ -11,6 +11,8 @@ import { splitMultipart, type FormPart } from "./multipart.ts";
 export interface BodyLimits {
   readonly maxBytes: number;
   readonly timeoutMs: number;
+  /** Of a multipart body. */
+  readonly maxParts?: number;
 }
 
 /** The JSON part of a multipart body: 64 texts of 2,000 characters, each written with an escape. */
@@ -86,10 +88,14 @@ function parseJsonObject(bytes: Uint8Array, what: string): Record<string, unknow
   return value as Record<string, unknown>;
 }
 
-function parseMultipart(bytes: Uint8Array<ArrayBuffer>, type: string): RequestFields {
+function parseMultipart(
+  bytes: Uint8Array<ArrayBuffer>,
+  type: string,
+  maxParts: number | undefined,
+): RequestFields {
   let form: readonly FormPart[];
   try {
-    form = splitMultipart(bytes, type);
+    form = splitMultipart(bytes, type, maxParts);
   } catch (error) {
     throw new AppError("invalid_request", "The multipart body is not well-formed.", {
       cause: error,
@@ -190,7 +196,7 @@ export async function readFields(
   }
   refuseEncoding(request);
   const bytes = await readBytes(request, limits, context);
-  if (essence === "multipart/form-data") return parseMultipart(bytes, type);
+  if (essence === "multipart/form-data") return parseMultipart(bytes, type, limits.maxParts);
   return memory.spend(jsonCopies * bytes.length, signal, () =>
     Promise.resolve({ json: parseJsonObject(bytes, "The request body"), files: [] }),
   );

@@ -37,7 +37,8 @@ export function readPicture(
   return { picture: pictureOfObject(image as Record<string, unknown>, maxBytes), options };
 }
 
-function pictureOfBytes(
+/** Throws image_required, body_too_large. */
+export function pictureOfBytes(
   bytes: Uint8Array<ArrayBuffer>,
   from: "upload" | "base64",
   maxBytes: number,
@@ -52,7 +53,11 @@ function pictureOfBytes(
   return { kind: "bytes", bytes, from };
 }
 
-function pictureOfObject(image: Record<string, unknown>, maxBytes: number): PictureSource {
+/** Throws as `readPicture`. */
+export function pictureOfObject(
+  image: Readonly<Record<string, unknown>>,
+  maxBytes: number,
+): PictureSource {
   const given = forms.filter((form) => image[form] !== undefined && image[form] !== null);
   const foreign = Object.keys(image).filter((name) => !forms.some((form) => form === name));
   if (given.length > 1) throw ambiguous(`The image was given as ${given.join(" and ")}`);

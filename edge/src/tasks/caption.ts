@@ -1,5 +1,7 @@
 // A caption: one text (the prompt, or nothing) over one picture.
+import { altText } from "@blip2-edge/shared/alt-text";
 import type { CaptionOptions, CaptionResponse } from "@blip2-edge/shared/contracts/caption";
+import type { StoredGeneration } from "../cache/keys.ts";
 import type { AuthenticatedContext } from "../context.ts";
 import type { Answered } from "./answered.ts";
 import { generate, moreOf } from "./generate.ts";
@@ -14,15 +16,16 @@ export async function caption(
   context: AuthenticatedContext,
   listener?: Listener,
 ): Promise<Answered<CaptionResponse>> {
-  const { model, prompt, stream: _, ...generation } = options;
+  const { model, prompt, style, stream: _, ...generation } = options;
   const done = await generate(
     rooms,
     { picture, model, ability: "caption", generation, textsFor: () => [prompt ?? null] },
     context,
     listener,
   );
-  const [result] = done.results;
-  if (result === undefined) throw new Error("one text, no result");
+  const [said] = done.results;
+  if (said === undefined) throw new Error("one text, no result");
+  const result = style === "alt" ? asAltText(said) : said;
   return {
     outcome: done.outcome,
     body: {
@@ -37,3 +40,12 @@ export async function caption(
     },
   };
 }
+
+/** What is cached are the model's own words. */
+const asAltText = ({ text, sequences, ...more }: StoredGeneration): StoredGeneration => ({
+  ...more,
+  text: altText(text),
+  ...(sequences === undefined
+    ? {}
+    : { sequences: sequences.map((each) => ({ ...each, text: altText(each.text) })) }),
+});

@@ -1,7 +1,8 @@
 // Flags of a command by node:util's parseArgs, with faults as the problem `usage`, and the flags that every
 // command has: where the Worker is, with which key, and whether a program reads along.
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
-import { createClient, type Client } from "@blip2-edge/shared/client";
+import { createClient, type Client, type ClientOptions } from "@blip2-edge/shared/client";
+import { mcpPath } from "@blip2-edge/shared/contracts/mcp";
 import { AppError } from "@blip2-edge/shared/problem";
 import type { CliIo } from "./io.ts";
 
@@ -58,6 +59,9 @@ export function placeOf(
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw usageError("--url must be an http or https address", usage);
   }
+  if (new URL(url).pathname.endsWith(mcpPath)) {
+    throw usageError(`Give the Worker's address without ${mcpPath}, which is for agents`, usage);
+  }
   return { url, key };
 }
 
@@ -66,6 +70,7 @@ export function clientOf(
   flags: PlaceFlags & { readonly timeout?: string | undefined },
   io: CliIo,
   usage: string,
+  more: Partial<ClientOptions> = {},
 ): Client {
   const { fetch } = io;
   const timeoutS = countOf("--timeout", flags.timeout, usage);
@@ -73,6 +78,7 @@ export function clientOf(
     ...placeOf(flags, io, usage),
     ...(fetch === undefined ? {} : { fetch }),
     ...(timeoutS === undefined ? {} : { timeoutMs: timeoutS * 1000 }),
+    ...more,
   });
 }
 

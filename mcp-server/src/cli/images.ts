@@ -3,6 +3,7 @@ import type { ImageRecord } from "@blip2-edge/shared/contracts/images";
 import { AppError } from "@blip2-edge/shared/problem";
 import { clientOf, commonHelp, parseFlags, usageError } from "./flags.ts";
 import type { CliIo } from "./io.ts";
+import { plain } from "./plain.ts";
 
 const imagesUsage = "blip2-edge images list | show ID... | delete ID... [--namespace NAME]";
 export const imagesHelp = `${imagesUsage}
@@ -59,4 +60,4 @@ export async function images(args: readonly string[], io: CliIo): Promise<number
 }
 
 const lineOf = ({ id, title, caption, tags }: ImageRecord): string =>
-  [id, title ?? caption ?? "", tags.map((tag) => `#${tag}`).join(" ")].join("  ").trimEnd();
+  plain([id, title ?? caption ?? "", tags.map((tag) => `#${tag}`).join(" ")].join("  "));

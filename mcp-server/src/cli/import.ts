@@ -1,56 +1,45 @@
-// `blip2-edge import FOLDER... --namespace NAME`: files become records of a namespace, under ids made of their paths.
-// It may be ended and begun again at any time: what is there is passed over, and putting twice makes no second record.
-import { readdir } from "node:fs/promises";
+// `blip2-edge import FOLDER`: files become records of a namespace, under ids made of their paths. What is done stands
+// in the namespace and nowhere else (docs/decisions/0156): ended at any point and begun again it goes on.
 import path from "node:path";
+import { setTimeout as sleepUnless } from "node:timers/promises";
 import type { Client } from "@blip2-edge/shared/client";
-import { AppError } from "@blip2-edge/shared/problem";
+import { AppError, toProblem } from "@blip2-edge/shared/problem";
 import pMap from "p-map";
 import { clientOf, commonHelp, countOf, parseFlags, usageError } from "./flags.ts";
+import { createTally } from "./import-tally.ts";
 import type { CliIo } from "./io.ts";
+import { createPace, reachOf } from "./pace.ts";
 import { pictureOf } from "./picture.ts";
+import { picturesUnder } from "./pictures-under.ts";
+import { idOfPath } from "./record-id.ts";
 
-const importUsage =
-  "blip2-edge import FOLDER [--namespace NAME] [--tag TAG]... [--parallel N] [--again]";
+const importUsage = "blip2-edge import FOLDER [--namespace NAME] [--tag TAG]... [...]";
 export const importHelp = `${importUsage}
 
-Every .jpg, .jpeg, .png and .webp under FOLDER is indexed; its id is its path in FOLDER, in which other characters
-than letters, digits and _ . - become : for a slash and =XX else.
+Every picture under FOLDER is indexed: files by the usual endings, none whose name begins with a dot. Its id is its path
+in FOLDER, in which : stands for a slash and =XX for what an id may not hold. What is in the namespace already is passed
+over, so it may be ended and begun again at any time.
 
-  --namespace   default: default
-  --tag TAG     of every picture; repeatable
-  --parallel N  at a time; default 4
-  --again       those too that are there already
-${commonHelp}`;
+  --namespace    default: default
+  --tag TAG      of every picture; repeatable
+  --no-caption   vectors only
+  --parallel N   at a time; default 4, fewer while the Worker asks for it
+  --patience S   seconds without a success, or of a wait that is asked for, after which it gives up; default 300
+  --again        those too that are there already
+${commonHelp}
+Exit status 0 only when every picture is a record. With --json a record a line, and {"image","problem"} for what failed.`;
 
-const pictureName = /\.(jpe?g|png|webp)$/i;
 const maxParallel = 16;
-const progressEvery = 100;
-
-/** Distinct for distinct paths. */
-export function idOfPath(relative: string): string {
-  const escaped = relative
-    .split(path.sep)
-    .map((part) =>
-      Array.from(new TextEncoder().encode(part), (byte) => {
-        const character = String.fromCharCode(byte);
-        return /[A-Za-z0-9_.-]/.test(character)
-          ? character
-          : `=${byte.toString(16).toUpperCase().padStart(2, "0")}`;
-      }).join(""),
-    )
-    .join(":");
-  return /^[A-Za-z0-9_]/.test(escaped) ? escaped : `_=${escaped}`;
-}
 
 /** Exit status: 0 when every picture is a record. Errors: AppError, for the entry to print. */
 export async function importFolder(args: readonly string[], io: CliIo): Promise<number> {
   const text = { type: "string" } as const;
+  const flag = { type: "boolean" } as const;
   const { values, positionals } = parseFlags(
     args,
     {
-      ...{ namespace: text, parallel: text },
+      ...{ namespace: text, parallel: text, patience: text, again: flag, "no-caption": flag },
       tag: { type: "string", multiple: true },
-      again: { type: "boolean" },
     },
     importUsage,
   );
@@ -60,54 +49,69 @@ export async function importFolder(args: readonly string[], io: CliIo): Promise<
   if (parallel < 1 || parallel > maxParallel) {
     throw usageError(`--parallel is from 1 to ${maxParallel}`, importUsage);
   }
-  const { namespace = "default", tag: tags } = values;
-  const client = clientOf(values, io, importUsage);
-  const files = await filesUnder(folder);
-  const known = values.again === true ? new Set<string>() : await knownIds(client, namespace, io);
-  const waiting = files.filter((file) => !known.has(idOfPath(file)));
-  io.stderr(`${files.length} pictures, ${files.length - waiting.length} of them there already`);
-  let [done, failed] = [0, 0];
-  const total = waiting.length;
+  const patienceS = countOf("--patience", values.patience, importUsage) ?? 300;
+  const { namespace = "default", tag: tags, json } = values;
+  // How often and when a call is made again is for the pace to say: it knows of the others.
+  const client = clientOf(values, io, importUsage, { maxRetries: 0 });
+  const { pictures, others } = await picturesUnder(folder, importUsage);
+
+  const ended = new AbortController();
+  const signal = AbortSignal.any([io.signal, ended.signal]);
+  const pace = createPace({
+    parallel,
+    patienceMs: patienceS * 1000,
+    now: io.now ?? Date.now,
+    sleep: io.sleep ?? ((ms) => sleepUnless(ms, undefined, { signal })),
+    waits: (waitMs, { detail, kind }, atATime) =>
+      io.stderr(
+        `${detail || kind.title} Waiting ${Math.ceil(waitMs / 1000)} s, then ${atATime} at a time.`,
+      ),
+  });
+  const list = (cursor: string | undefined) =>
+    pace.run(() => client.imageList({ namespace, limit: 200, cursor }, { signal }));
+  const known = values.again === true ? new Set<string>() : await knownIds(list);
+  const waiting = pictures.filter((file) => !known.has(idOfPath(file)));
+  const tally = createTally(waiting.length, io);
+  tally.begin(pictures.length - waiting.length, others);
+
   const one = async (file: string): Promise<void> => {
-    io.signal.throwIfAborted();
-    const id = idOfPath(file);
     try {
       const image = await pictureOf(path.join(folder, file));
-      const record = await client.imagePut(
-        { namespace, id, image, source: file, tags },
-        { signal: io.signal },
-      );
-      if (values.json) io.stdout(JSON.stringify(record));
+      const put = {
+        ...{ namespace, id: idOfPath(file), image, source: file, tags },
+        ...(values["no-caption"] === true ? { caption: false } : {}),
+      };
+      const record = await pace.run(() => client.imagePut(put, { signal }));
+      tally.indexed(record);
+      if (json) io.stdout(JSON.stringify(record));
     } catch (error) {
-      io.signal.throwIfAborted();
-      if (!(error instanceof AppError)) throw error;
-      failed += 1;
-      io.stderr(`${file}: ${error.detail}`);
+      signal.throwIfAborted();
+      if (!(error instanceof AppError) || isForAll(error)) throw error;
+      tally.failed(file, error);
+      if (json) io.stdout(JSON.stringify({ image: file, problem: toProblem(error) }));
     }
-    done += 1;
-    if (done % progressEvery === 0) io.stderr(`${done} of ${total}`);
   };
-  await pMap(waiting, one, { concurrency: parallel });
-  io.stderr(`${done - failed} indexed, ${failed} failed`);
-  return failed === 0 ? 0 : 1;
-}
-
-async function filesUnder(folder: string): Promise<string[]> {
   try {
-    const entries = await readdir(folder, { recursive: true });
-    return entries.filter((name) => pictureName.test(name)).toSorted();
-  } catch (cause) {
-    throw new AppError("usage", `${folder} cannot be read as a folder.`, { cause });
+    await pMap(waiting, one, { concurrency: parallel, signal });
+  } finally {
+    // Of those that still run or wait nothing is wanted any more.
+    ended.abort();
+    tally.end();
   }
+  return tally.isComplete() ? 0 : 1;
 }
 
-async function knownIds(client: Client, namespace: string, io: CliIo): Promise<Set<string>> {
+const isForAll = (error: AppError): boolean => ["all", "all_for_now"].includes(reachOf(error));
+
+type Page = Awaited<ReturnType<Client["imageList"]>>;
+
+async function knownIds(list: (cursor?: string) => Promise<Page>): Promise<Set<string>> {
   const known = new Set<string>();
   let cursor: string | undefined;
   do {
-    const page = await client.imageList({ namespace, limit: 200, cursor }, { signal: io.signal });
+    const page = await list(cursor);
     for (const { id } of page.images) known.add(id);
-    cursor = page.cursor;
+    ({ cursor } = page);
   } while (cursor !== undefined);
   return known;
 }

@@ -65,6 +65,13 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: images, help: imagesHelp };
     },
   },
+  namespaces: {
+    summary: "say what namespaces hold, and move their candidates",
+    load: async () => {
+      const { namespaces, namespacesHelp } = await import("./namespaces.ts");
+      return { run: namespaces, help: namespacesHelp };
+    },
+  },
   import: {
     summary: "index the pictures of a folder; may be ended and begun again",
     load: async () => {
@@ -100,6 +107,13 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: jobs, help: jobsHelp };
     },
   },
+  connections: {
+    summary: "connect a CMS, read its inbox, review what is suggested to it",
+    load: async () => {
+      const { connections, connectionsHelp } = await import("./connections.ts");
+      return { run: connections, help: connectionsHelp };
+    },
+  },
   usage: {
     summary: "what keys have spent, by key and day; CSV and JSON",
     load: async () => {
@@ -126,7 +140,7 @@ const commands: Readonly<Record<string, Command>> = {
 const overview = `blip2-edge COMMAND ...
 
 ${Object.entries(commands)
-  .map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`)
+  .map(([name, { summary }]) => `  ${name.padEnd(11)} ${summary}`)
   .join("\n")}
 
 blip2-edge COMMAND --help says what a command takes.`;

@@ -28,9 +28,16 @@ async function readFile(path: string): Promise<Uint8Array> {
     return await file.readFile();
   } catch (error) {
     if (error instanceof AppError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
-    throw new AppError("image_required", `${path} cannot be read: ${why}.`, { cause: error });
+    throw new AppError("image_required", `${path} ${whyUnread(error)}.`, { cause: error });
   }
+}
+
+function whyUnread(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT") return "is not there";
+  if (code === "EISDIR") return "is a folder";
+  if (code === "EACCES" || code === "EPERM") return "may not be read by this user";
+  return `cannot be read: ${message}`;
 }
 
 /** Exit status: 0 when every picture was done, else 1. */

@@ -51,10 +51,22 @@ async function run(
 
 test("search asks what the flags say and tells each hit in a line", async () => {
   const flags = ["--namespace", "n", "--top", "3", "--rerank", "5", "--tag", "x", "--hybrid"];
+  const [first] = found.hits;
+  const twin = { ...first, id: "bc", score: 0.04, title: null, duplicate_of: "a" };
+  // What a model or another user wrote does not command the terminal.
+  const hostile = { ...first, id: "d", title: null, caption: "red \u001B[31m\u202E\nalert" };
   const done = await run(search, ["two", "owls", ...flags, "--min-score", "0.2"], {
-    "/v1/search": found,
+    "/v1/search": { ...found, hits: [first, twin, hostile], cursor: "next" },
   });
-  expect(done).toMatchObject({ status: 0, out: ["0.750  a  A title"], err: [] });
+  expect(done).toMatchObject({
+    status: 0,
+    out: [
+      " 75.0 %  a   A title · a caption",
+      "  4.0 %  bc  a caption  (the same picture as a)",
+      " 75.0 %  d   red  [31m alert",
+    ],
+    err: ["More with --cursor next"],
+  });
   expect(done.asked).toEqual([
     {
       ...{ namespace: "n", text: "two owls", top_k: 3, rerank: 5, hybrid: true, min_score: 0.2 },
@@ -66,7 +78,18 @@ test("search asks what the flags say and tells each hit in a line", async () => 
 test("nothing found is said beside the results, which stay empty", async () => {
   const none = { ...found, hits: [], no_match: true };
   const done = await run(search, ["owls", "--json"], { "/v1/search": none });
-  expect(done).toMatchObject({ status: 0, out: [], err: ["no match"] });
+  expect(done).toMatchObject({ status: 0, out: [] });
+  expect(done.err).toEqual(['no match: nothing in "n" reaches 50.0 %; --min-score sets it lower']);
+  const empty = { ...none, model: null, model_revision: null, min_score: 0 };
+  expect((await run(search, ["owls"], { "/v1/search": empty })).err).toEqual([
+    'no match: nothing is indexed in "n"',
+  ]);
+});
+
+test("a score without a calibration is a similarity", async () => {
+  const plainly = { ...found, calibrated: false };
+  const done = await run(search, ["owls"], { "/v1/search": plainly });
+  expect(done.out).toEqual(["0.750  a  A title · a caption"]);
 });
 
 test("wrong usage of search", async () => {

@@ -6,7 +6,12 @@ import type { Route } from "../routes/route.ts";
 /** A picture as the API takes it, or its file's bytes, which are sent as they are (multipart). */
 export type ClientImage = ImageInput | { readonly bytes: Uint8Array };
 
-export type Fields = Readonly<Record<string, unknown>> & { readonly image?: ClientImage };
+export type Fields = Readonly<Record<string, unknown>> & {
+  readonly image?: ClientImage;
+  /** Of a row of the kind `images`. */
+  readonly images?: readonly EntryFields[];
+};
+type EntryFields = Readonly<Record<string, unknown>> & { readonly image?: ClientImage };
 
 export interface TravellingRequest {
   /** With its fields in it, and the query. */
@@ -29,14 +34,33 @@ export function requestOf({ path: template, input }: Route, fields: Fields): Tra
     const search = searchOf(rest as Query);
     return { path: search === "" ? path : `${path}?${search}` };
   }
-  const { image, ...options } = rest as Fields;
-  if (input.kind === "image" && image !== undefined && "bytes" in image) {
-    const form = new FormData();
-    form.set("request", JSON.stringify(options));
-    form.set("image", new Blob([new Uint8Array(image.bytes)]), "image");
-    return { path, body: form };
+  const { image, images, ...options } = rest as Fields;
+  if (input.kind === "image" && hasBytes(image)) {
+    return { path, body: formOf(options, [image]) };
+  }
+  if (input.kind === "images" && images?.some((entry) => hasBytes(entry.image)) === true) {
+    const files = images.map((entry) => entry.image).filter(hasBytes);
+    const withoutFiles = images.map(({ image: own, ...entry }) =>
+      hasBytes(own) ? entry : { ...entry, image: own },
+    );
+    return { path, body: formOf({ ...options, images: withoutFiles }, files) };
   }
   return { path, contentType: "application/json", body: JSON.stringify(rest) };
+}
+
+interface ImageBytes {
+  readonly bytes: Uint8Array;
+}
+const hasBytes = (image: ClientImage | undefined): image is ImageBytes =>
+  image !== undefined && "bytes" in image;
+
+function formOf(request: object, files: readonly ImageBytes[]): FormData {
+  const form = new FormData();
+  form.set("request", JSON.stringify(request));
+  for (const { bytes } of files) {
+    form.append("image", new Blob([new Uint8Array(bytes)]), "image");
+  }
+  return form;
 }
 
 type Query = Readonly<Record<string, string | number | boolean | undefined>>;

@@ -1,5 +1,6 @@
 // POST /v1/caption and GET /v1/caption: what goes in and what comes out.
 import { z } from "zod";
+import { defaultAltLength } from "../alt-text.ts";
 import {
   finishReasonSchema,
   generationFields,
@@ -21,16 +22,36 @@ export const modelNameSchema = z
 const captionFields = {
   prompt: z.string().min(1).max(maxTextCharacters).optional(),
   model: modelNameSchema.optional(),
+  style: z
+    .enum(["alt"])
+    .optional()
+    .describe(
+      `alt: fit for a page's alt text: no "image of", no repeated phrase, sentence case, at most ${defaultAltLength} characters.`,
+    ),
   ...generationFields,
 } as const;
+
+/** A style is a matter of the whole text. */
+const refuseStyledStream = (
+  { style, stream }: { readonly style?: "alt" | undefined; readonly stream?: boolean | undefined },
+  context: {
+    readonly addIssue: (issue: { code: "custom"; path: string[]; message: string }) => void;
+  },
+): void => {
+  if (style === undefined || stream !== true) return;
+  const message = "is decided once the whole text is there, so it cannot be streamed";
+  context.addIssue({ code: "custom", path: ["style"], message });
+};
 
 /** The request without its picture: the part `request` of a multipart body. */
 export const captionOptionsSchema = z
   .strictObject({ ...captionFields, stream: streamField })
-  .superRefine(refuseCombinations);
+  .superRefine(refuseCombinations)
+  .superRefine(refuseStyledStream);
 export const captionRequestSchema = z
   .strictObject({ ...captionFields, stream: streamField, image: imageInputSchema })
-  .superRefine(refuseCombinations);
+  .superRefine(refuseCombinations)
+  .superRefine(refuseStyledStream);
 export type CaptionOptions = z.infer<typeof captionOptionsSchema>;
 export type CaptionRequest = z.infer<typeof captionRequestSchema>;
 
@@ -48,6 +69,7 @@ export const captionQuerySchema = z
     url: imageUrlSchema,
     prompt: captionFields.prompt,
     model: captionFields.model,
+    style: captionFields.style,
     max_new_tokens: z.preprocess(asPlain, generationFields.max_new_tokens),
     min_new_tokens: z.preprocess(asPlain, generationFields.min_new_tokens),
     max_length: z.preprocess(asPlain, generationFields.max_length),

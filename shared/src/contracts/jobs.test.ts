@@ -44,6 +44,7 @@ test("a job of every task is taken as it is", () => {
       { image, task: "vqa", parameters: { question: "what?" } },
       { image, task: "match", parameters: { texts: ["a"] } },
       { image, task: "embed" },
+      { image, task: "index", parameters: { namespace: "n", id: "a", title: "t" } },
     ],
   };
   expect(parse(job)).toEqual(job);

@@ -1,12 +1,13 @@
 // /v1/jobs: many pictures in one request, worked off in the background. An item is what a single route
 // takes (a picture and that route's parameters), and its result is what that route would have answered.
 import { z } from "zod";
-import { problemKinds, type ProblemCode } from "../problem.ts";
 import { captionOptionsSchema } from "./caption.ts";
 import { classifyOptionsSchema } from "./classify.ts";
 import { embedOptionsSchema } from "./embed.ts";
 import { imageInputSchema } from "./image.ts";
+import { imagePutRequestSchema } from "./images.ts";
 import { matchOptionsSchema } from "./match.ts";
+import { problemCodes, problemSchema } from "./problem.ts";
 import { vqaOptionsSchema } from "./vqa.ts";
 
 /** What may be asked about a picture, and how the parameters of each look: those of the single routes. */
@@ -16,9 +17,11 @@ export const jobParameters = {
   match: matchOptionsSchema,
   classify: classifyOptionsSchema,
   embed: embedOptionsSchema,
+  /** Of PUT /v1/namespaces/{namespace}/images/{id}, what its path names too. */
+  index: imagePutRequestSchema.omit({ image: true }),
 } as const;
 export type JobTask = keyof typeof jobParameters;
-export const jobTaskSchema = z.enum(["caption", "vqa", "match", "classify", "embed"]);
+export const jobTaskSchema = z.enum(["caption", "vqa", "match", "classify", "embed", "index"]);
 
 export const maxJobItems = 10_000;
 export const defaultJobSeconds = 86_400;
@@ -156,22 +159,6 @@ export const jobResultsQuerySchema = z.strictObject({
     .describe(
       "ndjson: one result a line (application/x-ndjson); where to go on stands in the header Link.",
     ),
-});
-
-const problemCodes = Object.keys(problemKinds) as [ProblemCode, ...ProblemCode[]];
-/** RFC 9457, as every failure of the API. */
-const problemSchema = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  code: z.enum(problemCodes),
-  detail: z.string().optional(),
-  retryable: z.boolean(),
-  retry_after_s: z.number().optional(),
-  errors: z
-    .array(z.object({ field: z.string(), message: z.string() }))
-    .readonly()
-    .optional(),
 });
 
 export const jobStates = ["queued", "running", "completed", "canceled", "expired"] as const;

@@ -2,7 +2,7 @@
 import { z } from "zod";
 
 /** What a key may be allowed; the route table says what a route needs. */
-export const scopes = ["infer", "index", "search", "jobs", "admin"] as const;
+export const scopes = ["infer", "index", "search", "jobs", "connections", "admin"] as const;
 export const scopeSchema = z.enum(scopes);
 export type Scope = z.infer<typeof scopeSchema>;
 

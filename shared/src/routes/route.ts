@@ -7,7 +7,10 @@ import type { ProblemCode } from "../problem.ts";
 export type RouteScope = Scope | "any" | null;
 
 /**
- * How a request's fields travel. Those that the path names in braces travel there, whatever the kind. With `image` they come as JSON or as multipart (parts `image` and `request`). */
+ * How a request's fields travel. Those that the path names in braces travel there, whatever the kind. With `image`
+ * they come as JSON or as multipart (parts `image` and `request`); with `images` too, and then with a part `image`
+ * for each entry of the field `images` that names no picture.
+ */
 export type RouteInput =
   | { readonly kind: "none" }
   | { readonly kind: "query"; readonly schema: z.ZodType }
@@ -17,6 +20,12 @@ export type RouteInput =
       /** The whole request as one JSON body. */
       readonly schema: z.ZodType;
       /** The same without its picture: the part `request`. */
+      readonly options: z.ZodType;
+    }
+  | {
+      readonly kind: "images";
+      readonly schema: z.ZodType;
+      /** The same, where entries may lack their picture: the part `request`. */
       readonly options: z.ZodType;
     };
 
@@ -46,6 +55,8 @@ export interface Route {
   readonly dialect?: "openai";
   /** It makes something, and takes the header Idempotency-Key so that it is made once. */
   readonly makesOnce?: true;
+  /** A POST after which asking again changes nothing. */
+  readonly idempotent?: true;
   /** Every problem that the route may answer with, besides `internal`. */
   readonly problems: readonly ProblemCode[];
 }

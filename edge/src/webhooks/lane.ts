@@ -1,0 +1,214 @@
+// Works on one connection's inbox for a while, some rows at a time, then passes the rest on by a message. Nothing
+// is kept here: a Worker that dies in the middle loses its leases, and the rows are someone else's.
+import { AppError } from "@blip2-edge/shared/problem";
+import type { Caller } from "../auth/caller.ts";
+import type { KeyCaller } from "../auth/key-caller.ts";
+import type { SqlValue } from "../auth/tables.ts";
+import type { AuthenticatedContext } from "../context.ts";
+import { afterFailure, type RetryRules } from "../jobs/after-failure.ts";
+import type { Invocation } from "../jobs/lane.ts";
+import type { JobTables } from "../jobs/tables.ts";
+import { describeError, writeEvent, type LogEvent } from "../log.ts";
+import type { Rooms } from "../tasks/rooms.ts";
+import { CmsFault } from "./cms-fault.ts";
+import type { ConnectionBook } from "./connection-book.ts";
+import type { ConnectionRecord } from "./connection-record.ts";
+import type { DeliveryRecord } from "./delivery-record.ts";
+import type { DeliveryStore } from "./delivery-store.ts";
+import type { ConnectionQueue } from "./messages.ts";
+import { processDelivery, type ProcessRooms } from "./process-delivery.ts";
+import { because, explain, Hopeless } from "./reasons.ts";
+import { inWorkContext, type WorkOptions } from "./work-context.ts";
+
+export interface LaneOptions extends Omit<WorkOptions, "write" | "later"> {
+  readonly rooms: ProcessRooms;
+  readonly roomsFor: (context: AuthenticatedContext) => Rooms;
+  readonly book: Pick<ConnectionBook, "find">;
+  readonly deliveries: Pick<DeliveryStore, "claim" | "settle" | "putBack" | "standing">;
+  readonly table: JobTables;
+  readonly queue: ConnectionQueue;
+  readonly callerOfKey: KeyCaller;
+  readonly rules: RetryRules;
+  /** Rows of a connection at a time. */
+  readonly atOnce: number;
+  readonly leaseGraceMs: number;
+  readonly sliceMs: number;
+  /** What is older has been tried long enough. */
+  readonly giveUpMs: number;
+  /** The work on one row; of tests their own. */
+  readonly run?: typeof processDelivery;
+}
+
+/** Rejects only when the tables cannot be reached; the message may then come again. */
+export type RunConnection = (connectionId: string, on: Invocation) => Promise<void>;
+
+const rowsPerSlice = 24;
+const busyWaitMs = 5000;
+/** What is due later than this is for the sweep. */
+const longestHintMs = 60_000;
+
+export function connectionLane(options: LaneOptions): RunConnection {
+  const { book, deliveries, table, queue, callerOfKey, rules, atOnce, now } = options;
+  const { run = processDelivery, timeoutMs, leaseGraceMs, sliceMs, giveUpMs } = options;
+
+  async function whoFor({ key_id: keyId, tenant }: ConnectionRecord): Promise<Caller | undefined> {
+    const caller = await callerOfKey(keyId);
+    const may = caller?.tenant === tenant && caller.scopes.includes("connections");
+    return may && !caller.noStore ? caller : undefined;
+  }
+
+  /** Nothing of the connection is claimed for a while: twice as long each time, until something goes well. */
+  async function pause(connectionId: string, atLeastMs: number, reason: string): Promise<void> {
+    const values: SqlValue[] = [
+      connectionId,
+      now(),
+      atLeastMs,
+      rules.firstWaitMs,
+      rules.maxPauseMs,
+    ];
+    await table
+      .prepare(
+        `UPDATE connections SET paused_until = ?2 + max(?3, min(?5, ?4 << min(paused_times, 16))),
+         paused_times = paused_times + 1, paused_reason = ?6 WHERE id = ?1 AND paused_until <= ?2`,
+      )
+      .bind(...values, reason)
+      .run();
+  }
+
+  async function one(
+    connection: ConnectionRecord,
+    delivery: DeliveryRecord,
+    caller: Caller,
+    on: Invocation,
+  ): Promise<void> {
+    const event: LogEvent = {
+      ...{ event: "delivery", route: "delivery", connection_id: connection.id },
+      ...{ delivery_id: delivery.id, attempt: delivery.attempts },
+    };
+    await inWorkContext(
+      { ...options, ...on },
+      { id: delivery.id, caller, event },
+      async (context) => {
+        try {
+          const tasks = options.roomsFor(context);
+          const done = await run(options.rooms, tasks, connection, delivery, context);
+          await deliveries.settle(delivery, done.state, done.why);
+          event["outcome"] = done.state;
+          event["reason"] = done.why?.reason;
+        } catch (error) {
+          await settleFailure(delivery, error, event).catch((fault: unknown) => {
+            // Its lease ends by itself.
+            event["outcome"] = "left";
+            event["fault"] = describeError(fault);
+          });
+        }
+      },
+    );
+  }
+
+  async function settleFailure(
+    delivery: DeliveryRecord,
+    error: unknown,
+    event: LogEvent,
+  ): Promise<void> {
+    const why = explain(error);
+    event["reason"] = why.reason;
+    if (error instanceof AppError || error instanceof CmsFault) event["internal"] = error.internal;
+    if (error instanceof Error && error.cause !== undefined)
+      event["cause"] = describeError(error.cause);
+    if (why.reason === "internal") event["cause"] = describeError(error);
+    const after = whatNow(error, delivery.attempts);
+    event["outcome"] = after.kind;
+    if (after.kind === "failed" || after.kind === "dead") {
+      return deliveries.settle(delivery, after.kind, why);
+    }
+    if (now() - delivery.received_at > giveUpMs) {
+      event["outcome"] = "dead";
+      return deliveries.settle(delivery, "dead", why);
+    }
+    if (after.kind === "again") return deliveries.putBack(delivery, after.afterMs, false, why);
+    await pause(delivery.connection_id, after.atLeastMs, why.reason);
+    return deliveries.putBack(delivery, after.atLeastMs, true, why);
+  }
+
+  type WhatNow =
+    | { readonly kind: "failed" }
+    | { readonly kind: "dead" }
+    | { readonly kind: "again"; readonly afterMs: number }
+    | { readonly kind: "pause"; readonly atLeastMs: number };
+
+  function whatNow(error: unknown, attempts: number): WhatNow {
+    if (error instanceof Hopeless) return { kind: "failed" };
+    if (error instanceof CmsFault) {
+      if (!error.again) return { kind: "failed" };
+      if (attempts >= rules.maxAttempts) return { kind: "dead" };
+      const atLeastMs = (error.retryAfterS ?? 0) * 1000;
+      // Asked to slow down, all of the connection does, and nobody's attempt counts.
+      if (error.code === "cms_busy") return { kind: "pause", atLeastMs };
+      return { kind: "again", afterMs: Math.max(atLeastMs, waitMs(attempts)) };
+    }
+    const after = afterFailure(error, attempts, rules);
+    switch (after.kind) {
+      case "record":
+        return after.problem.kind.retryable ? { kind: "dead" } : { kind: "failed" };
+      case "again":
+        return { kind: "again", afterMs: after.afterMs };
+      case "pause":
+        return { kind: "pause", atLeastMs: after.atLeastMs };
+      case "return":
+        return { kind: "again", afterMs: 0 };
+    }
+  }
+
+  const waitMs = (attempts: number): number => {
+    const { random = Math.random, firstWaitMs, maxWaitMs } = rules;
+    const longest = Math.min(maxWaitMs, firstWaitMs * 2 ** Math.min(attempts - 1, 20));
+    return Math.round(longest * (0.5 + random() / 2));
+  };
+
+  async function slice(
+    connection: ConnectionRecord,
+    caller: Caller,
+    on: Invocation,
+  ): Promise<number> {
+    const stopAt = now() + sliceMs;
+    const most = Math.min(atOnce, caller.limits.concurrency ?? atOnce);
+    const running = new Set<Promise<void>>();
+    let taken = 0;
+    for (;;) {
+      const want = Math.min(most - running.size, rowsPerSlice - taken);
+      const leaseMs = timeoutMs + leaseGraceMs;
+      const claim = { connectionId: connection.id, want, atOnce: most, leaseMs };
+      const claimed = want > 0 && now() < stopAt ? await deliveries.claim(claim) : [];
+      taken += claimed.length;
+      for (const delivery of claimed) {
+        const done = one(connection, delivery, caller, on).finally(() => running.delete(done));
+        running.add(done);
+      }
+      if (running.size === 0) return taken;
+      await Promise.race(running);
+    }
+  }
+
+  return async (connectionId, on) => {
+    const connection = await book.find(connectionId);
+    if (connection === undefined) return;
+    const caller = await whoFor(connection);
+    if (caller === undefined) {
+      await pause(connectionId, rules.maxPauseMs, "key_ended");
+      writeEvent(
+        { event: "connection_paused", connection_id: connectionId, ...because("key_ended") },
+        on.write,
+      );
+      return;
+    }
+    const taken = await slice(connection, caller, on);
+    const { nextDueAt, running } = await deliveries.standing(connectionId);
+    // Nothing taken while others work: they pass on what is left, and not every message of a burst does.
+    if (nextDueAt === undefined || (taken === 0 && running > 0)) return;
+    const afterMs = Math.max(taken === 0 ? busyWaitMs : 0, nextDueAt - now());
+    if (afterMs > longestHintMs) return;
+    const delaySeconds = Math.ceil(afterMs / 1000);
+    await queue.send({ kind: "connection", connection: connectionId }, { delaySeconds });
+  };
+}

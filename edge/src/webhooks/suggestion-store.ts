@@ -1,0 +1,188 @@
+// What was said of each version of an asset (table suggestions): what its fields held before, our words, and what
+// became of them. The last ones of an asset tell which words in the CMS are ours.
+import {
+  suggestionStates,
+  wordsSchema,
+  type Suggestion,
+  type SuggestionList,
+  type SuggestionState,
+} from "@blip2-edge/shared/contracts/suggestions";
+import { AppError } from "@blip2-edge/shared/problem";
+import { z } from "zod";
+import type { SqlValue } from "../auth/tables.ts";
+import type { JobTables } from "../jobs/tables.ts";
+import type { Words } from "./adapter.ts";
+import { noting } from "./trail.ts";
+
+const words = z
+  .string()
+  .transform((stored): unknown => JSON.parse(stored))
+  .pipe(wordsSchema)
+  .transform((read): Words => read as Words);
+
+const recordSchema = z.object({
+  id: z.string(),
+  connection_id: z.string(),
+  tenant: z.string(),
+  delivery: z.string(),
+  asset_id: z.string(),
+  version: z.string(),
+  state: z.enum(suggestionStates),
+  reason: z.string().nullable(),
+  before: words,
+  ours: words,
+  image_id: z.string(),
+  model: z.string(),
+  model_revision: z.string(),
+  log_prob: z.number(),
+  itm: z.number().nullable(),
+  created_at: z.number(),
+  decided_at: z.number().nullable(),
+  decided_by: z.string().nullable(),
+});
+export type SuggestionRecord = z.output<typeof recordSchema>;
+const columns = Object.keys(recordSchema.shape).join(", ");
+const pageSize = 100;
+const recentCount = 5;
+
+export const suggestionOf = (record: SuggestionRecord): Suggestion => ({
+  id: record.id,
+  connection: record.connection_id,
+  delivery: record.delivery,
+  asset_id: record.asset_id,
+  version: record.version,
+  state: record.state,
+  reason: record.reason,
+  before: told(record.before),
+  ours: told(record.ours),
+  image_id: record.image_id,
+  model: record.model,
+  model_revision: record.model_revision,
+  log_prob: record.log_prob,
+  itm: record.itm,
+  created_at: new Date(record.created_at).toISOString(),
+  decided_at: record.decided_at === null ? null : new Date(record.decided_at).toISOString(),
+  decided_by: record.decided_by,
+});
+const told = ({ tags, ...texts }: Words): Suggestion["ours"] => ({
+  ...texts,
+  ...(tags === undefined ? {} : { tags: tags === null ? null : [...tags] }),
+});
+
+/** Words that we wrote, or meant to. Undone: what was there before stands for good, and ours are nobody's. */
+export function ownWords(recent: readonly SuggestionRecord[]): Words[] {
+  const undone = recent.findIndex(({ state }) => state === "undone");
+  return recent.slice(0, undone < 0 ? undefined : undone).map(({ ours }) => ours);
+}
+
+export type NewSuggestion = Omit<
+  SuggestionRecord,
+  "id" | "state" | "created_at" | "decided_at" | "decided_by"
+>;
+
+export interface SuggestionStore {
+  /** Takes the place of those of the same asset that are open. */
+  add(suggestion: NewSuggestion): Promise<SuggestionRecord>;
+  /** The last ones of an asset that were not rejected, the newest first. */
+  recent(connectionId: string, assetId: string): Promise<readonly SuggestionRecord[]>;
+  /** `ours`: what was written in the end. `who`: a key's id or `worker`. */
+  decide(
+    suggestion: SuggestionRecord,
+    state: Exclude<SuggestionState, "open">,
+    who: string,
+    ours?: Words,
+  ): Promise<SuggestionRecord>;
+  /** Throws not_found. */
+  read(tenant: string, id: string): Promise<SuggestionRecord>;
+  list(
+    tenant: string,
+    where: { readonly connection?: string | undefined; readonly state?: string | undefined },
+    cursor: string | undefined,
+  ): Promise<SuggestionList>;
+}
+
+export function suggestionStore({
+  table,
+  now = Date.now,
+}: {
+  readonly table: JobTables;
+  readonly now?: () => number;
+}): SuggestionStore {
+  const prepared = (sql: string, ...values: SqlValue[]) => table.prepare(sql).bind(...values);
+  const parse = (row: unknown): SuggestionRecord | undefined =>
+    row === null ? undefined : recordSchema.parse(row);
+  const unknownSuggestion = () => new AppError("not_found", "There is no suggestion with this id.");
+
+  const store: SuggestionStore = {
+    async add(suggestion) {
+      const id = `sug_${crypto.randomUUID().replaceAll("-", "")}`;
+      const { before, ours, tenant, connection_id: connectionId, asset_id: assetId } = suggestion;
+      const row: Record<string, SqlValue> = {
+        ...{ ...suggestion, id, state: "open", created_at: now() },
+        ...{ before: JSON.stringify(before), ours: JSON.stringify(ours) },
+      };
+      const names = Object.keys(row);
+      await table.batch([
+        prepared(
+          "UPDATE suggestions SET state = 'superseded' WHERE connection_id = ?1 AND asset_id = ?2 AND state = 'open'",
+          ...[connectionId, assetId],
+        ),
+        prepared(
+          `INSERT INTO suggestions (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`,
+          ...Object.values(row),
+        ),
+      ]);
+      return store.read(tenant, id);
+    },
+
+    async recent(connectionId, assetId) {
+      const { results } = await prepared(
+        `SELECT ${columns} FROM suggestions WHERE connection_id = ?1 AND asset_id = ?2
+         AND state <> 'rejected' ORDER BY rowid DESC LIMIT ?3`,
+        ...[connectionId, assetId, recentCount],
+      ).all();
+      return z.array(recordSchema).parse(results);
+    },
+
+    async decide({ id, tenant, connection_id: connectionId, asset_id: assetId }, state, who, ours) {
+      const at = now();
+      const newWords = ours === undefined ? null : JSON.stringify(ours);
+      await table.batch([
+        prepared(
+          `UPDATE suggestions SET state = ?2, decided_at = ?3, decided_by = ?4, ours = coalesce(?5, ours)
+           WHERE id = ?1`,
+          ...[id, state, at, who, newWords],
+        ),
+        noting(table, { connectionId, at, who, what: `suggestion_${state}`, assetId, subject: id }),
+      ]);
+      return store.read(tenant, id);
+    },
+
+    async read(tenant, id) {
+      const found = parse(
+        await prepared(
+          `SELECT ${columns} FROM suggestions WHERE id = ?1 AND tenant = ?2`,
+          ...[id, tenant],
+        ).first(),
+      );
+      if (found === undefined) throw unknownSuggestion();
+      return found;
+    },
+
+    async list(tenant, { connection, state }, cursor) {
+      const { results } = await prepared(
+        `SELECT ${columns}, rowid AS page FROM suggestions WHERE tenant = ?1 AND (?2 = '' OR connection_id = ?2)
+         AND (?3 = '' OR state = ?3) AND rowid < ?4 ORDER BY rowid DESC LIMIT ?5`,
+        ...[tenant, connection ?? "", state ?? ""],
+        ...[Number(cursor ?? Number.MAX_SAFE_INTEGER), pageSize + 1],
+      ).all();
+      const page = results.slice(0, pageSize);
+      const last = page.at(-1) as { readonly page: number } | undefined;
+      return {
+        suggestions: page.map((row) => suggestionOf(recordSchema.parse(row))),
+        ...(results.length > pageSize && last !== undefined ? { cursor: String(last.page) } : {}),
+      };
+    },
+  };
+  return store;
+}

@@ -1,0 +1,263 @@
+// `blip2-edge connections …`: the CMSs whose pictures a Worker describes, what they delivered, what is suggested.
+// Secrets come from the environment, where other users of the machine do not see them.
+import type { Client } from "@blip2-edge/shared/client";
+import {
+  createConnectionRequestSchema,
+  updateConnectionRequestSchema,
+  type Connection,
+} from "@blip2-edge/shared/contracts/connections";
+import {
+  listDeliveriesQuerySchema,
+  oneDeliverySchema,
+  type Delivery,
+} from "@blip2-edge/shared/contracts/deliveries";
+import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
+import {
+  listSuggestionsQuerySchema,
+  oneSuggestionSchema,
+  type Suggestion,
+} from "@blip2-edge/shared/contracts/suggestions";
+import {
+  clientOf,
+  commonHelp,
+  orUsage,
+  parseFlags,
+  runAction,
+  usageError,
+  type Command,
+} from "./flags.ts";
+import type { CliIo } from "./io.ts";
+
+const usages = {
+  create: "blip2-edge connections create --name NAME --kind KIND --base-url URL [options]",
+  list: "blip2-edge connections list",
+  update: "blip2-edge connections update ID [options]",
+  delete: "blip2-edge connections delete ID",
+  deliveries: "blip2-edge connections deliveries ID [--state STATE]",
+  replay: "blip2-edge connections replay ID DELIVERY",
+  suggestions: "blip2-edge connections suggestions [ID] [--state STATE]",
+  accept: "blip2-edge connections accept SUGGESTION",
+  reject: "blip2-edge connections reject SUGGESTION",
+  undo: "blip2-edge connections undo SUGGESTION",
+};
+
+const connectionsUsage = `blip2-edge connections ${Object.keys(usages).join(" | ")}`;
+export const connectionsHelp = `${Object.values(usages).join("\n")}
+
+  --kind KIND          standard, directus or strapi
+  --base-url URL       of the CMS's API
+  --mode MODE          off, suggest (default) or apply
+  --options JSON       everything else, e.g. '{"vocabulary":["cat","dog"],"max_length":100}'
+  --allow-private      the CMS stands on a private network that the Worker's operator has named
+  --state STATE        of the deliveries or suggestions to list
+
+CMS_TOKEN is the token with which the CMS lets us read and write, CMS_WEBHOOK_SECRET the secret with which it
+proves its webhooks. Without the latter, create makes one and prints it, once and alone, on standard output.
+${commonHelp}`;
+
+/** Exit status: 0 when all that was asked is done. Errors: AppError, for the entry to print. */
+export const connections: Command = async (args, io) =>
+  runAction("connections", actions, args, io, connectionsUsage);
+
+const text = { type: "string" } as const;
+const settings = {
+  ...{ name: text, mode: text, options: text },
+  "allow-private": { type: "boolean" },
+} as const;
+const secretBytes = 32;
+
+const actions: Readonly<Record<keyof typeof usages, Command>> = {
+  async create(args, io) {
+    const usage = usages.create;
+    const { values, positionals } = parseFlags(
+      args,
+      { ...settings, kind: text, "base-url": text },
+      usage,
+    );
+    if (positionals.length > 0) throw usageError(`"${positionals[0]}" belongs to no flag`, usage);
+    const given = io.env["CMS_WEBHOOK_SECRET"];
+    const secret = given ?? newSecret();
+    const request = orUsage(usage, () =>
+      parseOrRefuse(createConnectionRequestSchema, {
+        ...settingsOf(values, usage),
+        kind: values.kind,
+        base_url: values["base-url"],
+        token: io.env["CMS_TOKEN"],
+        webhook_secret: secret,
+      }),
+    );
+    const made = await clientOf(values, io, usage).connectionCreate(request, { signal: io.signal });
+    if (values.json) {
+      io.stdout(JSON.stringify(given === undefined ? { ...made, webhook_secret: secret } : made));
+      return 0;
+    }
+    if (given === undefined) io.stdout(secret);
+    io.stderr(
+      `Connection ${made.id} (${made.kind}, ${made.mode}). Webhooks go to ${made.webhook_path}.`,
+    );
+    if (given === undefined) io.stderr("This webhook secret is not shown again.");
+    return 0;
+  },
+
+  async list(args, io) {
+    const { values, positionals } = parseFlags(args, {}, usages.list);
+    if (positionals.length > 0) throw usageError("It takes no arguments", usages.list);
+    const client = clientOf(values, io, usages.list);
+    await each(
+      (cursor) => client.connectionList({ cursor }, { signal: io.signal }),
+      ({ connections: page }) => page,
+      (connection) => io.stdout(values.json ? JSON.stringify(connection) : lineOf(connection)),
+    );
+    return 0;
+  },
+
+  async update(args, io) {
+    const usage = usages.update;
+    const { values, positionals } = parseFlags(args, settings, usage);
+    const [id] = ids(positionals, 1, usage);
+    const request = orUsage(usage, () =>
+      parseOrRefuse(updateConnectionRequestSchema, {
+        ...settingsOf(values, usage),
+        id,
+        token: io.env["CMS_TOKEN"],
+        webhook_secret: io.env["CMS_WEBHOOK_SECRET"],
+      }),
+    );
+    const changed = await clientOf(values, io, usage).connectionUpdate(request, {
+      signal: io.signal,
+    });
+    io.stdout(values.json ? JSON.stringify(changed) : lineOf(changed));
+    return 0;
+  },
+
+  async delete(args, io) {
+    const { values, positionals } = parseFlags(args, {}, usages.delete);
+    const [id = ""] = ids(positionals, 1, usages.delete);
+    const client = clientOf(values, io, usages.delete);
+    const deleted = await client.connectionDelete({ id }, { signal: io.signal });
+    io.stdout(values.json ? JSON.stringify(deleted) : `${id} is deleted`);
+    return 0;
+  },
+
+  async deliveries(args, io) {
+    const usage = usages.deliveries;
+    const { values, positionals } = parseFlags(args, { state: text }, usage);
+    const [connection] = ids(positionals, 1, usage);
+    const asked = orUsage(usage, () =>
+      parseOrRefuse(listDeliveriesQuerySchema, { connection, state: values.state }),
+    );
+    const client = clientOf(values, io, usage);
+    await each(
+      (cursor) => client.deliveryList({ ...asked, cursor }, { signal: io.signal }),
+      ({ deliveries }) => deliveries,
+      (delivery) => io.stdout(values.json ? JSON.stringify(delivery) : deliveryLine(delivery)),
+    );
+    return 0;
+  },
+
+  async replay(args, io) {
+    const usage = usages.replay;
+    const { values, positionals } = parseFlags(args, {}, usage);
+    const [connection, id] = ids(positionals, 2, usage);
+    const asked = orUsage(usage, () => parseOrRefuse(oneDeliverySchema, { connection, id }));
+    const client = clientOf(values, io, usage);
+    const delivery = await client.deliveryReplay(asked, { signal: io.signal });
+    io.stdout(values.json ? JSON.stringify(delivery) : deliveryLine(delivery));
+    return 0;
+  },
+
+  async suggestions(args, io) {
+    const usage = usages.suggestions;
+    const { values, positionals } = parseFlags(args, { state: text }, usage);
+    const [connection] = positionals;
+    const asked = orUsage(usage, () =>
+      parseOrRefuse(listSuggestionsQuerySchema, { connection, state: values.state }),
+    );
+    const client = clientOf(values, io, usage);
+    await each(
+      (cursor) => client.suggestionList({ ...asked, cursor }, { signal: io.signal }),
+      ({ suggestions }) => suggestions,
+      (suggestion) => tellSuggestion(suggestion, values.json, io),
+    );
+    return 0;
+  },
+
+  accept: decide("accept", (client, id, signal) => client.suggestionAccept({ id }, { signal })),
+  reject: decide("reject", (client, id, signal) => client.suggestionReject({ id }, { signal })),
+  undo: decide("undo", (client, id, signal) => client.suggestionUndo({ id }, { signal })),
+};
+
+function decide(
+  name: "accept" | "reject" | "undo",
+  ask: (client: Client, id: string, signal: AbortSignal) => Promise<Suggestion>,
+): Command {
+  return async (args, io) => {
+    const usage = usages[name];
+    const { values, positionals } = parseFlags(args, {}, usage);
+    const [given] = ids(positionals, 1, usage);
+    const { id } = orUsage(usage, () => parseOrRefuse(oneSuggestionSchema, { id: given }));
+    tellSuggestion(await ask(clientOf(values, io, usage), id, io.signal), values.json, io);
+    return 0;
+  };
+}
+
+interface SettingFlags {
+  readonly name?: string | undefined;
+  readonly mode?: string | undefined;
+  readonly options?: string | undefined;
+  readonly "allow-private"?: boolean | undefined;
+}
+
+function settingsOf(values: SettingFlags, usage: string): Record<string, unknown> {
+  const { name, mode, options = "{}", "allow-private": allowPrivate } = values;
+  let more: unknown;
+  try {
+    more = JSON.parse(options);
+  } catch {
+    more = undefined;
+  }
+  if (typeof more !== "object" || more === null || Array.isArray(more)) {
+    throw usageError("--options must be a JSON object", usage);
+  }
+  return { ...more, name, mode, allow_private: allowPrivate };
+}
+
+function ids(positionals: readonly string[], count: number, usage: string): readonly string[] {
+  if (positionals.length === count) return positionals;
+  throw usageError(count === 1 ? "Give one id" : `Give ${count} ids`, usage);
+}
+
+const newSecret = (): string => {
+  const bytes = crypto.getRandomValues(new Uint8Array(secretBytes));
+  return `whsec_${btoa(String.fromCharCode(...bytes))}`;
+};
+
+async function each<Page extends { readonly cursor?: string | undefined }, Row>(
+  read: (cursor: string | undefined) => Promise<Page>,
+  rowsOf: (page: Page) => readonly Row[],
+  tell: (row: Row) => void,
+): Promise<void> {
+  let cursor: string | undefined;
+  do {
+    const page = await read(cursor);
+    for (const row of rowsOf(page)) tell(row);
+    ({ cursor } = page);
+  } while (cursor !== undefined);
+}
+
+const lineOf = ({ id, kind, mode, base_url, name, webhook_path }: Connection): string =>
+  [id, kind, mode.padEnd(7), base_url, webhook_path, name].join("  ");
+
+const deliveryLine = ({ id, state, asset_id, attempts, received_at, detail }: Delivery): string =>
+  [
+    ...[id, state.padEnd(9), received_at, `asset ${asset_id ?? "-"}`],
+    ...[`${attempts} attempts`, detail ?? ""],
+  ].join("  ");
+
+function tellSuggestion(suggestion: Suggestion, json: boolean, io: CliIo): void {
+  if (json) return io.stdout(JSON.stringify(suggestion));
+  const { id, state, asset_id, ours, log_prob, itm } = suggestion;
+  const scores = `log_prob ${log_prob.toFixed(2)}, itm ${itm === null ? "-" : itm.toFixed(2)}`;
+  const said = JSON.stringify(ours.alt ?? ours.caption ?? "");
+  io.stdout([id, state.padEnd(10), `asset ${asset_id}`, scores, said].join("  "));
+}

@@ -1,0 +1,66 @@
+// /v1/suggestions: words for pictures of a CMS, waiting for review or written already.
+import { z } from "zod";
+import { connectionIdSchema } from "./connections.ts";
+
+const suggestionIdSchema = z
+  .string()
+  .regex(/^sug_[0-9a-f]{32}$/, "must be sug_ and 32 hex digits (lower case)");
+
+/** superseded: the file was replaced, or other words came first. */
+export const suggestionStates = ["open", "written", "rejected", "undone", "superseded"] as const;
+export type SuggestionState = (typeof suggestionStates)[number];
+
+/** Null: the field is empty. Left out: it is not meant. */
+export const wordsSchema = z.object({
+  alt: z.string().nullable().optional(),
+  caption: z.string().nullable().optional(),
+  tags: z.array(z.string()).nullable().optional(),
+});
+
+export const listSuggestionsQuerySchema = z.strictObject({
+  connection: connectionIdSchema.optional(),
+  state: z.enum(suggestionStates).optional(),
+  cursor: z
+    .string()
+    .regex(/^\d{1,15}$/, "must be the cursor of an answer")
+    .optional(),
+});
+
+export const oneSuggestionSchema = z.strictObject({ id: suggestionIdSchema });
+
+/** Words that are given are written instead of ours. */
+export const acceptSuggestionSchema = z.strictObject({
+  id: suggestionIdSchema,
+  alt: z.string().trim().min(1).max(1000).optional(),
+  caption: z.string().trim().min(1).max(2000).optional(),
+  tags: z.array(z.string().trim().min(1).max(64)).max(50).optional(),
+});
+export type AcceptSuggestion = z.infer<typeof acceptSuggestionSchema>;
+
+export const suggestionSchema = z.object({
+  id: suggestionIdSchema,
+  connection: connectionIdSchema,
+  delivery: z.string(),
+  asset_id: z.string(),
+  version: z.string(),
+  state: z.enum(suggestionStates),
+  reason: z.string().nullable().describe("Why it was not written at once."),
+  before: wordsSchema.describe("What the fields held."),
+  ours: wordsSchema.describe("What was written, or would be."),
+  image_id: z.string(),
+  model: z.string(),
+  model_revision: z.string(),
+  log_prob: z.number().describe("Mean log-probability of the text's tokens."),
+  itm: z.number().nullable().describe("How well the text matches the picture; null: not asked."),
+  created_at: z.string(),
+  decided_at: z.string().nullable(),
+  decided_by: z.string().nullable(),
+});
+export type Suggestion = z.infer<typeof suggestionSchema>;
+
+export const suggestionListSchema = z.object({
+  suggestions: z.array(suggestionSchema).describe("The newest first."),
+  /** Where the next page begins; absent on the last. */
+  cursor: z.string().optional(),
+});
+export type SuggestionList = z.infer<typeof suggestionListSchema>;

@@ -1,0 +1,387 @@
+// Webhooks of CMSs through the Worker, each CMS by its stand-in: what is uploaded gets words, once, and no word of a
+// human is ever overwritten, whatever comes twice, late, out of order or not at all.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createClient, type Client } from "@blip2-edge/shared/client";
+import type { Connection, CreateConnectionRequest } from "@blip2-edge/shared/contracts/connections";
+import type { Delivery } from "@blip2-edge/shared/contracts/deliveries";
+import { AppError } from "@blip2-edge/shared/problem";
+import { createApiKey } from "../../edge/src/auth/api-key.ts";
+import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
+import { startFakeCms, type FakeAsset, type FakeCms, type FakeHook } from "../support/fake-cms.ts";
+import { fakeDirectus } from "../support/fake-directus.ts";
+import { fakeSite } from "../support/fake-site.ts";
+import { fakeStrapi } from "../support/fake-strapi.ts";
+import { html, jpeg, png, truncatedJpeg } from "../support/pictures.ts";
+
+const secret = `whsec_${Buffer.from("the webhook secret of the tests!").toString("base64")}`;
+const oldSecret = `whsec_${Buffer.from("the webhook secret of yesterday!").toString("base64")}`;
+const said = /^Picture [0-9a-f]{8}$/;
+
+let edge: Edge;
+let ada: Client;
+let cmss: readonly FakeCms[];
+
+beforeAll(async () => {
+  cmss = await Promise.all([fakeDirectus, fakeStrapi, fakeSite].map(startFakeCms));
+  const origins = cmss.map(({ origin }) => origin).join(",");
+  edge = await startEdge({
+    vars: {
+      CMS_PRIVATE_ORIGINS: origins,
+      ...{ CMS_RETRY_WAIT_MS: "20", CMS_ATTEMPTS: "3", CMS_TIMEOUT_MS: "1500" },
+      ...{ MAX_IMAGE_BYTES: "200000", KEY_TTL_MS: "0" },
+    },
+  });
+  ada = createClient({ url: edge.url, key: await keyOf("ada") });
+  // The catalogue is known from here on.
+  await edge.call("/v1/models");
+});
+afterAll(async () => {
+  await edge?.stop();
+  await Promise.all((cmss ?? []).map((cms) => cms.stop()));
+});
+
+async function keyOf(tenant: string): Promise<string> {
+  const { key } = await createApiKey();
+  await edge.worker.putKey({ key, tenant, name: "cms", scopes: ["connections"] });
+  return key;
+}
+
+const connectTo = (
+  cms: FakeCms,
+  more: Partial<CreateConnectionRequest> = {},
+): Promise<Connection> =>
+  ada.connectionCreate({
+    ...{ name: "site", kind: cms.vendor.kind, base_url: cms.url, allow_private: true },
+    ...{ token: cms.token, webhook_secret: secret, mode: "apply" },
+    // The stand-in of the node scores at random.
+    min_itm: null,
+    sweep_every_s: null,
+    ...more,
+  });
+
+const send = ({ webhook_path: path }: Connection, hook: FakeHook | undefined): Promise<Response> =>
+  edge.call(path, { method: "POST", key: null, ...hook });
+async function deliver(connection: Connection, hook: FakeHook | undefined): Promise<void> {
+  const response = await send(connection, hook);
+  expect(response.status, await response.clone().text()).toBe(200);
+}
+
+const deliveriesOf = async ({ id }: Connection, assetId?: string): Promise<readonly Delivery[]> =>
+  (await ada.deliveryList({ connection: id, asset_id: assetId })).deliveries;
+
+/** Waits until nothing of the asset is left to do; the newest first. */
+async function over(connection: Connection, { id }: FakeAsset): Promise<readonly Delivery[]> {
+  let found: readonly Delivery[] = [];
+  await expect
+    .poll(
+      async () => {
+        found = await deliveriesOf(connection, id);
+        const open = found.filter(({ finished_at: at }) => at === null);
+        if (open.some(({ next_attempt_at: at }) => at !== null)) await edge.worker.tick();
+        return found.length > 0 && open.length === 0;
+      },
+      { timeout: 15_000, interval: 50 },
+    )
+    .toBe(true);
+  return found;
+}
+const upload = async (cms: FakeCms, seed: number): Promise<FakeAsset> =>
+  cms.add({ bytes: await png(seed) });
+
+describe.each([0, 1, 2])("CMS %i", (index) => {
+  let cms: FakeCms;
+  let connection: Connection;
+  beforeAll(async () => {
+    cms = cmss[index] as FakeCms;
+    connection = await connectTo(cms, { vocabulary: ["cat", "dog", "boat", "tree"] });
+  });
+
+  test("an upload gets words; what has some, or is no picture, is left alone", async () => {
+    const picture = await upload(cms, 1);
+    const titled = cms.add({ bytes: await png(2), alt: "By a human" });
+    const text = cms.add({ bytes: Buffer.from("words"), mime: "text/plain" });
+    const broken = cms.add({ bytes: await truncatedJpeg(), mime: "image/jpeg" });
+    const login = cms.add({ bytes: html });
+    const all = [picture, titled, text, broken, login];
+    for (const asset of all) await deliver(connection, cms.vendor.hook("created", asset, secret));
+    const ends = await Promise.all(all.map(async (asset) => (await over(connection, asset))[0]));
+    expect(ends.map((end) => `${end?.state} ${end?.reason}`)).toEqual([
+      ...["written null", "skipped has_words", "skipped not_an_image"],
+      ...["failed file_broken", "failed login_page"],
+    ]);
+    expect(picture.alt).toMatch(said);
+    if (cms.vendor.hasTags) {
+      expect(picture.tags).toEqual(expect.any(Array));
+      for (const tag of picture.tags ?? []) expect(["cat", "dog", "boat", "tree"]).toContain(tag);
+    }
+    expect([titled.alt, text.alt, broken.alt, login.alt]).toEqual(["By a human", null, null, null]);
+    expect(all.map(({ id }) => cms.writes(id))).toEqual([1, 0, 0, 0, 0]);
+    expect(ends[4]?.detail).toContain("not logged in");
+  });
+
+  test("ten times the same, after one that is older, is one write; our own write is no work", async () => {
+    const picture = await upload(cms, 3);
+    const first = cms.vendor.hook("created", picture, secret);
+    picture.bytes = await jpeg(4);
+    picture.uploads += 1;
+    const second = cms.vendor.hook("replaced", picture, secret);
+    const hooks = Array.from({ length: 10 }, () => second);
+    await Promise.all([...hooks, first].map((hook) => deliver(connection, hook)));
+    const ends = await over(connection, picture);
+    expect(ends.map(({ state }) => state).filter((state) => state === "written")).toHaveLength(1);
+    expect(ends.reduce((sum, { seen }) => sum + seen, 0)).toBe(11);
+    expect(cms.writes(picture.id)).toBe(1);
+    const own = cms.vendor.hook("edited", picture, secret);
+    if (own !== undefined) await deliver(connection, own);
+    await over(connection, picture);
+    expect(cms.writes(picture.id)).toBe(1);
+  });
+
+  test("a human who writes between our look and our write is not overwritten", async () => {
+    const picture = await upload(cms, 5);
+    cms.beforeRead(2, () => (picture.alt = "A human was quicker"));
+    await deliver(connection, cms.vendor.hook("created", picture, secret));
+    const [end] = await over(connection, picture);
+    expect([end?.state, picture.alt]).toEqual([
+      cms.vendor.hasTags ? "written" : "skipped",
+      "A human was quicker",
+    ]);
+  });
+
+  test("a new file asks again while our words stand, and not once a human has edited them", async () => {
+    const picture = await upload(cms, 6);
+    await deliver(connection, cms.vendor.hook("created", picture, secret));
+    await over(connection, picture);
+    const first = picture.alt;
+    picture.bytes = await jpeg(7);
+    picture.uploads += 1;
+    await deliver(connection, cms.vendor.hook("replaced", picture, secret));
+    await over(connection, picture);
+    expect(picture.alt).toMatch(said);
+    expect(picture.alt).not.toBe(first);
+
+    picture.alt = "Better words";
+    picture.bytes = await png(8, 96);
+    picture.uploads += 1;
+    await deliver(connection, cms.vendor.hook("replaced", picture, secret));
+    const [end] = await over(connection, picture);
+    expect([end?.state, end?.reason, picture.alt]).toEqual([
+      "skipped",
+      "has_words",
+      "Better words",
+    ]);
+  });
+
+  test("who is not proven is refused, and leaves nothing behind", async () => {
+    const picture = await upload(cms, 9);
+    const hook = cms.vendor.hook("created", picture, secret) as FakeHook;
+    const wrong = cms.vendor.hook("created", picture, oldSecret) as FakeHook;
+    const bare = { headers: { "content-type": "application/json" }, body: hook.body };
+    for (const each of [wrong, bare]) {
+      await expectProblem(await send(connection, each), "signature_invalid");
+    }
+    const unknown = { ...connection, webhook_path: `/v1/webhooks/con_${"0".repeat(32)}` };
+    await expectProblem(await send(unknown, hook), "not_found");
+    expect(await deliveriesOf(connection, picture.id)).toEqual([]);
+    expect(edge.lines.join("\n")).not.toContain(secret.slice(6));
+
+    await ada.connectionUpdate({ id: connection.id, webhook_secret: oldSecret });
+    await deliver(connection, hook);
+    await deliver(connection, wrong);
+    await ada.connectionUpdate({ id: connection.id, webhook_secret: secret, secret_overlap_s: 0 });
+    await expectProblem(await send(connection, wrong), "signature_invalid");
+    await over(connection, picture);
+  });
+
+  test("suggested first, then accepted with other words, then undone", async () => {
+    const careful = await connectTo(cms, { mode: "suggest" });
+    const picture = await upload(cms, 10);
+    await deliver(careful, cms.vendor.hook("created", picture, secret));
+    const [end] = await over(careful, picture);
+    expect([end?.state, end?.reason, picture.alt]).toEqual(["suggested", "mode_suggest", null]);
+    const { suggestions } = await ada.suggestionList({ connection: careful.id, state: "open" });
+    const [open] = suggestions;
+    expect(open?.ours.alt).toMatch(said);
+    const id = open?.id ?? "";
+    const accepted = await ada.suggestionAccept({ id, alt: "An edited text" });
+    expect([accepted.state, picture.alt]).toEqual(["written", "An edited text"]);
+    await expect(ada.suggestionAccept({ id })).rejects.toMatchObject({ code: "suggestion_closed" });
+    const undone = await ada.suggestionUndo({ id });
+    expect([undone.state, picture.alt]).toEqual(["undone", null]);
+
+    await ada.deliveryReplay({ connection: careful.id, id: end?.id ?? "" });
+    await over(careful, picture);
+    const again = await ada.suggestionList({ connection: careful.id, state: "open" });
+    picture.alt = "Meanwhile by a human";
+    if (!cms.vendor.hasTags) {
+      const late = ada.suggestionAccept({ id: again.suggestions[0]?.id ?? "" });
+      await expect(late).rejects.toMatchObject({ code: "words_changed" });
+    } else {
+      await ada.suggestionAccept({ id: again.suggestions[0]?.id ?? "" });
+    }
+    expect(picture.alt).toBe("Meanwhile by a human");
+    const { events } = await ada.connectionEvents({ connection: careful.id, asset_id: picture.id });
+    expect(events.map(({ what }) => what)).toEqual(
+      expect.arrayContaining(["received", "suggested", "suggestion_written", "suggestion_undone"]),
+    );
+  });
+
+  test("a sweep finds what no webhook told of, once", async () => {
+    const sweeping = await connectTo(cms, { sweep_every_s: 3600 });
+    const picture = await upload(cms, 11);
+    await edge.worker.tick();
+    await over(sweeping, picture);
+    expect(picture.alt).toMatch(said);
+    const { swept_at: sweptAt } = await ada.connectionRead({ id: sweeping.id });
+    expect(sweptAt).not.toBeNull();
+    // The webhook comes after all.
+    await deliver(sweeping, cms.vendor.hook("created", picture, secret));
+    await over(sweeping, picture);
+    expect(cms.writes(picture.id)).toBe(1);
+    await ada.connectionDelete({ id: sweeping.id });
+  });
+
+  test("what a file can be that has no words ends in a reason that an editor can read", async () => {
+    const tooBig = Buffer.alloc(300_000);
+    expect(await endOf(cms, connection, 20, ({ id }) => cms.assets.delete(id))).toEqual(
+      "skipped asset_gone",
+    );
+    expect(await endOf(cms, connection, 21, (asset) => (asset.bytes = tooBig))).toEqual(
+      "failed file_too_large",
+    );
+    const nothing = { status: 204 };
+    const written = await endOf(cms, connection, 22, () => cms.failNext(/^P\w+ /, nothing));
+    const isDirectus = cms.vendor.kind === "directus";
+    expect(written).toBe(isDirectus ? "skipped asset_gone" : "failed cms_unexpected");
+  });
+});
+
+/** How it ends with a picture whose CMS does what is arranged; not without a sentence, unless it goes well. */
+async function endOf(
+  cms: FakeCms,
+  connection: Connection,
+  seed: number,
+  arrange: (asset: FakeAsset) => void,
+): Promise<string> {
+  const asset = await upload(cms, seed);
+  const hook = cms.vendor.hook("created", asset, secret);
+  arrange(asset);
+  await deliver(connection, hook);
+  const [delivery] = await over(connection, asset);
+  expect(delivery?.detail === null).toBe(delivery?.state === "written");
+  return `${delivery?.state} ${delivery?.reason}`;
+}
+
+test("a CMS that fails is asked again, as often and as late as it may be", async () => {
+  const [cms] = cmss as readonly [FakeCms, ...FakeCms[]];
+  const connection = await connectTo(cms);
+  const row = /^GET \/files$/;
+  const ends = (seed: number, ...answers: Parameters<FakeCms["failNext"]>[1][]) =>
+    endOf(cms, connection, seed, () => cms.failNext(row, ...answers));
+  const login = { status: 200, headers: { "content-type": "text/html" }, body: html };
+  expect(await ends(23, login)).toBe("failed cms_unexpected");
+  const refused = { status: 401 };
+  expect(await ends(24, refused, refused, refused)).toBe("dead token_refused");
+  expect(await ends(25, { status: 503 })).toBe("written null");
+  const before = Date.now();
+  expect(await ends(26, { status: 429, headers: { "retry-after": "1" } })).toBe("written null");
+  expect(Date.now() - before).toBeGreaterThanOrEqual(1000);
+});
+
+test("a node that is away delays and loses nothing", async () => {
+  const [cms] = cmss as readonly [FakeCms, ...FakeCms[]];
+  const connection = await connectTo(cms);
+  const picture = await upload(cms, 40);
+  await edge.node.down();
+  await deliver(connection, cms.vendor.hook("created", picture, secret));
+  await expect
+    .poll(async () => (await deliveriesOf(connection, picture.id))[0]?.reason, { timeout: 15_000 })
+    .toBe("node_unavailable");
+  await edge.node.up();
+  const [end] = await over(connection, picture);
+  expect([end?.state, picture.alt]).toEqual(["written", expect.stringMatching(said)]);
+});
+
+test("a lost message, and a Worker that died at its work, are found by the sweep", async () => {
+  const [cms] = cmss as readonly [FakeCms, ...FakeCms[]];
+  const connection = await connectTo(cms);
+  const [waiting, died] = [await upload(cms, 41), await upload(cms, 42)];
+  const insert = edge.worker.db.prepare(
+    `INSERT INTO deliveries (id, connection_id, delivery_id, event, asset_id, state, due_at, lease, received_at)
+     VALUES (?, ?, ?, 'files.upload', ?, ?, ?, ?, ?)`,
+  );
+  const long = Date.now() - 60_000;
+  await insert
+    .bind(`dlv_${"a".repeat(32)}`, connection.id, "a", waiting.id, "received", long, null, long)
+    .run();
+  await insert
+    .bind(`dlv_${"b".repeat(32)}`, connection.id, "b", died.id, "fetching", long, "gone", long)
+    .run();
+  await edge.worker.tick();
+  await over(connection, waiting);
+  await over(connection, died);
+  expect([waiting.alt, died.alt]).toEqual([
+    expect.stringMatching(said),
+    expect.stringMatching(said),
+  ]);
+});
+
+describe("connections", () => {
+  test("belong to their tenant, and tell no secret", async () => {
+    const [cms] = cmss as readonly [FakeCms, ...FakeCms[]];
+    const made = await connectTo(cms);
+    const bob = createClient({ url: edge.url, key: await keyOf("bob") });
+    for (const ask of [
+      () => bob.connectionRead({ id: made.id }),
+      () => bob.connectionUpdate({ id: made.id, mode: "off" }),
+      () => bob.connectionDelete({ id: made.id }),
+      () => bob.deliveryList({ connection: made.id }),
+      () => bob.connectionEvents({ connection: made.id }),
+    ]) {
+      await expect(ask()).rejects.toMatchObject({ code: "not_found" });
+    }
+    expect((await bob.connectionList({})).connections).toEqual([]);
+    const told = JSON.stringify([made, await ada.connectionRead({ id: made.id })]);
+    const stored = JSON.stringify(
+      (await edge.worker.db.prepare("SELECT * FROM connections").all()).results,
+    );
+    for (const text of [told, stored, edge.lines.join("\n")]) {
+      expect(text).not.toContain(cms.token);
+      expect(text).not.toContain(secret);
+    }
+  });
+
+  test.each([
+    [{ base_url: "http://127.0.0.1:9" }, "url_refused"],
+    [{ allow_private: false }, "url_refused"],
+    [{ base_url: "http://user:pw@cms.example" }, "url_refused"],
+    [{ kind: "strapi", fields: { tags: "tags" } }, "invalid_request"],
+    [{ kind: "directus", fields: { alt: "a b" } }, "invalid_request"],
+    [{ kind: "standard", webhook_secret: "not of that form" }, "invalid_request"],
+    [{ key_id: "abcdefghijkl" }, "invalid_request"],
+  ] as const)("%j is refused as %s", async (more, code) => {
+    const [cms] = cmss as readonly [FakeCms, ...FakeCms[]];
+    await expect(connectTo(cms, more)).rejects.toSatisfy(
+      (error) => error instanceof AppError && error.code === code,
+    );
+  });
+
+  test("need the scope", async () => {
+    await expectProblem(await edge.call("/v1/connections"), "forbidden", "connectionList");
+  });
+});
+
+test("a caption in the style of alt text is the same caption, by the same rules, and is not streamed", async () => {
+  const picture = (await png(60)).toString("base64");
+  const ask = (more: object) => edge.json("/v1/caption", { image: { base64: picture }, ...more });
+  const plain = (await (await ask({ prompt: "an image of a cat a cat" })).json()) as {
+    text: string;
+  };
+  const before = edge.node.inferences();
+  const styled = await ask({ prompt: "an image of a cat a cat", style: "alt" });
+  const { text } = (await styled.json()) as { text: string };
+  expect(plain.text).toMatch(/^an image of a cat a cat [0-9a-f]{8}$/);
+  expect(text).toBe(`A cat ${plain.text.slice(-8)}`);
+  expect(edge.node.inferences()).toBe(before);
+  await expectProblem(await ask({ style: "alt", stream: true }), "invalid_request", "caption");
+});

@@ -1,0 +1,58 @@
+// A site of one's own, as docs/cms.md asks for: three routes, If-Match on writing, Standard Webhooks by the
+// specification's own package.
+import { randomUUID } from "node:crypto";
+import { Webhook } from "standardwebhooks";
+import type { FakeAsset, FakeVendor } from "./fake-cms.ts";
+import { uploadedOn } from "./fake-cms.ts";
+
+const rowOf = (asset: FakeAsset) => ({
+  ...{ id: asset.id, version: uploadedOn(asset), url: `/assets/${asset.id}/file` },
+  ...{ mime_type: asset.mime, name: asset.name },
+  revision: JSON.stringify([asset.alt, asset.caption, asset.tags, asset.uploads]),
+  ...{ alt: asset.alt, caption: asset.caption, tags: asset.tags },
+});
+
+export const fakeSite: FakeVendor = {
+  kind: "standard",
+  hasTags: true,
+  isFile: (path) => path.endsWith("/file"),
+  idOf: (index) => `asset-${index}`,
+
+  answer({ method, url, headers, body }, assets, token) {
+    if (headers.authorization !== `Bearer ${token}`) return { status: 401 };
+    const [, , id = "", file] = url.pathname.split("/");
+    if (id === "") {
+      const rows = Array.from(assets.values(), rowOf);
+      return { status: 200, body: { assets: rows.filter(({ alt }) => (alt ?? "") === "") } };
+    }
+    const asset = assets.get(decodeURIComponent(id));
+    if (asset === undefined) return { status: 404 };
+    if (file === "file") {
+      return { status: 200, headers: { "content-type": asset.mime }, body: asset.bytes };
+    }
+    if (method === "PATCH") {
+      if (headers["if-match"] !== rowOf(asset).revision) return { status: 412 };
+      Object.assign(asset, JSON.parse(body) as object);
+    }
+    return { status: 200, body: rowOf(asset) };
+  },
+
+  hook(event, asset, secret) {
+    const { id, version, mime_type } = rowOf(asset);
+    const type = event === "created" ? "asset.created" : "asset.updated";
+    const now = new Date();
+    const body = JSON.stringify({
+      ...{ type, timestamp: now.toISOString(), data: { id, version, mime_type } },
+    });
+    const messageId = `msg_${randomUUID()}`;
+    return {
+      headers: {
+        "content-type": "application/json",
+        "webhook-id": messageId,
+        "webhook-timestamp": String(Math.floor(now.getTime() / 1000)),
+        "webhook-signature": new Webhook(secret).sign(messageId, now, body),
+      },
+      body,
+    };
+  },
+};
