@@ -107,8 +107,8 @@ export function readDependencies(root: string): Dependency[] {
 
 const introduction = `# Licences of what this depends on
 
-Made by \`npm run licences\` from the lockfile; a test fails when it is not current, and when anything that ships is under
-a licence that asks for more than its text to go along. blip2-edge itself is under Apache-2.0 ([LICENSE](../LICENSE)).
+Made by \`npm run licences\` from the lockfile; \`npm run check\` fails when it is not current, a test when anything that
+ships is under a licence that asks for more than its text to go along. blip2-edge itself is under Apache-2.0 ([LICENSE](../LICENSE)).
 \`npm run licences -- --texts\` prints the licence texts of what ships, for those who hand a bundle on; an image
 ([operate.md](operate.md)) holds them in its \`node_modules\`. \`npm run --silent sbom\` prints a CycloneDX list of components.
 
@@ -142,4 +142,18 @@ export function licencesPage(dependencies: readonly Dependency[]): string {
     "What builds, tests and deploys, and is handed on to nobody.\n",
     `${groups.join("\n\n")}\n`,
   ].join("\n");
+}
+
+/** Whether a page says this; how the formatter sets its tables is no matter. */
+export function isCurrent(page: string, dependencies: readonly Dependency[]): boolean {
+  const bare = (text: string): string => text.replaceAll(/\s+/g, " ").replaceAll(/-{3,}/g, "---");
+  return bare(page) === bare(licencesPage(dependencies));
+}
+
+/** Prints what is wrong and tells whether nothing is; part of `npm run check`. */
+export function checkLicences(root: string): boolean {
+  const page = readFileSync(path.join(root, "docs/licences.md"), "utf8");
+  const current = isCurrent(page, readDependencies(root));
+  if (!current) console.error("docs/licences.md is not what the lockfile says: npm run licences");
+  return current;
 }

@@ -1,4 +1,5 @@
 // `npm run licences`: writes docs/licences.md. With --texts: prints the licence texts of what ships instead.
+import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
@@ -19,5 +20,8 @@ if (process.argv.includes("--texts")) {
   const shipped = dependencies.filter(({ shipsWith }) => shipsWith.length > 0);
   process.stdout.write(`${shipped.map(textsOf).join(`\n\n${"-".repeat(79)}\n\n`)}\n`);
 } else {
-  writeFileSync(path.join(root, "docs/licences.md"), licencesPage(dependencies));
+  const file = path.join(root, "docs/licences.md");
+  writeFileSync(file, licencesPage(dependencies));
+  // In columns, as all pages are.
+  execFileSync(path.join(root, "node_modules/.bin/oxfmt"), [file], { stdio: "ignore" });
 }
