@@ -302,6 +302,14 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
       await page.getByLabel("Words").press("Enter");
       await page.getByText("Nothing in “many” reaches 53 % for “zorblick”.").waitFor();
       expect(await page.locator(".hit").count()).toBe(0);
+      await page.unroute("**/v1/search");
+      const [asked] = await Promise.all([
+        page.waitForRequest("**/v1/search"),
+        page.getByRole("button", { name: "Show near misses" }).press("Enter"),
+      ]);
+      expect(asked.postDataJSON()).toMatchObject({ text: "zorblick", min_score: 0 });
+      await page.locator(".hit").first().waitFor();
+      expect(await page.getByLabel("Near misses too").isChecked()).toBe(true);
     });
   });
 
