@@ -3,6 +3,8 @@
 import { spawn } from "node:child_process";
 import path from "node:path";
 import { checkImports } from "./imports.ts";
+import { checkLicences } from "./licences.ts";
+import { checkLogPages } from "./observe/log-pages.ts";
 
 const root = path.dirname(import.meta.dirname);
 
@@ -28,6 +30,8 @@ const steps: readonly (readonly [string, () => Promise<boolean>])[] = [
   ["types of the page", () => tool("tsc", ["-p", "edge/page/tsconfig.json"])],
   ["dead code", () => tool("knip", [])],
   ["imports", () => checkImports(root)],
+  ["pages about the log", () => checkLogPages(root)],
+  ["licences", async () => checkLicences(root)],
 ];
 
 const failed: string[] = [];

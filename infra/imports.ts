@@ -109,7 +109,7 @@ const rooms: readonly {
   {
     what: "the MCP SDK",
     specifier: /^@modelcontextprotocol\//,
-    only: /^mcp-server\/src\/|\.test\.ts$/,
+    only: /^mcp-server\/src\/|^test\/|\.test\.ts$/,
   },
   { what: "miniflare and wrangler", specifier: /^(miniflare|wrangler)/, only: /^(infra|test)\// },
   {

@@ -23,7 +23,7 @@ export class NamespaceIndex extends ProductIndex {
   #pool: Float32Array | undefined;
 
   /** Puts the pictures from one number to another, each as a request would. */
-  fill(from: number, to: number): void {
+  async fill(from: number, to: number): Promise<void> {
     const pool = (this.#pool ??= drawnPool());
     for (let at = from; at < to; at += 1) {
       const draw = drawer(at);
@@ -40,7 +40,7 @@ export class NamespaceIndex extends ProductIndex {
         autoTags: [],
         caption: `a thing ${at % 61} and a thing ${at % 59} on a ground`,
       };
-      const put = this.put({ record, by, vectors, dim, now: at });
+      const put = await this.put({ record, by, vectors, dim, now: at });
       if (put.kind !== "put") throw new Error(put.kind);
     }
   }

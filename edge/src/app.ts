@@ -64,7 +64,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     heartbeat: heartbeatRoute(isolate),
     playground: playgroundRoute,
     // Its tools ask this very app, as anyone would.
-    mcp: mcpRoute(settings, (request, c) =>
+    mcp: mcpRoute(isolate, (request, c) =>
       Promise.resolve(app.fetch(request, c.env, c.executionCtx)),
     ),
   };

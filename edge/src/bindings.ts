@@ -5,6 +5,7 @@ import type { JobQueue } from "./jobs/messages.ts";
 import type { ConnectionQueue } from "./webhooks/messages.ts";
 import type { D1Database, Fetcher, KVNamespace, R2Bucket } from "@cloudflare/workers-types";
 import type { ImageIndexes } from "./search/image-index.ts";
+import type { VectorIndex } from "./search/vectorize.ts";
 import type { UsagePoints } from "./usage/data-point.ts";
 import type { Registries } from "./nodes/announcements.ts";
 import type { KeyMeters } from "./usage/meter.ts";
@@ -31,6 +32,8 @@ export interface Bindings {
   readonly JOB_QUEUE: JobQueue & ConnectionQueue;
   /** Cloudflare Images, for pictures that the exact path does not take; optional. */
   readonly IMAGES?: ImagesBinding;
+  /** Cloudflare Vectorize, for the candidates of namespaces that ask for it; optional. Read in search/namespace-index.ts. */
+  readonly VECTORIZE?: VectorIndex;
   /** Workers Analytics Engine: a data point for each request; optional. */
   readonly USAGE_POINTS?: UsagePoints;
   /** The way to the nodes; without it they are reached by the global `fetch`. */

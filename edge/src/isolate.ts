@@ -37,6 +37,7 @@ import { partitionTag } from "./nodes/partition-tag.ts";
 import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
 import { heldPictures } from "./search/held-pictures.ts";
 import { indexName } from "./search/image-index.ts";
+import { namespaceNames } from "./search/namespace-names.ts";
 import type { Rooms } from "./tasks/rooms.ts";
 import type { UsagePoints } from "./usage/data-point.ts";
 import { collapse } from "./collapse/collapse.ts";
@@ -48,6 +49,11 @@ export interface Isolate {
   readonly authenticate: Authenticate;
   readonly noteUse: KeyStore["noteUse"];
   readonly countRequest: CountRequest;
+  /**
+   * Requests that this Worker makes of itself and whose place in the rate the message that led to them has taken.
+   * The object is the proof: nobody outside can send it.
+   */
+  readonly prepaid: WeakSet<Request>;
   readonly keyBook: KeyBook;
   readonly meter: Meter;
   readonly memory: PictureMemory;
@@ -167,6 +173,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
     }),
     noteUse: keys.noteUse,
     countRequest: requestCounter(),
+    prepaid: new WeakSet(),
     keyBook: keyBook({ table: env.DB, changed: keys.forget }),
     meter,
     jobs: jobRooms({
@@ -236,6 +243,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
         results: resultCache(kept),
         collapse: once,
         indexOf: (tenant, namespace) => env.NAMESPACE_INDEX.getByName(indexName(tenant, namespace)),
+        namespaces: namespaceNames(env.DB),
         held: heldPictures({ store: env.PIXELS, results: env.RESULTS, purges: forgotten, marks }),
         sealer: seals,
       };

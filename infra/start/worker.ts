@@ -11,7 +11,9 @@ import type { Scope } from "@blip2-edge/shared/contracts/keys";
 import { Miniflare, Log, LogLevel, type MiniflareOptions } from "miniflare";
 import type { WorkLeaseCalls, WorkLeases } from "../../edge/src/collapse/collapse.ts";
 import { hashApiKey, keyIdOf } from "../../edge/src/auth/api-key.ts";
+import type { VectorIndex } from "../../edge/src/search/vectorize.ts";
 import { formatSigningKeys } from "./signing-keys.ts";
+import { vectorizeService, vectorizeWorkerName } from "./vectorize-service.ts";
 import { bundleWorker, readWorkerConfig } from "./worker-bundle.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -34,6 +36,8 @@ export interface WorkerOptions {
   readonly internet?: FakeInternet;
   /** Binds the local simulation of Cloudflare Images (sharp) as IMAGES; default false. */
   readonly images?: boolean;
+  /** Answers in the place of a Vectorize index, bound as VECTORIZE: there is no local simulation of one. */
+  readonly vectorize?: VectorIndex;
   /** Isolates of the Worker that share every binding, as in production; default 1. */
   readonly instances?: number;
   /** Another entry than the product's, below edge/, which exports at least the same; for the lab. */
@@ -174,6 +178,9 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
   for (const { binding } of config.d1_databases) env[binding] = { type: "d1", id: binding };
   for (const { binding } of config.kv_namespaces) env[binding] = { type: "kv", id: binding };
   if (options.images === true) env["IMAGES"] = { type: "images" };
+  if (options.vectorize !== undefined) {
+    env["VECTORIZE"] = { type: "worker", worker: vectorizeWorkerName };
+  }
   for (const { binding } of config.r2_buckets) env[binding] = { type: "r2", name: binding };
   const classes = config.durable_objects.bindings;
   for (const { name, class_name: exportName } of classes) {
@@ -234,6 +241,7 @@ async function miniflareOptions(options: WorkerOptions): Promise<MiniflareOption
         workerNamed(name, at === 0 ? options.port : 0),
       ),
       internetWorker,
+      ...(options.vectorize === undefined ? [] : [vectorizeService(options.vectorize)]),
     ],
     // The binding records are built from the configuration file; Miniflare checks them itself.
   } as unknown as MiniflareOptions;

@@ -56,8 +56,16 @@ const advices: Partial<Record<ProblemCode, string>> = {
   api_unreachable: "Ask the user whether the blip2-edge server runs and its address is right.",
 };
 
-/** At most that many bytes of UTF-8, whole characters, with … where something is missing. */
-export function cut(text: string, maxBytes: number): string {
+/**
+ * Without what is not seen: control characters but line ends and tabs, format characters and tags, in which orders can
+ * be hidden. Joiners stay, because scripts and emoji need them.
+ */
+export const plain = (text: string): string =>
+  text.replaceAll(/(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\u{e0100}-\u{e01ef}]/gu, "");
+
+/** At most that many bytes of UTF-8, whole characters, with … where something is missing; nothing that is not seen. */
+export function cut(given: string, maxBytes: number): string {
+  const text = plain(given);
   const encoder = new TextEncoder();
   if (encoder.encode(text).length <= maxBytes) return text;
   let kept = "";

@@ -3,36 +3,77 @@
 import { AppError } from "@blip2-edge/shared/problem";
 import {
   createMcpHandler,
+  METHOD_NOT_FOUND,
   validateHostHeader,
   validateOriginHeader,
+  type McpServerFactory,
 } from "@modelcontextprotocol/server";
+import { streamLate } from "./stream-late.ts";
 import { createServer, type McpServerParts } from "./server.ts";
-
-/** The platform tells that a caller has left when something is written to it, so a comment is, and answers stream. */
-const keepAliveMs = 1000;
-const responseMode = "sse";
 
 export interface McpExchange extends McpServerParts {
   /** Already read, and not longer than may be. */
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
-export function answerMcp(request: Request, { body, ...parts }: McpExchange): Promise<Response> {
-  const handler = createMcpHandler(() => createServer(parts), {
-    keepAliveMs,
-    responseMode,
+export const answerMcp = (request: Request, { body, ...parts }: McpExchange): Promise<Response> =>
+  answerFrom(() => createServer(parts), { request, body, signal: parts.signal });
+
+/** The way of every message, whatever server answers it. */
+export async function answerFrom(
+  makeServer: McpServerFactory,
+  {
+    request,
+    body,
+    signal,
+  }: Pick<McpExchange, "body"> & {
+    readonly request: Request;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<Response> {
+  const nothing = nothingToListenTo(request, body);
+  if (nothing !== undefined) return nothing;
+  const left = new AbortController();
+  const handler = createMcpHandler(makeServer, {
+    keepAliveMs: beatMs,
     maxRequestBodySize: Math.max(body.length, 1),
-    // The lists never change, so there is nothing to wait for.
     maxSubscriptions: 0,
   });
-  return handler.fetch(
+  const answering = handler.fetch(
     new Request(request.url, {
       method: request.method,
       headers: request.headers,
       body,
-      ...(parts.signal === undefined ? {} : { signal: parts.signal }),
+      signal: signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]),
     }),
   );
+  return streamLate(answering, { afterMs: beatMs, beatMs, onLeft: () => left.abort() });
+}
+
+const beatMs = 1000;
+
+const listenMethod = "subscriptions/listen";
+
+/** The lists never change, so the method is not there; the handler itself knows only of too many who listen. */
+function nothingToListenTo(request: Request, body: Uint8Array): Response | undefined {
+  if (request.headers.get("mcp-method") !== listenMethod) return undefined;
+  const message = parsed(body);
+  if (message?.method !== listenMethod) return undefined;
+  const { id = null } = message;
+  const error = { code: METHOD_NOT_FOUND, message: "Nothing here changes by itself." };
+  return Response.json({ jsonrpc: "2.0", id, error }, { status: 404 });
+}
+
+interface Message {
+  readonly method?: unknown;
+  readonly id?: unknown;
+}
+function parsed(body: Uint8Array): Message | undefined {
+  try {
+    return (JSON.parse(new TextDecoder().decode(body)) as Message | null) ?? undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

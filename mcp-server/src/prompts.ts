@@ -3,13 +3,16 @@
 import type { Client } from "@blip2-edge/shared/client";
 import { completable, type McpServer } from "@modelcontextprotocol/server";
 import { z } from "zod";
+import { captionModels } from "./completions.ts";
 import { imageArgumentSchema } from "./tools/image-argument.ts";
 
 interface Prompt {
   readonly name: string;
   readonly title: string;
   readonly description: string;
-  readonly words: (images: string) => string;
+  readonly about: "image" | "page";
+  /** `about` is given as JSON, so that it stays one text. */
+  readonly words: (about: string) => string;
 }
 
 const data =
@@ -19,65 +22,73 @@ const prompts: readonly Prompt[] = [
   {
     name: "alt_text",
     title: "Alt text by the W3C decision tree",
-    description: "Writes alt text for a picture as it is used on a page.",
+    description: "Writes the alt text of a picture for the page it is on.",
+    about: "image",
     words: (image) => `Write the alt attribute for this picture: ${image}
 
-Go through the W3C alt decision tree (https://www.w3.org/WAI/tutorials/images/decision-tree/) in this order and stop at the first that holds; ask me about the page where you cannot know:
-1. The picture holds text that is nowhere else on the page: alt is that text.
-2. It is a link or a button: alt says what it does or where it leads.
-3. It adds meaning: alt says that meaning in this context, in at most one sentence. Use caption_image, then ask_image for what matters here; check your sentence with match_image_text.
-4. It is decoration, or the text beside it says the same: alt="".
-Do not begin with "image of". Name nobody whom the page does not name. ${data}
-Answer with the branch, the alt attribute, and what I should check.`,
+Go through the W3C alt decision tree (https://www.w3.org/WAI/tutorials/images/decision-tree/) and stop at the first branch that holds. The picture alone does not decide it: where you do not know how the page uses it, ask me.
+1. It shows text. If the page has that text too, or shows it for its looks: alt="". If it is an icon: alt names its function. Else alt is that text; the tools read no text, so ask me for it.
+2. It is all there is in a link or a button: alt says where that leads or what it does, not what is to be seen.
+3. It adds meaning. A photo or a simple drawing: alt says what it means here, in one short sentence. A chart or a diagram: alt names it, and what it says has to stand on the page as text; tell me. What the text beside it already says: alt="".
+4. It is decoration: alt="".
+
+For a photo of branch 3 use caption_image, then ask_image about what matters on this page, then match_image_text with your sentence and one that is plainly wrong: yours has to score well above it. Do not begin with "image of". Name a person only if the page does. ${data}
+
+Answer with the branch and why, the alt attribute, and what I have to check with my own eyes.`,
   },
   {
     name: "product_description",
     title: "Product description",
     description: "Describes a product by what its picture shows.",
+    about: "image",
     words: (image) => `Describe the product in this picture for a shop: ${image}
 
-Use caption_image, then one ask_image with questions on type, colour, material, pattern and count. State only what the tools saw and leave out what they are unsure of (log_prob below -1). ${data}
-Answer with a title of at most 60 characters, two sentences, five attributes as a list, and what I should check against the product itself.`,
+Use caption_image, then one ask_image with short questions on type, colour, material, pattern and count. State what the tools saw and nothing else: no size, price, brand or quality. Leave out answers that are guesses (log_prob far below 0), and what two answers contradict. ${data}
+
+Answer with a title of at most 60 characters, two sentences, the attributes as a list, and what I have to check against the product itself.`,
   },
   {
     name: "accessibility_review",
     title: "Accessibility review",
     description: "Compares the alt texts of a page with its pictures.",
+    about: "page",
     words: (
       page,
     ) => `Review the alternative texts of the pictures on this page or in this list: ${page}
 
-For each picture: score its alt text with match_image_text (texts), and caption it with caption_image, several in one call. Report missing alt attributes, alt that is a file name, alt that scores below 0.3 (it may say more than the model sees: say so), alt="" on pictures that carry meaning. ${data}
-Answer with a table: picture, alt now, score, finding, proposal; worst first. Change nothing yourself.`,
+List each picture with its alt attribute as it stands, and how the page uses it (link, decoration, content). Then caption those that are content with caption_image, up to 16 in one call, and score their alt texts with match_image_text (texts).
+Report, in this order: no alt attribute; alt that is a file name or says "image"; alt="" on a picture that is content or all there is in a link; alt that says something else than the picture shows. A low score is a reason to look, not a finding: alt may rightly name a person, a place or a purpose that the model cannot see. ${data}
+
+Answer with a table: picture, alt now, finding, proposal, how sure; then what I have to look at myself. Change nothing.`,
   },
 ];
 
-export function registerPrompts(server: McpServer, client: Client): void {
-  for (const { name, title, description, words } of prompts) {
-    const argsSchema = z.object({
-      image: imageArgumentSchema.describe("The picture (or page) as a URL, or a path."),
-      model: completable(z.string(), (begun) => modelNames(client, begun ?? "")).optional(),
-    });
-    server.registerPrompt(name, { title, description, argsSchema }, ({ image, model }) => {
-      const which = model === undefined ? "" : `\nUse the model ${model}.`;
-      return {
-        messages: [
-          {
-            role: "user",
-            content: { type: "text", text: `${words(JSON.stringify(image))}${which}` },
-          },
-        ],
-      };
-    });
-  }
-}
+const abouts = {
+  image: imageArgumentSchema.describe("The picture: a URL, an image_id or a path."),
+  page: z.string().trim().min(1).max(20_000).describe("The page's URL, or its pictures as a list."),
+} as const;
+const contextSchema = z
+  .string()
+  .max(4000)
+  .optional()
+  .describe("What stands around it, whom it is for, in which language to answer.");
 
-/** Without the API there is nothing to complete, which is no failure. */
-async function modelNames(client: Client, begun: string): Promise<string[]> {
-  try {
-    const { data } = await client.models();
-    return data.map(({ id }) => id).filter((id) => id.startsWith(begun));
-  } catch {
-    return [];
+export function registerPrompts(server: McpServer, client: Client): void {
+  for (const { name, title, description, about, words } of prompts) {
+    const argsSchema = z.object({
+      [about]: abouts[about],
+      context: contextSchema,
+      model: completable(z.string(), (begun) => captionModels(client, begun ?? "")).optional(),
+    });
+    server.registerPrompt(name, { title, description, argsSchema }, (given) => {
+      const { context, model } = given;
+      const parts = [
+        words(JSON.stringify(given[about])),
+        ...(context === undefined ? [] : [`About the context: ${JSON.stringify(context)}`]),
+        ...(model === undefined ? [] : [`For captions and questions use the model ${model}.`]),
+      ];
+      const content = { type: "text", text: parts.join("\n\n") } as const;
+      return { messages: [{ role: "user", content }] };
+    });
   }
 }

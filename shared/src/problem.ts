@@ -47,6 +47,7 @@ export const problemKinds = {
   // Search
   index_outdated: kind(409, "The namespace was indexed with another model or revision"),
   index_full: kind(507, "The namespace holds as many images as it may"),
+  candidates_unavailable: kind(503, "The store of candidates cannot be asked now", true),
   // Connections
   suggestion_closed: kind(409, "The suggestion is decided already"),
   words_changed: kind(409, "The picture's words were changed meanwhile"),

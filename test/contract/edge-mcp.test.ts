@@ -1,22 +1,35 @@
 // /mcp on the Worker before a scripted node, through two instances that share their bindings: the SDK's
-// clients of both generations, keys, hosts and origins, the cache, and what a caller that leaves ends.
+// clients of both generations, keys, hosts and origins, the cache, what a tool does while it works, attacks.
 import http from "node:http";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { Client as V1Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as V1Transport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createApiKey } from "../../edge/src/auth/api-key.ts";
+import { createClient } from "@blip2-edge/shared/client";
 import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
+import { testMcpAttacks } from "../support/mcp-attack-suite.ts";
+import { testMcpWork } from "../support/mcp-work-suite.ts";
 import { png } from "../support/pictures.ts";
 
 let edge: Edge;
+/** Keys that may do everything, of either tenant. */
+const all = { ada: "", bob: "" };
+const operator = `b2e_operator_${"7x".repeat(16)}`;
 const picture = await png(131_000);
 beforeAll(async () => {
   edge = await startEdge({
     instances: 2,
+    vars: { OPERATOR_KEYS: operator },
     internet: () =>
       new Response(new Uint8Array(picture), { headers: { "content-type": "image/png" } }),
   });
+  for (const tenant of ["ada", "bob"] as const) {
+    all[tenant] = (await createApiKey()).key;
+    await edge.worker.putKey({
+      ...{ key: all[tenant], tenant, name: "all", scopes: ["infer", "search", "index"] },
+    });
+  }
 });
 afterAll(() => edge?.stop());
 
@@ -146,34 +159,6 @@ test("so is a foreign Host, as DNS rebinding sends it", async () => {
   expect(await statusFor("localhost:8787")).not.toBe(403);
 });
 
-test("private addresses are refused in every image argument", async () => {
-  const { key } = await createApiKey();
-  await edge.worker.putKey({
-    key,
-    tenant: "ada",
-    name: "all",
-    scopes: ["infer", "search", "index"],
-  });
-  const client = await v2(0, key);
-  const image = "http://169.254.169.254/latest/meta-data";
-  // An empty namespace has no match, whatever is asked: then the picture is not looked at.
-  const namespace = "attacked";
-  await client.callTool({ name: "index_image", arguments: { image: url, namespace, id: "own" } });
-  for (const call of [
-    { name: "caption_image", arguments: { images: [image] } },
-    { name: "ask_image", arguments: { image, questions: ["x"] } },
-    { name: "match_image_text", arguments: { image, texts: ["x"] } },
-    { name: "match_image_text", arguments: { image, labels: ["x"] } },
-    { name: "search_images", arguments: { image, namespace } },
-    { name: "index_image", arguments: { image, namespace, id: "x" } },
-  ]) {
-    const { isError, content } = await client.callTool(call);
-    expect(isError).toBe(true);
-    expect(JSON.stringify(content)).toContain("url_refused");
-  }
-  await client.close();
-});
-
 test("what is no message, too long, or another method is refused", async () => {
   await expectProblem(await post("x".repeat(1_100_000)), "body_too_large");
   expect((await post("{")).status).toBe(400);
@@ -181,69 +166,78 @@ test("what is no message, too long, or another method is refused", async () => {
   await expectProblem(await edge.call("/mcp"), "method_not_allowed");
 });
 
-test("a caller that leaves ends the work of the node", async () => {
-  const client = await v2();
-  const before = edge.node.abandoned();
-  edge.node.failNext({ kind: "wait", ms: 30_000 });
-  const gone = new AbortController();
-  const asked = edge.node.asked.length;
-  const calling = client.callTool(
-    { name: "ask_image", arguments: { image: url, questions: ["who leaves?"] } },
-    { signal: gone.signal },
-  );
-  const ended = expect(calling).rejects.toThrow();
-  await expect.poll(() => edge.node.asked.length).toBeGreaterThan(asked);
-  gone.abort();
-  await ended;
-  await expect.poll(() => edge.node.abandoned(), { timeout: 10_000 }).toBeGreaterThan(before);
-  await client.close();
-});
-
-test("what is indexed is found, by its tenant alone; a tampered cursor is refused; progress is told over HTTP", async () => {
-  const { key } = await createApiKey();
-  await edge.worker.putKey({
-    key,
-    tenant: "ada",
-    name: "all",
-    scopes: ["infer", "search", "index"],
+test("what is indexed is found, by its tenant alone", async () => {
+  const [ada, bob] = [await v2(0, all.ada), await v1(1, all.bob)];
+  const put = await ada.callTool({
+    ...{ name: "index_image", arguments: { image: url, id: "boots-1", title: "Boots" } },
   });
-  const { key: foreign } = await createApiKey();
-  await edge.worker.putKey({
-    key: foreign,
-    tenant: "bob",
-    name: "bob",
-    scopes: ["infer", "search"],
-  });
-  const [ada, bob] = [await v2(0, key), await v1(1, foreign)];
-  const told: number[] = [];
-  const put = await ada.callTool(
-    { name: "index_image", arguments: { image: url, id: "boots-1", title: "Boots" } },
-    { onprogress: ({ progress }) => void told.push(progress) },
-  );
   expect(put.structuredContent, JSON.stringify(put.content)).toMatchObject({ id: "boots-1" });
-  expect(told).toEqual([0, 1]);
   const search = { name: "search_images", arguments: { image: url } };
   const { structuredContent } = await ada.callTool(search);
   expect(structuredContent).toMatchObject({ hits: [{ id: "boots-1" }], no_match: false });
   expect((await bob.callTool(search)).structuredContent).toMatchObject({ hits: [] });
-  const tampered = await ada.callTool({
-    ...{ name: "search_images", arguments: { image: url, cursor: "eyJvZmZzZXQiOi0xfQ" } },
-  });
-  expect(tampered.isError).toBe(true);
   const unscoped = await v2();
   const refused = await unscoped.callTool(search);
   expect(JSON.stringify(refused.content)).toMatch(/lacks the scope `search`/);
   await Promise.all([ada.close(), bob.close(), unscoped.close()]);
 });
 
-test("the trace goes from the agent's call to the node", async () => {
-  const traceId = "5a".repeat(16);
-  const client = await v2();
-  await client.callTool({
-    name: "ask_image",
-    arguments: { image: url, questions: ["what is traced?"] },
-    _meta: { traceparent: `00-${traceId}-${"cd".repeat(8)}-01` },
+test("resources and completions come from what the tenant has", async () => {
+  const client = await v2(0, all.ada);
+  const image = `${url}?resource`;
+  for (const id of ["r1", "r2"]) {
+    const record = { image, namespace: "shelf", id, title: `Title ${id}` };
+    await client.callTool({ name: "index_image", arguments: record });
+  }
+  // The name is written down behind the answer.
+  await expect
+    .poll(async () => (await client.listResources()).resources.map(({ uri }) => uri))
+    .toContain("image://shelf");
+  const { contents } = await client.readResource({ uri: "image://shelf" });
+  expect(JSON.parse((contents[0] as { text: string }).text)).toMatchObject({
+    pictures: [
+      { id: "r2", title: "Title r2" },
+      { id: "r1", title: "Title r1" },
+    ],
   });
-  expect(edge.node.traceparents.at(-1)).toContain(traceId);
-  await client.close();
+  const ref = { type: "ref/resource", uri: "image://{namespace}" } as const;
+  const begun = async (value: string, key: string): Promise<string[]> => {
+    const own = await v1(1, key);
+    const { completion } = await own.complete({ ref, argument: { name: "namespace", value } });
+    await own.close();
+    return completion.values;
+  };
+  expect(await begun("shel", all.ada)).toEqual(["shelf"]);
+  expect(await begun("shel", all.bob)).toEqual([]);
+  const bob = await v1(1, all.bob);
+  expect((await bob.listResources()).resources).toEqual([]);
+  const theirs = await bob.readResource({ uri: "image://shelf" });
+  expect(JSON.parse((theirs.contents[0] as { text: string }).text)).toMatchObject({ pictures: [] });
+  await Promise.all([client.close(), bob.close()]);
 });
+
+test("a message counts once against the rate, and so does each further request that it leads to", async () => {
+  const { key } = await createClient({ url: edge.url, key: operator }).keyCreate({
+    ...{ name: "few", tenant: "ada", limits: { requests_per_minute: 20 } },
+  });
+  const left = async (method: string, params: object): Promise<number> => {
+    const response = await post({ jsonrpc: "2.0", id: 1, method, params }, {}, key);
+    expect(await response.text()).not.toMatch(/isError":true/);
+    return Number(/"rate";r=(\d+)/.exec(response.headers.get("ratelimit") ?? "")?.[1]);
+  };
+  const caption = (images: string[]) => ({ name: "caption_image", arguments: { images } });
+  expect(await left("tools/list", {})).toBe(19);
+  await left("tools/call", caption([url]));
+  expect(await left("tools/list", {})).toBe(17);
+  await left("tools/call", caption([url, `${url}?2`, `${url}?3`]));
+  expect(await left("tools/list", {})).toBe(13);
+  const models = {
+    ref: { type: "ref/prompt", name: "alt_text" },
+    argument: { name: "model", value: "" },
+  };
+  await left("completion/complete", models);
+  expect(await left("tools/list", {})).toBe(11);
+});
+
+testMcpWork(() => ({ edge, key: all.ada, picture: url }));
+testMcpAttacks(() => ({ edge, key: all.ada, foreignKey: all.bob, picture: url }));

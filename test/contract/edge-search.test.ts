@@ -1,6 +1,10 @@
 // Images as records and search over them, through the Worker in workerd: the index in its Durable Object, the
 // pixels in R2, whose is whose, and what is left after deleting.
-import { imageRecordSchema } from "@blip2-edge/shared/contracts/images";
+import {
+  imageRecordSchema,
+  namespaceInfoSchema,
+  type NamespaceInfo,
+} from "@blip2-edge/shared/contracts/images";
 import { searchResponseSchema, type SearchResponse } from "@blip2-edge/shared/contracts/search";
 import { createClient } from "@blip2-edge/shared/client";
 import { scopes } from "@blip2-edge/shared/contracts/keys";
@@ -8,12 +12,15 @@ import type { RouteId } from "@blip2-edge/shared/routes";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { captionTags } from "../../edge/src/search/caption-tags.ts";
 import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
+import { fakeDim } from "../support/fake-answers.ts";
 import { fakeRetrieval } from "../support/fake-node.ts";
 import { png } from "../support/pictures.ts";
+import { vectorizeStandIn } from "../support/vectorize-stand-in.ts";
 
 let edge: Edge;
+const vectorize = vectorizeStandIn(fakeDim.projected);
 beforeAll(async () => {
-  edge = await startEdge({ vars: { CATALOG_TTL_MS: "200" } });
+  edge = await startEdge({ vars: { CATALOG_TTL_MS: "200" }, vectorize });
   for (const [tenant, key] of [
     ["ada", edge.ada],
     ["bob", edge.bob],
@@ -87,12 +94,40 @@ describe("images", () => {
     expect(await (await edge.call("/v1/namespaces/crud")).json()).toEqual({
       ...{ namespace: "crud", images: 2, pictures: 1 },
       ...{ model: "fake-itm", model_revision: fakeRetrieval.model_revision },
+      candidates: {
+        ...{ store: "embedded", moving_to: null, waiting: 0, leaving: 0, fault: null },
+      },
     });
     const gone = (id: string) => edge.call(at("crud", id), { method: "DELETE" });
     expect(await (await gone("a")).json()).toMatchObject({ id: "a", picture_deleted: false });
     expect(await (await gone("b")).json()).toMatchObject({ id: "b", picture_deleted: true });
     await expectProblem(await gone("b"), "not_found", "imageDelete");
     await expectProblem(await edge.call(at("crud", "a")), "not_found", "imageRead");
+  });
+
+  test("namespaces are listed while they hold something, the newest records first, to their tenant alone", async () => {
+    const client = createClient({ url: edge.url, key: edge.ada });
+    const names = async (prefix: string, key = edge.ada) => {
+      const { namespaces } = await createClient({ url: edge.url, key }).namespaceList({ prefix });
+      return namespaces.map(({ namespace }) => namespace);
+    };
+    const file = await picture();
+    for (const id of ["z", "a", "m"]) await record(put("list-1", id, file));
+    await record(put("list-2", "a", file));
+    // The name is written down behind the answer.
+    await expect.poll(() => names("list-")).toEqual(["list-1", "list-2"]);
+    expect(await names("list-", edge.bob)).toEqual([]);
+    expect(await client.namespaceList({ prefix: "list-", limit: 1 })).toMatchObject({
+      cursor: "list-1",
+    });
+    const { images } = await client.imageList({ namespace: "list-1", order: "newest", limit: 2 });
+    expect(images.map(({ id }) => id)).toEqual(["m", "a"]);
+    await refused(edge.call(`${at("list-1")}?order=newest&cursor=a`), "imageList", "cursor");
+    await refused(edge.call("/v1/namespaces?prefix=List"), "namespaceList", "prefix");
+    await edge.call(at("list-2", "a"), { method: "DELETE" });
+    expect(await names("list-")).toEqual(["list-1"]);
+    await edge.call("/v1/namespaces/list-1", { method: "DELETE" });
+    expect(await names("list-")).toEqual([]);
   });
 
   test("the client puts a file and finds it", async () => {
@@ -361,5 +396,49 @@ describe("search", () => {
     } finally {
       edge.node.catalog = catalog;
     }
+  });
+});
+
+describe("candidates in Vectorize", () => {
+  const told = async (answer: Promise<Response>): Promise<NamespaceInfo["candidates"]> =>
+    namespaceInfoSchema.parse(await (await answer).json()).candidates;
+  const candidates = (key = edge.ada) => told(edge.call("/v1/namespaces/moved", { key }));
+  const move = (to: string, key = edge.ada) =>
+    edge.call("/v1/namespaces/moved", {
+      ...{ method: "PATCH", key, body: JSON.stringify({ candidates: to }) },
+      headers: { "content-type": "application/json" },
+    });
+
+  test("a namespace moves there and back; what is deleted is in no store", async () => {
+    const files = await Promise.all([picture(), picture(), picture()]);
+    for (const [at, file] of files.entries()) await record(put("moved", `p${at}`, file));
+    const ask = { namespace: "moved", text: "a whale" };
+    const embedded = await found(ask);
+    expect(await told(move("vectorize"))).toMatchObject({ waiting: 3 });
+    // Nothing is processed there yet, and nothing is missing.
+    expect(await found(ask)).toEqual(embedded);
+    vectorize.immediate = true;
+    vectorize.process();
+    await expect
+      .poll(() => candidates(), { timeout: 20_000 })
+      .toEqual({
+        ...{ store: "vectorize", moving_to: null, waiting: 0, leaving: 0, fault: null },
+      });
+    const { query } = vectorize.calls;
+    expect(await found(ask)).toEqual(embedded);
+    expect(vectorize.calls.query).toBe(query + 4);
+    // The other tenant's namespace of the same name is another one.
+    expect(await candidates(edge.bob)).toMatchObject({ store: "embedded", waiting: 0 });
+    await record(put("moved", "new", await picture()));
+    expect(idsOf(await found(ask))).toContain("new");
+    await edge.call(at("moved", "new"), { method: "DELETE" });
+    await edge.call(at("moved", "p0"), { method: "DELETE" });
+    expect(idsOf(await found(ask)).toSorted()).toEqual(["p1", "p2"]);
+    await expect.poll(() => vectorize.ids(), { timeout: 20_000 }).toHaveLength(2);
+
+    expect(await told(move("embedded"))).toMatchObject({ store: "embedded", moving_to: null });
+    expect(idsOf(await found(ask)).toSorted()).toEqual(["p1", "p2"]);
+    await expect.poll(() => vectorize.ids(), { timeout: 20_000 }).toEqual([]);
+    await expectProblem(await move("elsewhere"), "invalid_request", "namespaceUpdate");
   });
 });

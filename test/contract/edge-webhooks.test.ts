@@ -282,6 +282,12 @@ test("a CMS that fails is asked again, as often and as late as it may be", async
   expect(await ends(23, login)).toBe("failed cms_unexpected");
   const refused = { status: 401 };
   expect(await ends(24, refused, refused, refused)).toBe("dead token_refused");
+  await ada.connectionUpdate({ id: connection.id, token: cms.token });
+  await expect
+    .poll(
+      async () => (await ada.deliveryList({ connection: connection.id, state: "dead" })).deliveries,
+    )
+    .toEqual([]);
   expect(await ends(25, { status: 503 })).toBe("written null");
   const before = Date.now();
   expect(await ends(26, { status: 429, headers: { "retry-after": "1" } })).toBe("written null");

@@ -64,6 +64,8 @@ export interface FakeNode {
   /** Requests whose caller went away before the answer. */
   abandoned(): number;
   catalog: Catalog;
+  /** What it sees in every picture, instead of what was asked; default: nothing. */
+  says: string | undefined;
   /** The next requests fail so, one each. */
   failNext(...faults: Fault[]): void;
   /** Forgets every picture, as a restarted node does. */
@@ -187,7 +189,10 @@ export async function startFakeNode(keyId = "test-1"): Promise<FakeNode> {
         counts.inferences += request.texts.length;
         return {
           ...aboutPicture(request, withPixels),
-          results: fakeInference(request, digest),
+          results: fakeInference(request, digest).map((result) => ({
+            ...result,
+            text: node.says ?? result.text,
+          })),
         };
       };
     },
@@ -314,6 +319,7 @@ export async function startFakeNode(keyId = "test-1"): Promise<FakeNode> {
     traceparents,
     abandoned: () => counts.abandoned,
     catalog: { models: [fakeModel, fakeRetrieval] },
+    says: undefined,
     failNext: (...next) => void faults.push(...next),
     forgetPixels: () => pixelsHeld.clear(),
     down,

@@ -17,7 +17,7 @@ export const by = { model: "fake-itm", modelRevision: "0123456789abcdef" };
 export const imageIdOf = (of: number): ImageId => `img_${of.toString(16).padStart(64, "0")}`;
 
 /** A picture's vectors: the same for the same number. */
-function vectorsOf(picture: number): Float32Array {
+export function vectorsOf(picture: number): Float32Array {
   const random = createRandom(77, picture);
   return normalised(
     Float32Array.from({ length: rows * dim }, () => 2 * random.next() - 1),
@@ -81,6 +81,14 @@ export function testImageIndex(name: string, open: () => Promise<ImageIndex>): v
       expect(await index.describe()).toMatchObject({ records: 1, pictures: 1 });
       expect(await ask(index, { text: textOf(1) })).toEqual(["a"]);
       expect(await index.read(["a"])).toMatchObject([{ imageId: imageIdOf(2), title: null }]);
+    });
+
+    test("the newest are those that came last, whatever their ids and whenever they were put again", async () => {
+      const index = await open();
+      for (const [at, id] of ["c", "a", "b"].entries()) await put(index, recordOf(id, at), at);
+      await put(index, recordOf("c", 0, { title: "again" }), 0, 9);
+      expect((await index.newest(2)).map(({ id }) => id)).toEqual(["b", "a"]);
+      expect(await index.newest(10)).toMatchObject([{}, {}, { id: "c", title: "again" }]);
     });
 
     test("two records of one picture have its vectors once, and name each other", async () => {

@@ -10,7 +10,7 @@ import type { Isolate } from "../isolate.ts";
 import { reportViolation } from "../usage/limit-headers.ts";
 import type { CountRequest } from "../usage/rate.ts";
 
-export type KeyRooms = Pick<Isolate, "authenticate" | "countRequest" | "noteUse">;
+export type KeyRooms = Pick<Isolate, "authenticate" | "countRequest" | "noteUse" | "prepaid">;
 
 /** Throws unauthorized, rate_limited, forbidden. `any`: whatever the key may do. */
 export function requireKey(rooms: KeyRooms): (scope: Scope | "any") => MiddlewareHandler<Env> {
@@ -25,7 +25,7 @@ export function requireKey(rooms: KeyRooms): (scope: Scope | "any") => Middlewar
     context.limits.limits = caller.limits;
     const noted = rooms.noteUse(caller.keyId);
     if (noted !== undefined) context.later(noted);
-    countOrRefuse(rooms.countRequest, caller, context);
+    if (!rooms.prepaid.has(c.req.raw)) countOrRefuse(rooms.countRequest, caller, context);
     if (scope !== "any" && !caller.scopes.includes(scope)) {
       throw new AppError("forbidden", `The key lacks the scope \`${scope}\`, which this needs.`, {
         internal: `${caller.keyId} has ${caller.scopes.join(" ")}`,

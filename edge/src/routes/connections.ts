@@ -92,6 +92,7 @@ export function connectionRoutes({
         refuse({ ...before, allow_private: request.allow_private ?? before.allow_private }, key);
       }
       const changed = await book.update(tenantOf(c), request);
+      if (request.token !== undefined) await deliveries.revive(request.id, "token_refused");
       // What waited for the change need not wait for the sweep.
       c.get("context").later(queue.send({ kind: "connection", connection: request.id }));
       return c.json(changed, 200, unkept);

@@ -4,9 +4,9 @@ import type {
   ImageDeleted,
   ImageList,
   NamespaceDeleted,
-  NamespaceInfo,
+  NamespaceList,
 } from "@blip2-edge/shared/contracts/images";
-import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
+import { invalidRequest, parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
 import { routes } from "@blip2-edge/shared/routes";
 import type { Context, Handler } from "hono";
@@ -14,8 +14,10 @@ import pMap from "p-map";
 import type { Env } from "../env.ts";
 import type { Isolate } from "../isolate.ts";
 import { tenantPartition } from "../partition.ts";
-import type { ImageIndex } from "../search/image-index.ts";
+import type { MovableIndex } from "../search/image-index.ts";
+import { forgetIfEmpty } from "../tasks/forget-namespace.ts";
 import { indexImage, recordAnswer } from "../tasks/index-image.ts";
+import { moveCandidates, namespaceInfo } from "../tasks/namespace.ts";
 import { fieldsWithPath, queryOf } from "./keys.ts";
 import { readFields, readJson } from "./read-body.ts";
 import { readPicture } from "./read-picture.ts";
@@ -27,7 +29,9 @@ type ImageRouteId =
   | "imageList"
   | "imageUpdate"
   | "imageDelete"
+  | "namespaceList"
   | "namespaceRead"
+  | "namespaceUpdate"
   | "namespaceDelete";
 
 const unkept = { "cache-control": "no-store" } as const;
@@ -42,7 +46,7 @@ const noSuch = (id: string, namespace: string): AppError =>
 export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>> {
   const { settings, roomsFor } = isolate;
   const roomsOf = (c: Context<Env>) => roomsFor(c.get("context"));
-  const indexOf = (c: Context<Env>, namespace: string): ImageIndex =>
+  const indexOf = (c: Context<Env>, namespace: string): MovableIndex =>
     roomsOf(c).indexOf(c.get("caller").tenant, namespace);
 
   return {
@@ -63,7 +67,15 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
     },
     async imageList(c) {
       const asked = queryOf(c, routes.imageList.input.schema);
-      const { namespace, cursor = null, limit = defaultPage } = asked;
+      const { namespace, cursor = null, limit = defaultPage, order } = asked;
+      if (order === "newest") {
+        if (cursor !== null) {
+          throw invalidRequest([{ field: "cursor", message: "does not go with order=newest" }]);
+        }
+        const newest = await indexOf(c, namespace).newest(limit);
+        const list: ImageList = { images: newest.map((record) => recordAnswer(namespace, record)) };
+        return c.json(list, 200, unkept);
+      }
       const records = await indexOf(c, namespace).list(cursor, limit + 1);
       const page = records.slice(0, limit);
       const last = records.length > limit ? page.at(-1)?.id : undefined;
@@ -90,18 +102,34 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
       const { imageId, freed } = removed;
       const partition = tenantPartition(c.get("caller").tenant);
       const gone = freed && (await roomsOf(c).held.release(partition, imageId, namespace));
+      await forgetIfEmpty(roomsOf(c), c.get("caller").tenant, namespace);
       const deleted: ImageDeleted = { id, image_id: imageId, deleted: true, picture_deleted: gone };
       return c.json(deleted, 200, unkept);
     },
+    async namespaceList(c) {
+      const asked = queryOf(c, routes.namespaceList.input.schema);
+      const { prefix = "", cursor: after = "", limit = defaultPage } = asked;
+      const { tenant } = c.get("caller");
+      const names = await roomsOf(c).namespaces.list(tenant, { prefix, after, limit: limit + 1 });
+      const page = names.slice(0, limit);
+      const last = names.length > limit ? page.at(-1) : undefined;
+      const list: NamespaceList = {
+        namespaces: page.map((namespace) => ({ namespace })),
+        ...(last === undefined ? {} : { cursor: last }),
+      };
+      return c.json(list, 200, unkept);
+    },
     async namespaceRead(c) {
       const { namespace } = queryOf(c, routes.namespaceRead.input.schema);
-      const { records, pictures, by } = await indexOf(c, namespace).describe();
-      const info: NamespaceInfo = {
-        ...{ namespace, images: records, pictures },
-        model: by?.model ?? null,
-        model_revision: by?.modelRevision ?? null,
-      };
-      return c.json(info, 200, unkept);
+      return c.json(await namespaceInfo(indexOf(c, namespace), namespace), 200, unkept);
+    },
+    async namespaceUpdate(c) {
+      const json = await readJson(c.req.raw, bodyLimits(settings), c.get("context"));
+      const asked = fieldsWithPath(c, json);
+      const { namespace, candidates } = parseOrRefuse(routes.namespaceUpdate.input.schema, asked);
+      const index = indexOf(c, namespace);
+      if (candidates !== undefined) await moveCandidates(index, namespace, candidates);
+      return c.json(await namespaceInfo(index, namespace), 200, unkept);
     },
     async namespaceDelete(c) {
       const { namespace } = queryOf(c, routes.namespaceDelete.input.schema);
@@ -111,6 +139,7 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
       await pMap(freed, (imageId) => held.release(partition, imageId, namespace), {
         concurrency: releasedAtOnce,
       });
+      if (left === 0) await forgetIfEmpty(roomsOf(c), c.get("caller").tenant, namespace);
       const deleted: NamespaceDeleted = { namespace, images_deleted: removed, images_left: left };
       return c.json(deleted, 200, unkept);
     },

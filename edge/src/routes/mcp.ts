@@ -7,6 +7,7 @@ import { traceparentHeader } from "@blip2-edge/shared/wire/traceparent";
 import type { Context, Handler, MiddlewareHandler } from "hono";
 import type { Settings } from "../config.ts";
 import type { Env } from "../env.ts";
+import type { Isolate } from "../isolate.ts";
 import { readBytes } from "./read-body.ts";
 
 /** 64 texts of 2,000 characters, each written with an escape, fit. */
@@ -22,17 +23,24 @@ export function mcpGuard({ MCP_HOSTS }: Settings): MiddlewareHandler<Env> {
 }
 
 export function mcpRoute(
-  settings: Settings,
+  { settings, prepaid }: Pick<Isolate, "settings" | "prepaid">,
   askSelf: (request: Request, c: Context<Env>) => Promise<Response>,
 ): Handler<Env> {
   return async (c) => {
     const context = c.get("context");
     const limits = { maxBytes: maxBodyBytes, timeoutMs: settings.BODY_TIMEOUT_MS };
     const body = await readBytes(c.req.raw, limits, context);
+    let isPaid = true;
     const client = createClient({
       url: new URL(c.req.url).origin,
       key: keyOf(c.req.header("authorization")),
-      fetch: (input, init) => askSelf(new Request(input, init), c),
+      fetch: (input, init) => {
+        const asked = new Request(input, init);
+        // The message itself was counted: it stands for the first request that it leads to.
+        if (isPaid) prepaid.add(asked);
+        isPaid = false;
+        return askSelf(asked, c);
+      },
       // The Worker asks its nodes again by itself, and the agent may ask the Worker.
       maxRetries: 0,
     });

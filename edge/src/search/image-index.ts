@@ -1,5 +1,6 @@
 // What a namespace's index can be asked, whatever keeps it: plain data in, plain data out, so that it may be
 // an object elsewhere. What was put is found by the next question. No tenant is named in it: each has its own.
+import type { CandidateStore } from "@blip2-edge/shared/contracts/candidates";
 import type { ImageId } from "@blip2-edge/shared/contracts/image";
 import type { AutoTag, ImageUpdate, MetadataValue } from "@blip2-edge/shared/contracts/images";
 import type { SearchFilter, SearchScores } from "@blip2-edge/shared/contracts/search";
@@ -44,7 +45,9 @@ export type PutOutcome =
   | { readonly kind: "put"; readonly record: StoredRecord; readonly freed: ImageId | null }
   /** `holds`: another record of it has the picture that was to be put. */
   | { readonly kind: "other_model"; readonly by: IndexedBy; readonly holds: boolean }
-  | { readonly kind: "full"; readonly maxRecords: number; readonly holds: boolean };
+  | { readonly kind: "full"; readonly maxRecords: number; readonly holds: boolean }
+  /** Too much waits for the store of candidates already. */
+  | { readonly kind: "behind"; readonly holds: boolean };
 
 export interface IndexInfo {
   readonly records: number;
@@ -78,7 +81,9 @@ export interface Ranked {
 export type RankOutcome =
   | { readonly kind: "ranked"; readonly records: readonly Ranked[] }
   | { readonly kind: "unknown_fields"; readonly fields: readonly string[] }
-  | { readonly kind: "other_model"; readonly by: IndexedBy };
+  | { readonly kind: "other_model"; readonly by: IndexedBy }
+  /** The store of candidates does not answer, and it has too many to go without. */
+  | { readonly kind: "unavailable" };
 
 export interface ImageIndex {
   describe(): Promise<IndexInfo>;
@@ -87,6 +92,8 @@ export interface ImageIndex {
   read(ids: readonly string[]): Promise<StoredRecord[]>;
   /** By id, after one. */
   list(after: string | null, limit: number): Promise<StoredRecord[]>;
+  /** Those that came last, the last one first; a record that was put again keeps its place. */
+  newest(limit: number): Promise<StoredRecord[]>;
   update(id: string, changes: ImageUpdate, now: number): Promise<StoredRecord | null>;
   /** `freed`: no other record has the picture. */
   remove(id: string): Promise<{ readonly imageId: ImageId; readonly freed: boolean } | null>;
@@ -100,9 +107,32 @@ export interface ImageIndex {
   rank(request: RankRequest): Promise<RankOutcome>;
 }
 
+/** Where the averaged vectors are compared, and how far a move between the two stores is. */
+export interface CandidatesInfo {
+  readonly store: CandidateStore;
+  /** Another than `store` while it moves. */
+  readonly target: CandidateStore;
+  readonly waiting: number;
+  readonly leaving: number;
+  readonly fault: string | null;
+}
+
+export type MoveOutcome =
+  | { readonly kind: "moving"; readonly info: CandidatesInfo }
+  | { readonly kind: "not_bound" }
+  | { readonly kind: "unavailable" }
+  | { readonly kind: "other_dimensions"; readonly dimensions: number; readonly dim: number }
+  | { readonly kind: "too_many"; readonly most: number };
+
+/** An index whose candidates may move. Searches are right at every moment of a move. */
+export interface MovableIndex extends ImageIndex {
+  candidates(): Promise<CandidatesInfo>;
+  moveCandidates(to: CandidateStore): Promise<MoveOutcome>;
+}
+
 /** The binding of the Durable Object's class (namespace-index.ts). */
 export interface ImageIndexes {
-  getByName(name: string): ImageIndex;
+  getByName(name: string): MovableIndex;
 }
 
 /** Neither name has a slash, so no two pairs share an index. */

@@ -10,6 +10,18 @@ export interface IndexSql {
   exec(query: string, ...values: IndexValue[]): { toArray(): unknown[] };
 }
 
+export function statements(sql: IndexSql) {
+  const all = <Row>(query: string, ...values: IndexValue[]): Row[] =>
+    sql.exec(query, ...values).toArray() as Row[];
+  return {
+    all,
+    run: (query: string, ...values: IndexValue[]): void => void all(query, ...values),
+    /** The number `n` of the first row; 0 without one. */
+    count: (query: string, ...values: IndexValue[]): number =>
+      all<{ n: number | null }>(query, ...values)[0]?.n ?? 0,
+  };
+}
+
 export function createTables(sql: IndexSql): void {
   for (const statement of [
     `CREATE TABLE IF NOT EXISTS made_by (

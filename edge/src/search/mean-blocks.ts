@@ -53,3 +53,20 @@ export function loadMeans({ all }: BlockTables, dim: number): MeanTable {
   }
   return table;
 }
+
+/** Rows that are read at a time. */
+const pageRows = 2000;
+
+/** Of these pictures, as many of them as there are; without blocks, since they are few and lie anywhere. */
+export function someMeans({ all }: BlockTables, dim: number, keys: Iterable<number>): MeanTable {
+  const table = meanTable(dim);
+  const wanted = [...new Set(keys)];
+  for (let from = 0; from < wanted.length; from += pageRows) {
+    const rows = all<{ key: number; mean_scale: number; mean: unknown }>(
+      "SELECT key, mean_scale, mean FROM pictures WHERE key IN (SELECT value FROM json_each(?))",
+      JSON.stringify(wanted.slice(from, from + pageRows)),
+    );
+    for (const { key, mean_scale: scale, mean } of rows) table.set(key, scale, codesOf(mean));
+  }
+  return table;
+}

@@ -1,20 +1,39 @@
 // The Durable Object that holds one namespace of one tenant: its index, alone with storage. Its name is made of
-// both (indexName), and nothing in it names another, so what is put into one can be found in no other.
+// both (indexName), and nothing in it names another, so what is put into one can be found in no other. Its alarm is the
+// clock of what is written to Vectorize, where one is bound.
+import { toHex } from "@blip2-edge/shared/hex";
 import { DurableObject } from "cloudflare:workers";
-import { sqlIndex, type SqlIndex } from "./sql-index.ts";
+import type { Bindings } from "../bindings.ts";
+import { writeEvent } from "../log.ts";
+import { candidateIndex, type CandidateIndex } from "./candidate-index.ts";
 
-/** Averages of so many fit into the object's memory beside all else. */
-const maxRecords = 200_000;
+type Asked<Name extends keyof CandidateIndex> = Parameters<CandidateIndex[Name]>;
+type Told<Name extends keyof CandidateIndex> = ReturnType<CandidateIndex[Name]>;
 
-type Asked<Name extends keyof SqlIndex> = Parameters<SqlIndex[Name]>;
-type Told<Name extends keyof SqlIndex> = ReturnType<SqlIndex[Name]>;
-
-export class NamespaceIndex extends DurableObject {
-  readonly #index = sqlIndex({
+export class NamespaceIndex extends DurableObject<Pick<Bindings, "VECTORIZE">> {
+  /** When the alarm was set for, as far as this object knows; storage alone knows it after a restart. */
+  #alarmAt = 0;
+  readonly #index = candidateIndex({
     sql: this.ctx.storage.sql,
     atomically: (work) => this.ctx.storage.transactionSync(work),
-    maxRecords,
+    vectors: this.env.VECTORIZE,
+    wake: (inMs) => this.#wake(inMs),
+    drawPlace: () => toHex(crypto.getRandomValues(new Uint8Array(16))),
+    now: Date.now,
+    tell: (event) => writeEvent(event, (line) => console.log(line)),
   });
+
+  /** Set in the turn of the change, so that storage takes both or neither. */
+  #wake(inMs: number): void {
+    const now = Date.now();
+    if (this.#alarmAt > now && this.#alarmAt <= now + inMs) return;
+    this.#alarmAt = now + inMs;
+    void this.ctx.storage.setAlarm(this.#alarmAt);
+  }
+  override async alarm(): Promise<void> {
+    const againMs = await this.#index.pump();
+    if (againMs !== undefined) this.#wake(againMs);
+  }
 
   describe(): Told<"describe"> {
     return this.#index.describe();
@@ -28,6 +47,9 @@ export class NamespaceIndex extends DurableObject {
   list(...asked: Asked<"list">): Told<"list"> {
     return this.#index.list(...asked);
   }
+  newest(...asked: Asked<"newest">): Told<"newest"> {
+    return this.#index.newest(...asked);
+  }
   update(...asked: Asked<"update">): Told<"update"> {
     return this.#index.update(...asked);
   }
@@ -39,5 +61,11 @@ export class NamespaceIndex extends DurableObject {
   }
   rank(...asked: Asked<"rank">): Told<"rank"> {
     return this.#index.rank(...asked);
+  }
+  candidates(): Told<"candidates"> {
+    return this.#index.candidates();
+  }
+  moveCandidates(...asked: Asked<"moveCandidates">): Told<"moveCandidates"> {
+    return this.#index.moveCandidates(...asked);
   }
 }

@@ -1,4 +1,4 @@
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import {
   by,
@@ -8,33 +8,12 @@ import {
   testImageIndex,
   textOf,
 } from "../../../test/support/image-index-suite.ts";
+import { memoryIndex, type MemoryIndex } from "../../../test/support/memory-index.ts";
 import type { ImageIndex } from "./image-index.ts";
-import type { IndexSql } from "./index-sql.ts";
 import { sqlIndex, type SqlIndex } from "./sql-index.ts";
 
-function memory(): { readonly db: DatabaseSync; readonly sql: IndexSql } {
-  const db = new DatabaseSync(":memory:");
-  const exec: IndexSql["exec"] = (query, ...values) => {
-    const rows = db.prepare(query).all(...values);
-    return { toArray: () => rows };
-  };
-  return { db, sql: { exec } };
-}
-
-function open(db: DatabaseSync, sql: IndexSql, maxRecords = 1000): SqlIndex {
-  const atomically = <Result>(work: () => Result): Result => {
-    db.exec("BEGIN");
-    try {
-      const result = work();
-      db.exec("COMMIT");
-      return result;
-    } catch (error) {
-      db.exec("ROLLBACK");
-      throw error;
-    }
-  };
-  return sqlIndex({ sql, atomically, maxRecords });
-}
+const open = ({ sql, atomically }: MemoryIndex, maxRecords = 1000): SqlIndex =>
+  sqlIndex({ sql, atomically, maxRecords });
 
 /** As the world sees it. */
 const waiting = (index: SqlIndex): ImageIndex => ({
@@ -42,6 +21,7 @@ const waiting = (index: SqlIndex): ImageIndex => ({
   put: async (request) => index.put(request),
   read: async (ids) => index.read(ids),
   list: async (after, limit) => index.list(after, limit),
+  newest: async (limit) => index.newest(limit),
   update: async (id, changes, now) => index.update(id, changes, now),
   remove: async (id) => index.remove(id),
   clear: async (most) => index.clear(most),
@@ -49,27 +29,27 @@ const waiting = (index: SqlIndex): ImageIndex => ({
 });
 
 testImageIndex("SQLite in memory", async () => {
-  const { db, sql } = memory();
-  return waiting(open(db, sql));
+  return waiting(open(memoryIndex()));
 });
 
 test("an index that is opened again knows what it held", async () => {
-  const { db, sql } = memory();
-  const first = waiting(open(db, sql));
+  const memory = memoryIndex();
+  const first = waiting(open(memory));
   for (const picture of [1, 2, 3]) await put(first, recordOf(`p${picture}`, picture), picture);
-  const again = open(db, sql);
+  const again = open(memory);
   const outcome = again.rank({ by, candidates: 1, maxSimilarity: true, text: textOf(2) });
   expect(outcome).toMatchObject({ kind: "ranked", records: [{ id: "p2" }] });
 });
 
 test("averages that lie in blocks are those of the pictures, whatever comes and goes", async () => {
-  const { db, sql } = memory();
+  const memory = memoryIndex();
+  const { db } = memory;
   const blocks = () =>
     db
       .prepare("SELECT block FROM mean_blocks")
       .all()
       .map((row) => row["block"]);
-  const first = open(db, sql, 4000);
+  const first = open(memory, 4000);
   const many = waiting(first);
   for (let at = 0; at < 2500; at++) await put(many, recordOf(`p${at}`, at), at % 50);
   const ask = (index: SqlIndex) =>
@@ -78,37 +58,41 @@ test("averages that lie in blocks are those of the pictures, whatever comes and 
   const found = ask(first);
   // 1023, 1024 and the last, which is never kept.
   expect(blocks()).toEqual([0, 1]);
-  expect(ask(open(db, sql))).toEqual(found);
+  expect(ask(open(memory))).toEqual(found);
   await many.remove("p1500");
   expect(blocks()).toEqual([0]);
   const [best] = found.kind === "ranked" ? found.records : [];
   await many.remove(best?.id ?? "");
   expect(blocks()).toEqual([]);
-  expect(ask(open(db, sql))).toEqual(ask(first));
+  expect(ask(open(memory))).toEqual(ask(first));
   expect(ask(first)).not.toEqual(found);
   const { records } = await many.describe();
-  expect(open(db, sql).describe()).toMatchObject({ records, pictures: records });
+  expect(open(memory).describe()).toMatchObject({ records, pictures: records });
 });
 
 test("an index that was made before models tagged anything goes on", async () => {
-  const { db, sql } = memory();
-  const before = waiting(open(db, sql));
+  const memory = memoryIndex();
+  const { db } = memory;
+  const before = waiting(open(memory));
   await put(before, recordOf("old", 1, { title: "t" }), 1);
   db.exec("ALTER TABLE records DROP COLUMN auto_tags");
-  const now = waiting(open(db, sql));
+  const now = waiting(open(memory));
   expect(await now.read(["old"])).toMatchObject([{ title: "t", autoTags: [] }]);
   await put(now, recordOf("new", 2, { autoTags: [{ tag: "x", from: "caption" }] }), 2);
   expect(await now.read(["new"])).toMatchObject([{ autoTags: [{ tag: "x", from: "caption" }] }]);
 });
 
 test("what fails halfway leaves nothing behind", async () => {
-  const { db, sql } = memory();
+  const memory = memoryIndex();
   let breaks = false;
   const index = waiting(
-    open(db, {
-      exec(query, ...values) {
-        if (breaks && query.startsWith("INSERT INTO words")) throw new Error("the disk is full");
-        return sql.exec(query, ...values);
+    open({
+      ...memory,
+      sql: {
+        exec(query, ...values) {
+          if (breaks && query.startsWith("INSERT INTO words")) throw new Error("the disk is full");
+          return memory.sql.exec(query, ...values);
+        },
       },
     }),
   );
@@ -123,8 +107,7 @@ test("what fails halfway leaves nothing behind", async () => {
 });
 
 test("a full index says so, and still takes what it has", async () => {
-  const { db, sql } = memory();
-  const index = waiting(open(db, sql, 1));
+  const index = waiting(open(memoryIndex(), 1));
   const refusal = { kind: "full", maxRecords: 1 };
   await put(index, recordOf("a", 1), 1);
   expect(await put(index, recordOf("b", 2), 2)).toEqual({ ...refusal, holds: false });
@@ -133,8 +116,9 @@ test("a full index says so, and still takes what it has", async () => {
 });
 
 test("after deleting no table holds a trace of it", async () => {
-  const { db, sql } = memory();
-  const index = waiting(open(db, sql));
+  const memory = memoryIndex();
+  const { db } = memory;
+  const index = waiting(open(memory));
   const told = { title: "unmistakable", tags: ["unmistakable"], metadata: { m: "unmistakable" } };
   await put(index, recordOf("gone", 1, { ...told, caption: "unmistakable" }), 1);
   await put(index, recordOf("stays", 2), 2);

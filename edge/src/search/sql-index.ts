@@ -7,6 +7,8 @@ import type {
   IndexRecord,
   IndexedBy,
   PutRequest,
+  RankOutcome,
+  RankRequest,
   StoredRecord,
 } from "./image-index.ts";
 import {
@@ -21,16 +23,30 @@ import {
   type IndexValue,
   type RecordRow,
 } from "./index-sql.ts";
-import { forgetBlock, loadMeans } from "./mean-blocks.ts";
+import { forgetBlock, loadMeans, someMeans } from "./mean-blocks.ts";
 import type { MeanTable } from "./mean-table.ts";
 import { averaged, quantise } from "./quantise.ts";
-import { sqlRanking } from "./sql-ranking.ts";
+import { sqlRanking, type MeansFor } from "./sql-ranking.ts";
 
-/** The same as ImageIndex, without waiting. */
+/** The same as ImageIndex, without waiting, and what it takes to look for candidates elsewhere. */
 export type SqlIndex = {
-  [Name in keyof ImageIndex]: (
+  [Name in Exclude<keyof ImageIndex, "rank">]: (
     ...args: Parameters<ImageIndex[Name]>
   ) => Awaited<ReturnType<ImageIndex[Name]>>;
+} & {
+  /** Among the averages of `meansFor`, which is told of pictures that other stages let through; default: of all. */
+  rank(request: RankRequest, meansFor?: MeansFor): RankOutcome;
+  /** Why the request is not ranked; undefined when it is. */
+  refusal(request: RankRequest): RankOutcome | undefined;
+  /** Keys of the pictures that the filter leaves, so many at most; undefined: there is no filter. */
+  filtered(request: RankRequest, most: number): number[] | undefined;
+  /** The averages of these pictures, as many of them as there are. */
+  meansOf(keys: Iterable<number>): MeanTable;
+  /** Gives back the memory of the averages of all. */
+  dropMeans(): void;
+  /** Undefined while it is empty. */
+  madeBy(): (IndexedBy & { readonly dim: number }) | undefined;
+  holds(record: Pick<IndexRecord, "imageId">): boolean;
 };
 
 export interface SqlIndexOptions {
@@ -38,9 +54,16 @@ export interface SqlIndexOptions {
   /** All of `work` or nothing of it. */
   readonly atomically: <Result>(work: () => Result) => Result;
   readonly maxRecords: number;
+  /** Told, in the same transaction, of pictures that come and go. */
+  readonly outside?: {
+    added(picture: number): void;
+    dropped(picture: number): void;
+    /** In place of the other. */
+    maxRecords(): number;
+  };
 }
 
-export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlIndex {
+export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptions): SqlIndex {
   createTables(sql);
   const all = <Row>(query: string, ...values: IndexValue[]): Row[] =>
     sql.exec(query, ...values).toArray() as Row[];
@@ -80,7 +103,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
     return row === undefined ? undefined : recordOf(row);
   };
 
-  const holds = ({ imageId }: IndexRecord): boolean =>
+  const holds = ({ imageId }: Pick<IndexRecord, "imageId">): boolean =>
     count("SELECT EXISTS (SELECT 1 FROM pictures WHERE image_id = ?) AS n", imageId) === 1;
 
   /** The key of a picture whose vectors stand in the index, put there when they do not. */
@@ -103,6 +126,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
     );
     means?.set(key, meanScale, mean.codes);
     forgetBlock({ all }, key);
+    outside?.added(key);
     return key;
   }
 
@@ -113,6 +137,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
     grow("pictures", -1);
     means?.delete(key);
     forgetBlock({ all }, key);
+    outside?.dropped(key);
     const gone = first(
       all<{ image_id: ImageId }>("DELETE FROM pictures WHERE key = ? RETURNING image_id", key),
     );
@@ -152,6 +177,16 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
   }
 
   const ranking = sqlRanking({ all, count, loadedMeans, records: () => sizeOf("records") });
+  function refusal(request: RankRequest): RankOutcome | undefined {
+    const made = madeBy();
+    if (made === undefined) return { kind: "ranked", records: [] };
+    const { model, modelRevision } = made;
+    if (modelRevision !== request.by.modelRevision) {
+      return { kind: "other_model", by: { model, modelRevision } };
+    }
+    const fields = ranking.unknownFields(request);
+    return fields.length > 0 ? { kind: "unknown_fields", fields } : undefined;
+  }
 
   return {
     describe() {
@@ -177,6 +212,7 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
             record.id,
           ),
         );
+        const maxRecords = outside?.maxRecords() ?? options.maxRecords;
         if (before === undefined && sizeOf("records") >= maxRecords) {
           return { kind: "full", maxRecords, holds: holds(record) };
         }
@@ -221,6 +257,9 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
         ...[after ?? "", limit],
       ).map(recordOf),
 
+    newest: (limit) =>
+      all<RecordRow>(`${selectRecords} ORDER BY r.seq DESC LIMIT ?`, limit).map(recordOf),
+
     update: (id, changes, now) =>
       change(() => {
         const before = whole(id);
@@ -255,15 +294,20 @@ export function sqlIndex({ sql, atomically, maxRecords }: SqlIndexOptions): SqlI
         return { removed: rows.length, left: sizeOf("records"), freed };
       }),
 
-    rank(request) {
-      const own = madeBy();
-      if (own === undefined) return { kind: "ranked", records: [] };
-      const { dim, ...by } = own;
-      if (by.modelRevision !== request.by.modelRevision) return { kind: "other_model", by };
-      const fields = ranking.unknownFields(request);
-      if (fields.length > 0) return { kind: "unknown_fields", fields };
-      return { kind: "ranked", records: ranking.ranked(request, dim) };
+    rank(request, meansFor) {
+      const dim = madeBy()?.dim ?? 0;
+      return (
+        refusal(request) ?? { kind: "ranked", records: ranking.ranked(request, dim, meansFor) }
+      );
     },
+    refusal,
+    filtered: ranking.filtered,
+    meansOf: (keys) => someMeans({ all }, madeBy()?.dim ?? 0, keys),
+    dropMeans() {
+      means = undefined;
+    },
+    madeBy,
+    holds,
   };
 }
 

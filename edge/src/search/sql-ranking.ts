@@ -20,22 +20,45 @@ export interface RankingTables {
 export interface SqlRanking {
   /** Fields of the filter that no record has. */
   unknownFields(request: RankRequest): string[];
-  /** In the order of the records; `dim`: of a vector. */
-  ranked(request: RankRequest, dim: number): Ranked[];
+  /** Keys of the pictures that the filter leaves, so many at most; undefined: there is no filter. */
+  filtered(request: RankRequest, most: number): number[] | undefined;
+  /**
+   * In the order of the records; `dim`: of a vector. `meansFor` gives the averages to look through, all by default, and is
+   * told which pictures are to be among them anyway.
+   */
+  ranked(request: RankRequest, dim: number, meansFor?: MeansFor): Ranked[];
 }
+export type MeansFor = (more: readonly number[]) => MeanTable;
 
 export function sqlRanking({ all, count, loadedMeans, records }: RankingTables): SqlRanking {
   const wordScores = wordRanking({ all, count, records });
 
   /** Undefined: no filter. */
-  function allowedRecords({ filter }: RankRequest): Set<number> | undefined {
+  function conditionOf({ filter }: RankRequest) {
     const conditions = filter === undefined ? [] : conditionsOf(filter);
     if (conditions.length === 0) return undefined;
+    return {
+      sql: conditions.map((each) => each.sql).join(" AND "),
+      values: conditions.flatMap(({ values }) => values),
+    };
+  }
+  function allowedRecords(request: RankRequest): Set<number> | undefined {
+    const condition = conditionOf(request);
+    if (condition === undefined) return undefined;
     const rows = all<{ seq: number }>(
-      `SELECT seq FROM records WHERE ${conditions.map((each) => each.sql).join(" AND ")}`,
-      ...conditions.flatMap(({ values }) => values),
+      `SELECT seq FROM records WHERE ${condition.sql}`,
+      ...condition.values,
     );
     return new Set(rows.map(({ seq }) => seq));
+  }
+  function filtered(request: RankRequest, most: number): number[] | undefined {
+    const condition = conditionOf(request);
+    if (condition === undefined) return undefined;
+    return all<{ picture: number }>(
+      `SELECT DISTINCT picture FROM records WHERE ${condition.sql} LIMIT ?`,
+      ...condition.values,
+      most,
+    ).map(({ picture }) => picture);
   }
 
   function unknownFields({ filter }: RankRequest): string[] {
@@ -57,11 +80,11 @@ export function sqlRanking({ all, count, loadedMeans, records }: RankingTables):
   function vectorScores(
     request: RankRequest,
     dim: number,
+    table: MeanTable,
     keys: readonly number[] | undefined,
     more: readonly number[],
   ): Map<number, VectorScores> {
     const { text, image, candidates, maxSimilarity: isExact } = request;
-    const table = loadedMeans(dim);
     const allowed = keys === undefined ? undefined : new Set(keys);
     const scores = new Map<number, VectorScores>();
     const note = (key: number, score: VectorScores): void => {
@@ -111,14 +134,17 @@ export function sqlRanking({ all, count, loadedMeans, records }: RankingTables):
 
   return {
     unknownFields,
-    ranked(request, dim) {
+    filtered,
+    ranked(request, dim, meansFor = () => loadedMeans(dim)) {
       const allowed = allowedRecords(request);
       const { scores: words, told } = wordScores(request.words, allowed, request.candidates);
+      const more = picturesOf(words.keys());
       const vectors = vectorScores(
         request,
         dim,
+        meansFor(more),
         allowed === undefined ? undefined : picturesOf(allowed),
-        picturesOf(words.keys()),
+        more,
       );
       const rows = all<Pick<RecordRow, "seq" | "id" | "picture" | "image_id">>(
         `SELECT r.seq, r.id, r.picture, p.image_id FROM records r JOIN pictures p ON p.key = r.picture

@@ -20,7 +20,9 @@ export interface IndexTask {
   readonly options: ImagePutOptions;
 }
 
-/** Throws the problems of pictures and nodes, index_outdated, index_full. */
+const behindS = 30;
+
+/** Throws the problems of pictures and nodes, index_outdated, index_full, overloaded. */
 export async function indexImage(
   rooms: Rooms,
   { namespace, id, picture, options }: IndexTask,
@@ -59,6 +61,14 @@ export async function indexImage(
       `The namespace ${namespace} holds ${outcome.maxRecords} images, which is the most. Use another one.`,
     );
   }
+  if (outcome.kind === "behind") {
+    throw new AppError(
+      "overloaded",
+      `Too many images of the namespace ${namespace} wait for Vectorize. Put the image again later.`,
+      { retryAfterS: behindS },
+    );
+  }
+  context.later(rooms.namespaces.note(tenant, namespace));
   if (outcome.freed !== null) await rooms.held.release(partition, outcome.freed, namespace);
   return recordAnswer(namespace, outcome.record);
 }

@@ -5,7 +5,8 @@ import type { AskNode } from "../nodes/ask.ts";
 import type { Models } from "../nodes/catalog.ts";
 import type { PartitionTag } from "../nodes/partition-tag.ts";
 import type { HeldPictures } from "../search/held-pictures.ts";
-import type { ImageIndex } from "../search/image-index.ts";
+import type { MovableIndex } from "../search/image-index.ts";
+import type { NamespaceNames } from "../search/namespace-names.ts";
 import type { Meter } from "../usage/meter.ts";
 import type { Collapse } from "../collapse/collapse.ts";
 import type { PictureRooms } from "./open-picture.ts";
@@ -17,7 +18,8 @@ export interface Rooms extends PictureRooms {
   readonly askNode: AskNode;
   readonly meter: Pick<Meter, "spend">;
   readonly partitionTag: PartitionTag;
-  readonly indexOf: (tenant: string, namespace: string) => ImageIndex;
+  readonly indexOf: (tenant: string, namespace: string) => MovableIndex;
   readonly held: HeldPictures;
+  readonly namespaces: NamespaceNames;
   readonly sealer: Sealer;
 }

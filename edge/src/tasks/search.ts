@@ -42,7 +42,7 @@ export interface SearchTask {
   readonly picture: PictureSource | undefined;
 }
 
-/** Throws invalid_request, index_outdated, and the problems of pictures and nodes. */
+/** Throws invalid_request, index_outdated, candidates_unavailable, and the problems of pictures and nodes. */
 export async function search(
   rooms: Rooms,
   { options, picture }: SearchTask,
@@ -62,6 +62,7 @@ export async function search(
   });
   if (outcome.kind === "other_model") throw outdated(namespace, outcome.by);
   if (outcome.kind === "unknown_fields") throw unknownFields(outcome.fields);
+  if (outcome.kind === "unavailable") throw candidatesUnavailable(namespace);
 
   const calibration = calibratedFor(query.calibration, text);
   const way = { text: text !== undefined, image: picture !== undefined, hybrid, maxSimilarity };
@@ -123,6 +124,13 @@ const nothing = (
   ...{ hits: [], no_match: true, namespace, model: null, model_revision: null },
   ...{ min_score: minScore, calibrated: false, vision_passes: 0 },
 });
+
+const candidatesUnavailable = (namespace: string): AppError =>
+  new AppError(
+    "candidates_unavailable",
+    `Vectorize, which finds the candidates of the namespace ${namespace}, does not answer. Search again later, or with a filter that leaves fewer images.`,
+    { retryAfterS: 5 },
+  );
 
 const unknownFields = (fields: readonly string[]): AppError =>
   invalidRequest(

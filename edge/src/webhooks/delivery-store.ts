@@ -59,6 +59,8 @@ export interface DeliveryStore {
   ): Promise<void>;
   /** Works on a row that is over once more. `who`: the key. Throws not_found. */
   replay(connectionId: string, id: string, who: string): Promise<DeliveryRecord>;
+  /** Works once more on all that died of this. */
+  revive(connectionId: string, reason: string): Promise<void>;
   list(
     connectionId: string,
     where: { readonly state?: string | undefined; readonly assetId?: string | undefined },
@@ -238,6 +240,14 @@ export function deliveryStore(options: DeliveryStoreOptions): DeliveryStore {
       );
       if (row === undefined) throw new AppError("not_found", "There is no delivery with this id.");
       return row;
+    },
+
+    async revive(connectionId, reason) {
+      await prepared(
+        `UPDATE deliveries SET state = 'queued', attempts = 0, due_at = ?3, received_at = ?3, finished_at = NULL
+         WHERE connection_id = ?1 AND state = 'dead' AND reason = ?2`,
+        ...[connectionId, reason, now()],
+      ).run();
     },
 
     async list(connectionId, { state, assetId }, cursor) {

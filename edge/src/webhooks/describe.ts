@@ -6,13 +6,14 @@ import { defaultLabelTemplate } from "@blip2-edge/shared/contracts/classify";
 import { applyTemplate } from "@blip2-edge/shared/contracts/question-template";
 import { AppError } from "@blip2-edge/shared/problem";
 import type { AuthenticatedContext } from "../context.ts";
+import { captionTags } from "../search/caption-tags.ts";
 import { caption } from "../tasks/caption.ts";
 import { match } from "../tasks/match.ts";
 import type { PictureSource } from "../tasks/open-picture.ts";
 import type { Rooms } from "../tasks/rooms.ts";
 import type { Targets, Words } from "./adapter.ts";
 import { Hopeless, type Reason } from "./reasons.ts";
-import { fittingLabels, labelsInCaption, wordsOfCaption } from "./tags.ts";
+import { fittingLabels, labelsInCaption } from "./tags.ts";
 
 export interface Described {
   readonly words: Words;
@@ -111,7 +112,7 @@ function tagsOf(
   scored: Scores["labels"] | undefined,
   { vocabulary, max_tags: max }: ConnectionOptions,
 ): string[] {
-  if (vocabulary.length === 0) return wordsOfCaption(text, max);
+  if (vocabulary.length === 0) return captionTags(text).slice(0, max);
   return scored === undefined ? labelsInCaption(text, vocabulary, max) : fittingLabels(scored, max);
 }
 

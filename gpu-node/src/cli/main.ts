@@ -101,6 +101,13 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: serve, help: `${serveUsage}\n\n${serveHelp()}` };
     },
   },
+  metrics: {
+    summary: "read a node's metrics, or serve them to Prometheus",
+    load: async () => {
+      const { metrics, metricsHelp, metricsUsage } = await import("./metrics.ts");
+      return { run: metrics, help: `${metricsUsage}\n\n${metricsHelp}` };
+    },
+  },
 };
 
 const overview = `blip2 COMMAND ...

@@ -1,12 +1,11 @@
 // `blip2 serve --model DIR...`: the node, until it is told to end. One JSON line on standard output says
 // that it is ready and where; the log goes to standard error.
-import { readFile } from "node:fs/promises";
-import { AppError } from "@blip2-edge/shared/problem";
 import { nodeConfigSchema, parseNodeConfig } from "../config.ts";
 import { startNode } from "../http/start-node.ts";
 import { createLog } from "../observe/log.ts";
 import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
+import { readKeys } from "./read-keys.ts";
 
 export const serveUsage =
   "blip2 serve --model DIR [--model DIR]... [--host 127.0.0.1] [--port 0] [--threads N] [--provider cpu|webgpu|cuda] [--max-queue-seconds N] [--max-queue N] [--feature-store-mb N] [--drain-seconds N] [--announce URL] [--announce-as URL] [--announce-weight N] [--otlp-endpoint URL] [--trace-sample-ratio R] [--keys-file FILE]";
@@ -49,7 +48,7 @@ export async function serve(args: readonly string[], io: ServeIo): Promise<numbe
     throw usageError(`"${positionals[0]}" is no flag; models are given with --model`, serveUsage);
   }
   const { "keys-file": keysFile, ...flags } = values;
-  const keys = keysFile === undefined ? io.nodeKeys : await readKeys(keysFile);
+  const keys = await readKeys(keysFile, io.nodeKeys);
   // OpenTelemetry takes an empty variable for one that is not set.
   const otlpEndpoint = flags["otlp-endpoint"] ?? (io.env?.[otlpVariable] || undefined);
   const config = parseNodeConfig({
@@ -111,13 +110,4 @@ export async function serve(args: readonly string[], io: ServeIo): Promise<numbe
   }
   await node.stop();
   return 0;
-}
-
-async function readKeys(path: string): Promise<string> {
-  try {
-    return (await readFile(path, "utf8")).trim();
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new AppError("usage", `--keys-file cannot be read: ${why}.`, { cause });
-  }
 }

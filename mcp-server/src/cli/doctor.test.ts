@@ -9,6 +9,7 @@ type Paths = Readonly<Record<string, () => Response>>;
 const healthy: Paths = {
   "/healthz": () => Response.json({ status: "ok" }),
   "/v1/models": () => Response.json({ object: "list", data: [model] }),
+  "/v1/namespaces": () => Response.json({ namespaces: [{ namespace: "holiday" }] }),
   "/mcp": () => new Response(`event: message\ndata: ${JSON.stringify(list)}\n\n`),
 };
 const refuse = (code: ProblemCode) => () => problemResponse(new AppError(code, `It is ${code}.`));
@@ -36,13 +37,22 @@ test("all is well: the address, the models and what none of them can do, the too
     "ok    address: https://edge.example answers: ok",
     "ok    key and models: nano; no model can match",
     "ok    tools: caption_image",
+    "ok    search: the key may search holiday",
   ]);
+});
+
+test("a key for looking alone is well, and told so; an address with a path of its own is not", async () => {
+  const { status, out } = await run({ ...healthy, "/v1/namespaces": refuse("forbidden") });
+  expect(status).toBe(0);
+  expect(out.at(-1)).toMatch(/^ok {4}search: the key lacks the scope `search`/);
+  await expect(run(healthy, "--url", "https://edge.example/mcp")).rejects.toThrow(/without \/mcp/);
 });
 
 test.each([
   ["/healthz", "not_found", 0],
   ["/v1/models", "unauthorized", 1],
   ["/mcp", "forbidden", 2],
+  ["/v1/namespaces", "overloaded", 3],
 ] as const)(
   "%s answers with %s: that is told, and nothing after it",
   async (path, code, before) => {

@@ -10,7 +10,7 @@ import type { CliIo } from "./io.ts";
 const usage = "blip2-edge doctor [--url URL] [--key KEY] [--json]";
 export const doctorHelp = `${usage}
 
-Says whether the Worker answers, takes the key, has models, and serves tools to agents at ${mcpPath}.
+Says whether the Worker answers, takes the key, has models, serves tools to agents at ${mcpPath}, and lets them search.
 
 ${commonHelp}`;
 
@@ -34,6 +34,7 @@ export async function doctor(args: readonly string[], io: CliIo): Promise<number
     },
     { name: "key and models", run: () => models(client, signal) },
     { name: "tools", run: () => tools(url, key, io) },
+    { name: "search", run: () => searchable(client, signal) },
   ];
   for (const { name, run } of checks) {
     try {
@@ -63,6 +64,22 @@ async function models(client: Client, signal: AbortSignal): Promise<string> {
   const missing = ["caption", "vqa", "match"].filter((ability) => !abilities.has(ability));
   const names = data.map(({ id }) => id).join(", ");
   return missing.length === 0 ? names : `${names}; no model can ${missing.join(" or ")}`;
+}
+
+/** A key for looking alone is no fault, but its owner wants to know. */
+async function searchable(client: Client, signal: AbortSignal): Promise<string> {
+  try {
+    const { namespaces } = await client.namespaceList({ limit: 10 }, { signal });
+    const names = namespaces.map(({ namespace }) => namespace).join(", ");
+    return names === ""
+      ? "the key may search; nothing is indexed yet"
+      : `the key may search ${names}`;
+  } catch (error) {
+    if (error instanceof AppError && error.code === "forbidden") {
+      return "the key lacks the scope `search`, so search_images will be refused";
+    }
+    throw error;
+  }
 }
 
 const maxAnswerBytes = 1_000_000;

@@ -2,6 +2,7 @@
 // command has: where the Worker is, with which key, and whether a program reads along.
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
 import { createClient, type Client, type ClientOptions } from "@blip2-edge/shared/client";
+import { mcpPath } from "@blip2-edge/shared/contracts/mcp";
 import { AppError } from "@blip2-edge/shared/problem";
 import type { CliIo } from "./io.ts";
 
@@ -57,6 +58,9 @@ export function placeOf(
   }
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw usageError("--url must be an http or https address", usage);
+  }
+  if (new URL(url).pathname.endsWith(mcpPath)) {
+    throw usageError(`Give the Worker's address without ${mcpPath}, which is for agents`, usage);
   }
   return { url, key };
 }

@@ -16,3 +16,15 @@ export interface CliIo {
   readonly stdin?: () => Promise<string>;
   readonly sleep?: (ms: number) => Promise<void>;
 }
+
+/** Rejects with the signal's reason when the user wants out. */
+export const sleep = (ms: number, { signal, sleep: own }: CliIo): Promise<void> =>
+  own === undefined
+    ? new Promise((resolve, reject) => {
+        const timer = setTimeout(resolve, ms);
+        signal.addEventListener("abort", () => {
+          clearTimeout(timer);
+          reject(signal.reason as Error);
+        });
+      })
+    : own(ms);

@@ -19,7 +19,7 @@ import {
   usageError,
   type Command,
 } from "./flags.ts";
-import type { CliIo } from "./io.ts";
+import { sleep, type CliIo } from "./io.ts";
 import { pictureOf } from "./picture.ts";
 
 const usages = {
@@ -145,17 +145,6 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
 };
 
 const pollMs = 1000;
-
-const sleep = (ms: number, { signal, sleep: own }: CliIo): Promise<void> =>
-  own === undefined
-    ? new Promise((resolve, reject) => {
-        const timer = setTimeout(resolve, ms);
-        signal.addEventListener("abort", () => {
-          clearTimeout(timer);
-          reject(signal.reason as Error);
-        });
-      })
-    : own(ms);
 
 /** Writes results as they are recorded until the job is over. */
 async function follow(client: Client, id: string, json: boolean, io: CliIo): Promise<number> {

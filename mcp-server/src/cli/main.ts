@@ -65,6 +65,13 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: images, help: imagesHelp };
     },
   },
+  namespaces: {
+    summary: "say what namespaces hold, and move their candidates",
+    load: async () => {
+      const { namespaces, namespacesHelp } = await import("./namespaces.ts");
+      return { run: namespaces, help: namespacesHelp };
+    },
+  },
   import: {
     summary: "index the pictures of a folder; may be ended and begun again",
     load: async () => {

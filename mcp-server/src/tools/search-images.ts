@@ -3,7 +3,7 @@
 import { captionResponseSchema } from "@blip2-edge/shared/contracts/caption";
 import { searchRequestSchema, type SearchHit } from "@blip2-edge/shared/contracts/search";
 import { z } from "zod";
-import { cut, quote, rounded, shareOf } from "../format.ts";
+import { cut, plain, quote, rounded, shareOf } from "../format.ts";
 import { imageArgumentSchema } from "./image-argument.ts";
 import { detailSchema, noteSchema, type Tool } from "./tool.ts";
 
@@ -83,7 +83,7 @@ function hitOf(hit: SearchHit, share: number, detailed: boolean): Hit {
     score: rounded(hit.score),
     ...(hit.title === null ? {} : { title: cut(hit.title, most) }),
     ...(hit.caption === null ? {} : { caption: cut(hit.caption, most) }),
-    ...(detailed ? { image_id: hit.image_id, tags: hit.tags.slice(0, 10) } : {}),
+    ...(detailed ? { image_id: hit.image_id, tags: hit.tags.slice(0, 10).map(plain) } : {}),
     ...(detailed && hit.source !== null ? { source: cut(hit.source, most) } : {}),
   };
 }

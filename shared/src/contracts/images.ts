@@ -1,6 +1,7 @@
 // /v1/namespaces/{namespace}/images: pictures as records of a namespace, to be found by search. `id` is the
 // caller's own key of a record; `image_id` is the content, which several records may share.
 import { z } from "zod";
+import { candidatesSchema, candidateStoreSchema } from "./candidates.ts";
 import { modelNameSchema } from "./caption.ts";
 import { imageIdSchema, imageInputSchema, pictureOfAnswer } from "./image.ts";
 
@@ -108,6 +109,10 @@ export const imageListQuerySchema = z.strictObject({
   namespace: namespaceSchema,
   cursor: recordIdSchema.optional(),
   limit: z.coerce.number().int().min(1).max(200).optional().describe("Default 50."),
+  order: z
+    .enum(["id", "newest"])
+    .optional()
+    .describe("newest: those that came last, without a cursor. Default id."),
 });
 
 const autoTagSchema = z.object({
@@ -151,7 +156,7 @@ export const imageRecordSchema = z.object({
 export type ImageRecord = z.infer<typeof imageRecordSchema>;
 
 export const imageListSchema = z.object({
-  images: z.array(imageRecordSchema).describe("By their ids."),
+  images: z.array(imageRecordSchema).describe("By their ids, or the newest first."),
   cursor: z.string().optional().describe("Where the next page begins; absent on the last."),
 });
 export type ImageList = z.infer<typeof imageListSchema>;
@@ -166,6 +171,21 @@ export const imageDeletedSchema = z.object({
 });
 export type ImageDeleted = z.infer<typeof imageDeletedSchema>;
 
+export const namespaceListQuerySchema = z.strictObject({
+  prefix: z
+    .string()
+    .regex(/^[a-z0-9-]{1,63}$/, "must be how a name begins")
+    .optional()
+    .describe("Only names that begin so."),
+  cursor: namespaceSchema.optional(),
+  limit: z.coerce.number().int().min(1).max(200).optional().describe("Default 50."),
+});
+export const namespaceListSchema = z.object({
+  namespaces: z.array(z.object({ namespace: z.string() })).describe("By their names."),
+  cursor: z.string().optional().describe("Where the next page begins; absent on the last."),
+});
+export type NamespaceList = z.infer<typeof namespaceListSchema>;
+
 export const oneNamespaceSchema = z.strictObject({ namespace: namespaceSchema });
 export const namespaceInfoSchema = z.object({
   namespace: z.string(),
@@ -173,8 +193,17 @@ export const namespaceInfoSchema = z.object({
   pictures: z.int().describe("Different pictures, each with its vectors once."),
   model: z.string().nullable().describe("Null while it is empty."),
   model_revision: z.string().nullable(),
+  candidates: candidatesSchema,
 });
 export type NamespaceInfo = z.infer<typeof namespaceInfoSchema>;
+
+/** What is left out stays. */
+export const namespaceUpdateRequestSchema = z.strictObject({
+  namespace: namespaceSchema,
+  candidates: candidateStoreSchema
+    .optional()
+    .describe("Where searches find their candidates; moving goes on behind the answer."),
+});
 
 export const namespaceDeletedSchema = z.object({
   namespace: z.string(),

@@ -14,6 +14,9 @@ import {
   imageUpdateRequestSchema,
   namespaceDeletedSchema,
   namespaceInfoSchema,
+  namespaceListQuerySchema,
+  namespaceListSchema,
+  namespaceUpdateRequestSchema,
   oneImageSchema,
   oneNamespaceSchema,
 } from "../contracts/images.ts";
@@ -87,6 +90,16 @@ export const imagesRoutes = {
     response: imageDeletedSchema,
     problems: distinct(keyProblems, ["invalid_request", "not_found"]),
   },
+  namespaceList: {
+    id: "namespaceList",
+    method: "GET",
+    path: "/v1/namespaces",
+    scope: "search",
+    summary: "Lists the namespaces that hold pictures, by name.",
+    input: { kind: "query", schema: namespaceListQuerySchema },
+    response: namespaceListSchema,
+    problems: distinct(keyProblems, ["invalid_request"]),
+  },
   namespaceRead: {
     id: "namespaceRead",
     method: "GET",
@@ -96,6 +109,20 @@ export const imagesRoutes = {
     input: { kind: "query", schema: oneNamespaceSchema },
     response: namespaceInfoSchema,
     problems: distinct(keyProblems, ["invalid_request"]),
+  },
+  namespaceUpdate: {
+    id: "namespaceUpdate",
+    method: "PATCH",
+    path: "/v1/namespaces/{namespace}",
+    scope: "index",
+    summary: "Changes how a namespace is kept.",
+    input: { kind: "json", schema: namespaceUpdateRequestSchema },
+    response: namespaceInfoSchema,
+    problems: distinct(keyProblems, bodyProblems, [
+      "index_full",
+      "candidates_unavailable",
+      "canceled",
+    ]),
   },
   namespaceDelete: {
     id: "namespaceDelete",
@@ -115,6 +142,6 @@ export const imagesRoutes = {
     summary: "Finds pictures by words, by a picture or by both, and says so when there is none.",
     input: { kind: "image", schema: searchRequestSchema, options: searchOptionsSchema },
     response: searchResponseSchema,
-    problems: distinct(inferenceProblems, ["index_outdated"]),
+    problems: distinct(inferenceProblems, ["index_outdated", "candidates_unavailable"]),
   },
 } as const satisfies Record<string, Route>;
