@@ -279,7 +279,7 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
       await page.goto(`${edge.url}/#search`);
       await page.getByLabel("In", { exact: true }).fill("many");
       await page.getByLabel("Words").fill("anything");
-      await page.getByLabel("Titles and captions count too").check();
+      await page.getByLabel("Titles and captions too").check();
       await page.getByLabel("Words").press("Enter");
       await page.locator(".hit").nth(11).waitFor();
       expect(await page.locator(".hit").count()).toBe(12);
