@@ -354,7 +354,7 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
     );
     expect([await faults(), await overflow()]).toEqual([[], 0]);
     await page.getByRole("link", { name: "Search" }).click();
-    await page.getByLabel("Words").waitFor();
+    await page.getByText("drop one anywhere").waitFor();
     expect([await faults(), await overflow()]).toEqual([[], 0]);
     await page.getByLabel("In", { exact: true }).fill("many");
     await page.getByLabel("Words").fill("a lion");
