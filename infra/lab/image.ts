@@ -16,7 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
-import { DockerfileParser } from "dockerfile-ast";
+import { Copy, DockerfileParser } from "dockerfile-ast";
 import { nanoArtifact } from "../../test/support/nano-artifact.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
@@ -25,17 +25,28 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const user = 10_001;
 const readyS = 60;
 
-/** Instructions of each stage, as their keyword and the rest. */
-function stagesOf(source: string): Map<string, (readonly [string, string])[]> {
+interface Step {
+  readonly keyword: string;
+  readonly args: string;
+  /** Of a COPY from another stage. */
+  readonly from: string | undefined;
+}
+
+function stagesOf(source: string): Map<string, Step[]> {
   const dockerfile = DockerfileParser.parse(source);
   const froms = dockerfile.getFROMs();
-  const stages = new Map<string, (readonly [string, string])[]>();
-  let current: (readonly [string, string])[] = [];
+  const stages = new Map<string, Step[]>();
+  let current: Step[] = [];
   for (const instruction of dockerfile.getInstructions()) {
     const { line } = instruction.getRange().start;
     const from = froms.find((each) => each.getRange().start.line === line);
     if (from === undefined) {
-      current.push([instruction.getKeyword(), instruction.getRawArgumentsContent() ?? ""]);
+      const flag = instruction instanceof Copy ? instruction.getFromFlag() : null;
+      current.push({
+        keyword: instruction.getKeyword(),
+        args: instruction.getRawArgumentsContent() ?? "",
+        from: flag?.getValue() ?? undefined,
+      });
     } else stages.set(from.getBuildStage() ?? "", (current = []));
   }
   return stages;
@@ -46,7 +57,7 @@ const folderOf = (stage: string): string => path.join(work, stage);
 /** What COPY and RUN of a stage do, below its own folder. */
 function carryOut(stage: string): void {
   let workdir = "/";
-  for (const [keyword, args] of stages.get(stage) ?? []) {
+  for (const { keyword, args, from } of stages.get(stage) ?? []) {
     if (keyword === "WORKDIR") {
       workdir = args.trim();
       mkdirSync(path.join(folderOf(stage), workdir), { recursive: true });
@@ -57,9 +68,7 @@ function carryOut(stage: string): void {
         stdio: ["ignore", "ignore", "inherit"],
       });
     } else if (keyword === "COPY") {
-      const words = args.split(/\s+/).filter((word) => word !== "");
-      const from = words.find((word) => word.startsWith("--from="))?.slice("--from=".length);
-      const paths = words.filter((word) => !word.startsWith("--"));
+      const paths = args.split(/\s+/).filter((word) => word !== "" && !word.startsWith("--"));
       const target = paths.pop() ?? "";
       for (const file of paths) copyOne(stage, from, file, path.resolve(workdir, target), target);
     }
@@ -85,8 +94,8 @@ const listOf = (stage: string, keyword: string): string[] =>
   JSON.parse(
     stages
       .get(stage)
-      ?.find(([name]) => name === keyword)?.[1]
-      .replace(/^[^[]*/s, "") ?? "[]",
+      ?.find((step) => step.keyword === keyword)
+      ?.args.replace(/^[^[]*/s, "") ?? "[]",
   ) as string[];
 
 /** Makes the container's root and becomes its first process. */
@@ -94,6 +103,7 @@ const enter = `
 cd "$1"
 mount --make-rprivate /
 mount --bind . . && cd "$1"
+for part in null urandom; do mount --bind "/dev/$part" "dev/$part"; done
 for part in usr sys; do mount --rbind "/$part" "$part" && mount -o remount,ro,bind "$part"; done
 mount -t proc proc proc
 mount --bind "$2" opt/node
@@ -116,7 +126,9 @@ try {
   }
   for (const link of ["bin", "lib", "lib64"])
     execFileSync("ln", ["-s", `usr/${link}`, path.join(container, link)]);
-  writeFileSync(path.join(container, "opt/node"), "");
+  for (const file of ["opt/node", "dev/null", "dev/urandom"]) {
+    writeFileSync(path.join(container, file), "");
+  }
   cpSync(await nanoArtifact(), path.join(container, "models/current"), {
     recursive: true,
     dereference: true,

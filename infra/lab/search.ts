@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import type { Client } from "@blip2-edge/shared/client";
 import type { ImageRecord } from "@blip2-edge/shared/contracts/images";
 import type { SearchOptions, SearchResponse } from "@blip2-edge/shared/contracts/search";
+import { captionTags } from "../../edge/src/search/caption-tags.ts";
 import { openDrawings } from "../../gpu-node/nano/scenes/drawings.ts";
 import { pictureOf, writeStatements, type StatedScene } from "../../gpu-node/nano/scenes/exam.ts";
 import { holds } from "../../gpu-node/nano/scenes/statements.ts";
@@ -195,10 +196,11 @@ function reportTags(scenes: readonly StatedScene[], records: readonly ImageRecor
     const [right, found]: boolean[][] = [[], []];
     for (const [index, { scene }] of scenes.entries()) {
       const nouns = new Set(scene.groups.map(({ noun }) => noun));
+      // A tag of both kinds is shown as a label.
+      const named = from === "caption" ? captionTags(records[index]?.caption ?? "") : undefined;
+      const told = (records[index]?.auto_tags ?? []).filter((each) => each.from === "label");
       const tags = new Set(
-        (records[index]?.auto_tags ?? [])
-          .filter((each) => each.from === from && vocabulary.has(each.tag))
-          .map(({ tag }) => tag),
+        (named ?? told.map(({ tag }) => tag)).filter((tag) => vocabulary.has(tag)),
       );
       for (const tag of tags) right?.push(nouns.has(tag));
       for (const noun of nouns) if (vocabulary.has(noun)) found?.push(tags.has(noun));

@@ -233,7 +233,9 @@ describe("retrieval", () => {
     const copy = at("nano-itm");
     await cp(await nanoItmArtifact(), copy, { recursive: true });
     const about = ["--model", copy, "--images", at("exam/pictures"), "--calibrate", "--json"];
-    const searched = await run(["search", ...about, "--annotations", at("exam/queries.json")]);
+    const queries = ["--annotations", at("exam/queries.json")];
+    const unanswered = ["--unanswered", at("exam/unanswered.json")];
+    const searched = await run(["search", ...about, ...queries, ...unanswered]);
     const { scores } = JSON.parse(searched.out[0] ?? "") as Report;
     for (const stage of ["text_mean", "itc", "itm"]) {
       const figures = scores[stage] as Report["scores"];

@@ -68,6 +68,33 @@ test("once all is processed the candidates are Vectorize's, two hundred of four 
   const { index: exact } = vectorizeIndex({ memory, bound: false });
   expect(ours).toEqual(await exact.rank(ask));
   expect(standIn.calls.query).toBe(8);
+  // The last mutation that was processed was this namespace's own, which says enough.
+  expect(standIn.calls.getByIds).toBe(0);
+});
+
+test("what is processed is also known when another namespace wrote last", async () => {
+  const standIn = vectorizeStandIn(16);
+  const [ada, bob] = [await moved({ standIn }), await moved({ standIn })];
+  for (const { index } of [ada, bob]) {
+    await fill(index, 2);
+    await index.pump();
+  }
+  standIn.process(1);
+  await bob.index.pump();
+  expect(await bob.index.candidates()).toMatchObject({ waiting: 2 });
+  standIn.process();
+  await ada.index.pump();
+  expect(await ada.index.candidates()).toMatchObject({ waiting: 0 });
+  expect(standIn.calls.getByIds).toBe(2);
+  await ada.index.remove("p0");
+  await ada.index.pump();
+  await put(bob.index, recordOf("more", 5), 5);
+  await bob.index.pump();
+  await ada.index.pump();
+  expect(await ada.index.candidates()).toMatchObject({ leaving: 1 });
+  standIn.process();
+  await ada.index.pump();
+  expect(await ada.index.candidates()).toMatchObject({ leaving: 0 });
 });
 
 test("a picture that is confirmed while Vectorize answers is found all the same", async () => {
@@ -139,11 +166,13 @@ test("writes go out in the largest batches, deletions in hundreds", async () => 
 test("two tenants in one Vectorize index never see each other, even if it mixed them up", async () => {
   const standIn = vectorizeStandIn(16);
   const [ada, bob] = [await moved({ standIn }), await moved({ standIn })];
-  for (const [who, id] of [
-    [ada, "ada's"],
-    [bob, "bob's"],
+  for (const [who, id, pictures] of [
+    [ada, "ada's", 1],
+    [bob, "bob's", 3],
   ] as const) {
-    await put(who.index, recordOf(id, 1), 1);
+    for (let picture = 1; picture <= pictures; picture++) {
+      await put(who.index, recordOf(picture === 1 ? id : `${id} ${picture}`, picture), picture);
+    }
     await who.settle();
   }
   const confused = {
@@ -153,11 +182,13 @@ test("two tenants in one Vectorize index never see each other, even if it mixed 
   for (const asked of [standIn, confused]) {
     const { index } = vectorizeIndex({ memory: ada.memory, standIn: asked });
     expect(await found(index, { text: textOf(1) })).toEqual(["ada's"]);
+    // Nor takes one the other's vectors for its own that should not be there.
+    expect(await index.candidates()).toMatchObject({ leaving: 0 });
   }
   await ada.index.remove("ada's");
   await ada.settle();
-  expect(standIn.ids()).toHaveLength(1);
-  expect(await found(bob.index, { text: textOf(1) })).toEqual(["bob's"]);
+  expect(standIn.ids()).toHaveLength(3);
+  expect(await found(bob.index, { text: textOf(1) })).toContain("bob's");
 });
 
 test("a vector that nobody knows is no hit, and is deleted", async () => {
@@ -210,6 +241,22 @@ test("a batch whose answer is lost is asked again, and one picture is there once
   await settle();
   expect(standIn.calls.upsert).toBe(2);
   expect(standIn.ids()).toHaveLength(2);
+});
+
+test("a deletion whose answer is lost is asked again", async () => {
+  const { index, standIn, settle } = await moved();
+  await fill(index, 2);
+  await settle();
+  await index.remove("p0");
+  standIn.afterwards = (operation) => {
+    if (operation === "deleteByIds") throw new Error("the connection broke");
+  };
+  await index.pump();
+  expect(await index.candidates()).toMatchObject({ leaving: 1 });
+  standIn.afterwards = undefined;
+  await settle();
+  expect(standIn.calls.deleteByIds).toBe(2);
+  expect(await index.candidates()).toMatchObject({ leaving: 0 });
 });
 
 test("a mutation that is never heard of is sent again after an hour", async () => {

@@ -8,6 +8,7 @@ test.each([
   ["a group of people standing around a table with food", ["person", "table", "food"]],
   ["a red bus parked next to a brick building", ["red bus", "bus", "brick building", "building"]],
   ["two glasses, three mice; a cup of coffee", ["glass", "mouse", "cup", "coffee"]],
+  ["two shoes, cookies, taxis and snowmen", ["shoe", "cookie", "taxi", "snowman"]],
   ["A DOG'S BED", ["dog bed", "bed"]],
   ["", []],
   ["the 3 of them", []],

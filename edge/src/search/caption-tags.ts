@@ -1,7 +1,7 @@
 // Tags from a caption: the phrases between its function words, and the last word of each, in the singular. "two owls
 // and a lion on a pink background": owl, lion, pink background, background. It knows a few hundred English words and no
 // grammar: a verb it does not know may stay in a phrase. Captions of the published models are English.
-import { singularize } from "inflection";
+import pluralize from "pluralize";
 
 const maxTags = 20;
 const maxPhraseWords = 3;
@@ -63,15 +63,20 @@ export function captionTags(caption: string): string[] {
   for (const phrase of phrasesOf(caption)) {
     const words = phrase.slice(-maxPhraseWords);
     const last = singularOf(words.at(-1) ?? "");
+    if (last === "") continue;
     tags.add([...words.slice(0, -1), last].join(" "));
     tags.add(last);
   }
   return [...tags].filter((tag) => tag.length <= 64).slice(0, maxTags);
 }
 
+// What the library's own rules make "cooky" and "canva" of.
+pluralize.addSingularRule(/\b(cook|brown|hood|smooth|self|zomb|bird)ies$/i, "$1ie");
+for (const word of ["canvas", "lens"]) pluralize.addUncountableRule(word);
+
 /** `glass` and `bus` are no plurals. */
 const singularOf = (word: string): string =>
-  /(?:ss|us|is)$/.test(word) ? word : singularize(word) || word;
+  /(?:ss|us)$/.test(word) ? word : pluralize.singular(word);
 
 function phrasesOf(caption: string): string[][] {
   const phrases: string[][] = [];

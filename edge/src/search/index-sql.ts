@@ -111,15 +111,15 @@ export const attributeValue = (value: MetadataValue): string | number =>
 export const bytesOf = (array: Int8Array | Uint16Array | Float32Array): Uint8Array =>
   new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 
-/** A copy, which is aligned whatever the blob was. */
-export const copyOf = (blob: unknown): ArrayBuffer =>
-  Uint8Array.from(blob instanceof ArrayBuffer ? new Uint8Array(blob) : (blob as Uint8Array)).buffer;
-export const codesOf = (blob: unknown): Int8Array => new Int8Array(copyOf(blob));
+/** Of its own, so that it is aligned whatever lies around a blob. A Durable Object gives each blob its own anyway. */
+export const bufferOf = (blob: unknown): ArrayBuffer =>
+  blob instanceof ArrayBuffer ? blob : (blob as Uint8Array<ArrayBuffer>).slice().buffer;
+export const codesOf = (blob: unknown): Int8Array => new Int8Array(bufferOf(blob));
 
 export function vectorsOf(
   { scales, codes }: { readonly scales: unknown; readonly codes: unknown },
   dim: number,
 ): CodedVectors {
-  const [rowScales, rowCodes] = [new Float32Array(copyOf(scales)), codesOf(codes)];
+  const [rowScales, rowCodes] = [new Float32Array(bufferOf(scales)), codesOf(codes)];
   return { rows: rowScales.length, dim, scales: rowScales, codes: rowCodes };
 }

@@ -1,7 +1,7 @@
 // The averages of a thousand pictures side by side in one row, so that an index that wakes reads a hundred rows
 // where a hundred thousand stand. Blocks are a copy: what is true stands in `pictures`, a block goes with the first
 // change among its pictures, in the same transaction, and is made again when the index next wakes.
-import { bytesOf, codesOf, copyOf, type IndexValue } from "./index-sql.ts";
+import { bytesOf, codesOf, bufferOf, type IndexValue } from "./index-sql.ts";
 import { meanTable, type MeanTable } from "./mean-table.ts";
 
 export interface BlockTables {
@@ -29,9 +29,9 @@ export function loadMeans({ all }: BlockTables, dim: number): MeanTable {
       block,
     );
     if (kept !== undefined) {
-      const offsets = new Uint16Array(copyOf(kept.keys));
+      const offsets = new Uint16Array(bufferOf(kept.keys));
       const keys = Float64Array.from(offsets, (offset) => block * blockKeys + offset);
-      table.append(keys, new Float32Array(copyOf(kept.scales)), codesOf(kept.codes));
+      table.append(keys, new Float32Array(bufferOf(kept.scales)), codesOf(kept.codes));
       continue;
     }
     const rows = all<{ key: number; mean_scale: number; mean: unknown }>(

@@ -15,13 +15,14 @@ const records = [
 ];
 const idsOf = (hits: readonly { readonly id: string }[]) => hits.map(({ id }) => id).join("");
 const text = { text: true, image: false, hybrid: false, maxSimilarity: true };
+const facts = { words: 1, vector: [] };
 const curve = { slope: 10, intercept: -5, min_score: 0.5 };
 
 test("one way of asking orders by its own score, the last stage's", () => {
   expect(idsOf(orderHits(records, text, undefined))).toBe("bca");
   expect(idsOf(orderHits(records, { ...text, maxSimilarity: false }, undefined))).toBe("abc");
   const image = { ...text, text: false, image: true };
-  const byImage = orderHits(records, image, { itc: curve, words: 1 });
+  const byImage = orderHits(records, image, { itc: curve, facts });
   expect(byImage.map(({ id, score, decidedBy }) => [id, score, decidedBy])).toEqual([
     ["a", 0.8, "max_similarity"],
     ["b", 0.1, "max_similarity"],
@@ -31,26 +32,32 @@ test("one way of asking orders by its own score, the last stage's", () => {
 });
 
 test("several ways are fused by ranks, and worth what the text says", () => {
-  const both = orderHits(records, { ...text, image: true, hybrid: true }, { itc: curve, words: 1 });
+  const both = orderHits(records, { ...text, image: true, hybrid: true }, { itc: curve, facts });
   expect(idsOf(both)).toBe("bac");
   expect(new Set(both.map(({ decidedBy }) => decidedBy))).toEqual(new Set(["fusion"]));
   expect(both[0]?.score).toBeCloseTo(1 / (1 + Math.exp(-1)), 6);
 });
 
 test("a text that says more is worth what its own curve says", () => {
-  const long = { itc: { ...curve, log_words: -2 }, words: 7 };
+  const long = {
+    itc: { ...curve, log_words: -2, text: [1, -3] },
+    facts: { words: 7, vector: [0.5, 0.25] },
+  };
   const [first] = orderHits(records, text, long);
-  expect(first?.score).toBeCloseTo(1 / (1 + Math.exp(-(10 * 0.6 - 5 - 2 * Math.log(7)))), 6);
+  expect(first?.score).toBeCloseTo(
+    1 / (1 + Math.exp(-(10 * 0.6 - 5 - 2 * Math.log(7) + 0.5 - 0.75))),
+    6,
+  );
   expect(idsOf(orderHits(records, text, long))).toBe("bca");
 });
 
 test("ITM puts the first in its order; whom it could not see follows them", () => {
-  const hits = orderHits(records, text, { itc: curve, itm: curve, words: 1 });
+  const hits = orderHits(records, text, { itc: curve, itm: curve, facts });
   const judged = new Map([
     ["img_b", 0.3],
     ["img_a", 0.9],
   ]);
-  const all = reordered(hits, 3, judged, { itc: curve, itm: curve, words: 1 });
+  const all = reordered(hits, 3, judged, { itc: curve, itm: curve, facts });
   expect(all.map(({ id, decidedBy }) => [id, decidedBy])).toEqual([
     ["a", "itm"],
     ["b", "itm"],

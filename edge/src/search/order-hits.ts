@@ -3,9 +3,9 @@
 import type { SearchScores, SearchStage } from "@blip2-edge/shared/contracts/search";
 import {
   probabilityOf,
-  wordsIn,
   type Calibration,
   type Curve,
+  type TextFacts,
 } from "@blip2-edge/shared/wire/calibration";
 import { fusedScores } from "./fuse.ts";
 import type { Ranked } from "./image-index.ts";
@@ -26,20 +26,12 @@ export interface WayOfAsking {
 
 /** What the scores of the model mean for a text; undefined: nobody has measured it. */
 export interface Calibrated extends Pick<Calibration, "text_mean" | "itc" | "itm"> {
-  /** Of the text. */
-  readonly words: number;
+  readonly facts: TextFacts;
 }
-export const calibratedFor = (
-  calibration: Calibration | undefined,
-  text: string | undefined,
-): Calibrated | undefined =>
-  calibration === undefined || text === undefined
-    ? undefined
-    : { ...calibration, words: wordsIn(text) };
 
 /** 0 to 1: a probability where the stage is calibrated, else the score as it is, from 0. */
-const scoreOf = (curve: Curve | undefined, score: number, words = 1): number =>
-  curve === undefined ? Math.min(1, Math.max(0, score)) : probabilityOf(curve, score, words);
+const scoreOf = (curve: Curve | undefined, score: number, facts?: TextFacts): number =>
+  curve === undefined ? Math.min(1, Math.max(0, score)) : probabilityOf(curve, score, facts);
 
 /** The stage whose score says what a hit of a text query is worth before ITM. */
 export const textStage = ({ maxSimilarity }: Pick<WayOfAsking, "maxSimilarity">) =>
@@ -72,7 +64,7 @@ export function orderHits(
   return ordered.map((record): OrderedHit => {
     const { scores } = record;
     const score = way.text
-      ? scoreOf(calibration?.[ofText], scores[ofText] ?? 0, calibration?.words)
+      ? scoreOf(calibration?.[ofText], scores[ofText] ?? 0, calibration?.facts)
       : scoreOf(undefined, scores[ofImage] ?? 0);
     return { ...record, score, decidedBy };
   });
@@ -88,7 +80,7 @@ export function reordered(
   const head = hits.slice(0, first).map((hit): OrderedHit => {
     const itm = judged.get(hit.imageId);
     if (itm === undefined) return hit;
-    const score = scoreOf(calibration?.itm, itm, calibration?.words);
+    const score = scoreOf(calibration?.itm, itm, calibration?.facts);
     return { ...hit, scores: { ...hit.scores, itm }, score, decidedBy: "itm" };
   });
   const isJudged = ({ scores }: OrderedHit) => scores.itm !== undefined;

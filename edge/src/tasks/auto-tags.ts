@@ -5,7 +5,7 @@ import type { AutoTag, ImagePutOptions } from "@blip2-edge/shared/contracts/imag
 import { applyTemplate } from "@blip2-edge/shared/contracts/question-template";
 import { invalidRequest } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
-import { probabilityOf } from "@blip2-edge/shared/wire/calibration";
+import { probabilityOf, wordsIn } from "@blip2-edge/shared/wire/calibration";
 import { readEmbedding } from "@blip2-edge/shared/wire/embedding";
 import type { AuthenticatedContext } from "../context.ts";
 import { captionTags } from "../search/caption-tags.ts";
@@ -56,8 +56,10 @@ export async function autoTags(
   const fromLabels = labels.flatMap((label, index): AutoTag[] => {
     const values = embeddings[index] === undefined ? undefined : readEmbedding(embeddings[index]);
     if (values === undefined) throw new Error("a label without a vector");
-    const cosine = maxSimilarity(normalised(values, dim), coded);
-    const score = curve === undefined ? Math.max(0, cosine) : probabilityOf(curve, cosine);
+    const vector = normalised(values, dim);
+    const cosine = maxSimilarity(vector, coded);
+    const facts = { words: wordsIn(texts[index] ?? ""), vector };
+    const score = curve === undefined ? Math.max(0, cosine) : probabilityOf(curve, cosine, facts);
     return score < least ? [] : [{ tag: label, from: "label", score }];
   });
   const told = new Set(fromLabels.map(({ tag }) => tag));

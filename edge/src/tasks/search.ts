@@ -12,17 +12,17 @@ import {
 import { invalidRequest } from "@blip2-edge/shared/contracts/refuse";
 import { sha256Hex } from "@blip2-edge/shared/hex";
 import { AppError } from "@blip2-edge/shared/problem";
-import type { Calibration } from "@blip2-edge/shared/wire/calibration";
+import { wordsIn, type Calibration } from "@blip2-edge/shared/wire/calibration";
 import { readEmbedding } from "@blip2-edge/shared/wire/embedding";
 import pMap from "p-map";
 import { canonicalJson } from "../cache/canonical-json.ts";
 import type { AuthenticatedContext } from "../context.ts";
 import type { IndexedBy, Ranked, RankRequest } from "../search/image-index.ts";
 import {
-  calibratedFor,
   orderHits,
   reordered,
   textStage,
+  type Calibrated,
   type OrderedHit,
 } from "../search/order-hits.ts";
 import { normalised } from "../search/quantise.ts";
@@ -64,7 +64,7 @@ export async function search(
   if (outcome.kind === "unknown_fields") throw unknownFields(outcome.fields);
   if (outcome.kind === "unavailable") throw candidatesUnavailable(namespace);
 
-  const calibration = calibratedFor(query.calibration, text);
+  const calibration = calibratedFor(query, text);
   const way = { text: text !== undefined, image: picture !== undefined, hybrid, maxSimilarity };
   const ordered = orderHits(outcome.records, way, calibration);
   const first = rerankOf(options);
@@ -113,6 +113,15 @@ export async function search(
     vision_passes: Number(context.event["node_vision_passes"] ?? 0),
   };
 }
+
+/** Undefined: nobody has measured what the model's scores mean for a text, or none was asked with. */
+const calibratedFor = (
+  { calibration, vectors: { text: vector } }: Query,
+  text: string | undefined,
+): Calibrated | undefined =>
+  calibration === undefined || text === undefined || vector === undefined
+    ? undefined
+    : { ...calibration, facts: { words: wordsIn(text), vector } };
 
 const rerankOf = ({ rerank = false }: SearchOptions): number =>
   rerank === true ? defaultRerank : rerank === false ? 0 : rerank;

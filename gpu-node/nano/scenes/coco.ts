@@ -1,6 +1,6 @@
 // An exam as COCO-format files, for `blip2 eval`: the pictures, what is true of each as its captions, questions
 // that all ten people answer alike, the same captions as a retrieval list, statements with all scenes of which they
-// are true, and the nouns of each.
+// are true, the nouns of each, and texts that none of them answers.
 
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
@@ -9,6 +9,8 @@ import { captionsOf } from "./captions.ts";
 import type { Drawings } from "./drawings.ts";
 import { pictureOf, writeExam, writeStatements } from "./exam.ts";
 import { numberWords } from "./grammar.ts";
+import { nonsense } from "./nonsense.ts";
+import { createRandom } from "./random.ts";
 import { holds } from "./statements.ts";
 
 /** As many as were asked about each picture of VQA. */
@@ -25,7 +27,7 @@ function asAnnotated(answer: string): { answer: string; answer_type: string } {
 }
 
 /**
- * Writes OUT/pictures and OUT/{captions,questions,annotations,retrieval,labels}.json, and queries.json for 5,000
+ * Writes OUT/pictures and OUT/{captions,questions,annotations,retrieval,labels,unanswered}.json, and queries.json for 5,000
  * scenes at the most; OUT appears whole or not at all.
  * Errors: the disk's; when OUT is there and not empty.
  */
@@ -92,6 +94,9 @@ export async function writeCoco(
       image: image.file_name,
       labels: scene.groups.map(({ noun }) => noun),
     })),
+    "unanswered.json": [
+      ...new Set(Array.from({ length: count }, (_, at) => nonsense(createRandom(seed, at)))),
+    ],
     ...(statements.length === 0
       ? {}
       : {

@@ -17,6 +17,7 @@ export const evalHelp = `  --annotations  captions, retrieval, search: COCO's JS
   --score        texts that were made elsewhere: a list of {"image_id","caption"} or {"question_id","answer"}
   --preset       settings of published evaluations (default: that of the task); plain: the model's own
   --limit        the first N pictures or questions; the report says so
+  --unanswered   search: texts that no picture answers, a JSON list
   --calibrate    search, labels: write what the scores mean beside the artifact, for its node to announce
   --k-test       retrieval: candidates that ITM scores per row (default 128); 0 is ITC alone
   --report       everything as JSON; a run that is ended goes on from FILE.partial when it is called again

@@ -58,49 +58,85 @@ test("what an earlier run has judged is not judged again", async () => {
   expect(only?.itm).toEqual({ score: 0.99, isRight: true, inTen: true, wrong: 0.5 });
 });
 
+const factsOf = (words: number, vector: readonly number[] = [1, 0]) => ({ words, vector });
+
 test("a cut-off refuses one in thirty of those it was fitted on, and keeps out what lies below", () => {
   const found = Array.from({ length: 240 }, (_, at): FoundByText => {
     const score = 0.7 + (at % 60) / 200;
-    return { score, isRight: true, inTen: true, wrong: score - 0.35, words: 3 };
+    return {
+      score,
+      isRight: true,
+      inTen: true,
+      wrong: score - 0.35,
+      facts: factsOf(3),
+      isAnswered: true,
+    };
   });
   const { curve, refused, noMatch } = fitStage(found);
   expect(curve.slope).toBeGreaterThan(0);
   expect(curve.min_score).toBeGreaterThan(0);
   expect(refused.value).toBeLessThan(0.07);
   expect(noMatch.value).toBeGreaterThan(0.9);
-  expect(curve).not.toHaveProperty("log_words");
-  const alone = found.map(({ score, isRight, inTen, words }): FoundByText => ({
-    score,
-    isRight,
-    inTen,
-    words,
-  }));
+  // Where all are alike, nothing is read of the text.
+  expect([curve.log_words, ...(curve.text ?? [])].map(Math.abs as (x?: number) => number)).toEqual([
+    0, 0, 0,
+  ]);
+  const alone = found.map(({ wrong: _wrong, ...one }): FoundByText => one);
   expect(() => fitStage(alone)).toThrow(RangeError);
 });
 
-test("texts that say more reach higher, and are not held to what short ones reach", () => {
-  // A long text's wrong hit scores as a short one's right one.
-  const found = Array.from({ length: 240 }, (_, at): FoundByText => {
-    const words = at % 3 === 0 ? 2 : 10;
-    const score = (words === 2 ? 0.6 : 0.8) + (at % 7) / 100;
-    return { score, isRight: true, inTen: true, wrong: score - 0.18, words };
+test("texts that reach higher are not held to what others reach: by their words, by their vectors", () => {
+  for (const factsFor of [
+    (high: boolean) => factsOf(high ? 10 : 2),
+    (high: boolean) => factsOf(3, high ? [0.6, 0.8] : [0.8, 0.6]),
+  ]) {
+    // The wrong hit of one text scores as the right one of another.
+    const found = Array.from({ length: 600 }, (_, at): FoundByText => {
+      const high = at % 3 !== 0;
+      const score = (high ? 0.8 : 0.6) + (at % 7) / 100;
+      return {
+        score,
+        isRight: true,
+        inTen: true,
+        wrong: score - 0.18,
+        facts: factsFor(high),
+        isAnswered: true,
+      };
+    });
+    const { refused, noMatch } = fitStage(found);
+    expect(refused.value).toBeLessThan(0.07);
+    expect(noMatch.value).toBeGreaterThan(0.97);
+  }
+});
+
+test("texts that nothing answers are learned from and judged by themselves", () => {
+  const found = Array.from({ length: 400 }, (_, at): FoundByText => {
+    const isAnswered = at % 4 < 2 ? at % 8 < 4 : at % 8 < 6;
+    const facts = factsOf(3, isAnswered ? [0.6, 0.8] : [0.8, 0.6]);
+    const score = 0.7 + (at % 5) / 100;
+    const about = { isRight: isAnswered, inTen: isAnswered, facts, isAnswered };
+    return { ...about, score, wrong: isAnswered ? score - 0.3 : score };
   });
-  const { curve, refused, noMatch } = fitStage(found);
-  expect(curve.log_words).toBeLessThan(0);
-  expect(refused.value).toBeLessThan(0.07);
-  expect(noMatch.value).toBe(1);
+  const { refused, unanswered } = fitStage(found);
+  expect(refused.value).toBeLessThan(0.1);
+  // They score as the others do: that they are other texts is what tells them apart.
+  expect(unanswered?.value).toBeGreaterThan(0.97);
+  expect(fitStage(found.filter(({ isAnswered }) => isAnswered)).unanswered).toBeUndefined();
 });
 
 test("labels: taken where precision and recall are best together", () => {
-  const scored = Array.from({ length: 200 }, (_, at) => {
-    const isTrue = at % 4 === 0;
+  const labels = Array.from({ length: 20 }, (_, label) => {
+    const isTrue = Array.from({ length: 60 }, (_, picture) => (picture + label) % 4 === 0);
     // A true label is missed now and then, and a false one looks true.
-    const score = isTrue ? (at % 60 === 0 ? 0.2 : 0.8) : at % 30 === 1 ? 0.81 : 0.3;
-    return { picture: Math.floor(at / 4), score, isTrue };
+    const scores = isTrue.map((is, picture) =>
+      is ? (picture % 30 < 2 ? 0.2 : 0.8) : (picture + label) % 22 === 2 ? 0.81 : 0.3,
+    );
+    return { facts: factsOf(2), scores, isTrue };
   });
-  const { cut, precision, recall, curve } = fitLabels(scored);
-  expect(cut).toBe(0.8);
-  expect(recall.value).toBeCloseTo(23 / 25, 6);
-  expect(precision.value).toBeCloseTo(23 / 27, 6);
+  const { precision, recall, curve } = fitLabels(labels);
+  expect(recall.value).toBeGreaterThan(0.85);
+  expect(recall.value).toBeLessThan(1);
+  expect(precision.value).toBeGreaterThan(0.75);
+  expect(precision.value).toBeLessThan(1);
   expect(curve.min_score).toBeGreaterThan(0);
 });

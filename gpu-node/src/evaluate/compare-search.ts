@@ -16,7 +16,7 @@ export interface Searched {
 
 export interface SearchSet {
   readonly pictures: number;
-  /** Of each text the pictures that answer it. */
+  /** Of each text the pictures that answer it; none: it is a text that nothing here answers. */
   readonly answers: readonly ReadonlySet<number>[];
 }
 
@@ -51,12 +51,15 @@ const textsAtOnce = 256;
 /** Pictures of a text that ITM judges. */
 export const judgedHits = 10;
 
-/** Of each text, by stage. */
+export interface ComparedText extends Readonly<Record<SearchStage, Found>> {
+  readonly vector: Float32Array;
+}
+
 export async function compareSearch(
   set: SearchSet,
   model: Searched,
   options: SearchOptions = {},
-): Promise<readonly Readonly<Record<SearchStage, Found>>[]> {
+): Promise<readonly ComparedText[]> {
   const { onProgress = () => {} } = options;
   const vectors: Float32Array[] = [];
   for (let picture = 0; picture < set.pictures; picture += 1) {
@@ -75,17 +78,23 @@ export async function compareSearch(
     onProgress("texts", ranked.length, set.answers.length);
   }
   const judged = await judge(set, model, ranked, options);
-  return ranked.map(({ text_mean, itc, first, firstWrong }, text) => {
+  return ranked.map(({ vector, text_mean, itc, first, firstWrong }, text) => {
     const answers = set.answers[text] ?? new Set();
     const probability = (picture: number): number => judged.get(picture)?.get(text) ?? NaN;
     const best = bestOf(first, probability);
     const wrong = firstWrong.length === 0 ? {} : { wrong: bestOf(firstWrong, probability).score };
     const isRight = answers.has(best.place);
-    return { text_mean, itc, itm: { score: best.score, isRight, inTen: itc.inTen, ...wrong } };
+    return {
+      vector,
+      text_mean,
+      itc,
+      itm: { score: best.score, isRight, inTen: itc.inTen, ...wrong },
+    };
   });
 }
 
 interface Ranked {
+  readonly vector: Float32Array;
   readonly text_mean: Found;
   readonly itc: Found;
   /** The first by ITC, and the first of those that do not answer. */
@@ -119,7 +128,7 @@ function rank(
   const mean = stage(Float32Array.from(means, (picture) => bestCosine(picture, text)));
   const itc = stage(Float32Array.from(vectors, (picture) => bestCosine(picture, text)));
   const { first, firstWrong } = itc;
-  return { text_mean: mean.found, itc: itc.found, first, firstWrong };
+  return { vector: text, text_mean: mean.found, itc: itc.found, first, firstWrong };
 }
 
 /** By picture, by text; a picture is looked at once for all texts that came near it. */

@@ -1,100 +1,130 @@
-// From a score to the probability that a picture answers a text: a logistic curve (Platt 1999), fitted on
-// pairs of which it is known. Invariant: it never changes an order among the pictures of one text.
-import { probabilityOf, type Curve } from "@blip2-edge/shared/wire/calibration";
+// From a score to the probability that a picture answers a text: a logistic curve (Platt 1999) that also reads the
+// text, fitted on pairs of which it is known. Invariant: it never changes an order among the pictures of one text.
+import { probabilityOf } from "@blip2-edge/shared/wire/calibration";
 
-export type Logistic = Pick<Curve, "slope" | "intercept" | "log_words">;
-
-export interface KnownPair {
-  readonly score: number;
-  /** Of the text; where all have as many, they decide nothing. */
-  readonly words?: number;
-  readonly answers: boolean;
+export interface KnownText {
+  /** What is known of the text itself; as many numbers for every text. */
+  readonly features: ArrayLike<number>;
+  readonly pairs: readonly { readonly score: number; readonly answers: boolean }[];
 }
 
-const maxSteps = 100;
+export interface Logistic {
+  readonly slope: number;
+  readonly intercept: number;
+  /** Of each feature. */
+  readonly weights: readonly number[];
+}
+
+const maxSteps = 60;
 /** Keeps the curve finite where the pairs are wholly apart. */
-const ridge = 1e-3;
+const scoreRidge = 1e-3;
+/** Keeps what texts have in common and drops what is one text's own. */
+const featureRidge = 30;
 
 /**
- * The curve of the greatest likelihood, by Newton's method on standardised scores, with Platt's softened
+ * The curve of the greatest likelihood, by Newton's method on standardised numbers, with Platt's softened
  * targets. Throws RangeError for pairs of one kind only, and where those that answer have the lower scores.
  */
-export function fitLogistic(pairs: readonly KnownPair[]): Logistic {
+export function fitLogistic(texts: readonly KnownText[]): Logistic {
+  const pairs = texts.flatMap((text) => text.pairs);
   const yes = pairs.filter(({ answers }) => answers).length;
   const no = pairs.length - yes;
   if (yes === 0 || no === 0) throw new RangeError("pairs of both kinds are needed");
   const [high, low] = [(yes + 1) / (yes + 2), 1 / (no + 2)];
-  const scores = standardised(pairs.map(({ score }) => score));
-  const words = standardised(pairs.map((pair) => Math.log(pair.words ?? 1)));
-  // Of score, words and the constant.
-  const weights: [number, number, number] = [0, 0, 0];
-  for (let step = 0; step < maxSteps; step++) {
-    const gradient: [number, number, number] = [ridge * weights[0], ridge * weights[1], 0];
-    let [ss, sw, s1, ww, w1, n] = [ridge, 0, 0, ridge, 0, 0];
-    for (const [at, { answers }] of pairs.entries()) {
-      const [s, w] = [scores.values[at]!, words.values[at]!];
-      const linear = weights[0] * s + weights[1] * w + weights[2];
-      const p = probabilityOf({ slope: 1, intercept: 0 }, linear);
-      const error = p - (answers ? high : low);
-      const weight = Math.max(p * (1 - p), 1e-9);
-      gradient[0] += error * s;
-      gradient[1] += error * w;
-      gradient[2] += error;
-      ss += weight * s * s;
-      sw += weight * s * w;
-      s1 += weight * s;
-      ww += weight * w * w;
-      w1 += weight * w;
-      n += weight;
+  const count = texts[0]?.features.length ?? 0;
+  const score = scaleOf(pairs.map((pair) => pair.score));
+  const scales = Array.from({ length: count }, (_, at) =>
+    scaleOf(texts.map(({ features }) => features[at] ?? NaN)),
+  );
+  // Of each text what does not change with the picture: its features and the constant.
+  const rows = texts.map(({ features }) => [
+    ...scales.map(({ mean, spread }, at) => ((features[at] ?? NaN) - mean) / spread),
+    1,
+  ]);
+  const size = count + 2;
+  const weights = new Float64Array(size);
+  for (let step = 0; step < maxSteps; step += 1) {
+    const gradient = weights.map((weight, at) => ridgeAt(at, size) * weight);
+    const hessian = Array.from({ length: size }, (_, at) => {
+      const row = new Float64Array(size);
+      row[at] = ridgeAt(at, size);
+      return row;
+    });
+    for (const [at, text] of texts.entries()) {
+      const row = rows[at] ?? [];
+      const own = row.reduce((sum, value, place) => sum + value * weights[place + 1]!, 0);
+      let [error, weight, scoreWeight] = [0, 0, 0];
+      for (const pair of text.pairs) {
+        const s = (pair.score - score.mean) / score.spread;
+        const p = probabilityOf({ slope: 1, intercept: 0 }, weights[0]! * s + own);
+        const off = p - (pair.answers ? high : low);
+        const bend = Math.max(p * (1 - p), 1e-9);
+        gradient[0]! += off * s;
+        hessian[0]![0]! += bend * s * s;
+        error += off;
+        weight += bend;
+        scoreWeight += bend * s;
+      }
+      for (let one = 0; one < row.length; one += 1) {
+        gradient[one + 1]! += error * row[one]!;
+        hessian[0]![one + 1]! += scoreWeight * row[one]!;
+        const line = hessian[one + 1]!;
+        const part = weight * row[one]!;
+        for (let other = one; other < row.length; other += 1)
+          line[other + 1]! += part * row[other]!;
+      }
     }
-    const by = solved(
-      [
-        [ss, sw, s1],
-        [sw, ww, w1],
-        [s1, w1, n],
-      ],
-      gradient,
-    );
+    const by = solved(hessian, gradient);
     // A long step overshoots where the curve is steep.
-    const most = Math.max(1, ...by.map(Math.abs));
-    for (const [at, each] of by.entries()) weights[at]! -= each / most;
-    if (by.reduce((sum, each) => sum + Math.abs(each), 0) < 1e-10) break;
+    const most = by.reduce((largest, each) => Math.max(largest, Math.abs(each)), 1);
+    by.forEach((each, at) => (weights[at]! -= each / most));
+    if (by.every((each) => Math.abs(each) < 1e-8)) break;
   }
-  if (!(weights[0] > 0)) throw new RangeError("higher scores must answer more often");
-  const [slope, logWords] = [weights[0] / scores.spread, weights[1] / words.spread];
+  const [first = 0] = weights;
+  if (!(first > 0)) throw new RangeError("higher scores must answer more often");
+  const slope = first / score.spread;
+  const ofFeatures = scales.map(({ spread }, at) => weights[at + 1]! / spread);
   return {
     slope,
-    intercept: weights[2] - slope * scores.mean - logWords * words.mean,
-    ...(words.values.some((value) => value !== 0) ? { log_words: logWords } : {}),
+    intercept:
+      weights[size - 1]! -
+      slope * score.mean -
+      ofFeatures.reduce((sum, weight, at) => sum + weight * (scales[at]?.mean ?? 0), 0),
+    weights: ofFeatures,
   };
 }
 
-function standardised(values: readonly number[]) {
+/** The score comes first, the constant last. */
+const ridgeAt = (at: number, size: number): number =>
+  at === 0 ? scoreRidge : at === size - 1 ? 0 : featureRidge;
+
+function scaleOf(values: readonly number[]): { readonly mean: number; readonly spread: number } {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
   // Equal ones differ from their mean by what rounding leaves.
-  if (variance < 1e-18) return { mean, spread: 1, values: values.map(() => 0) };
-  const spread = Math.sqrt(variance);
-  return { mean, spread, values: values.map((value) => (value - mean) / spread) };
+  return { mean, spread: variance < 1e-18 ? 1 : Math.sqrt(variance) };
 }
 
-type Row = [number, number, number];
-
-/** Cramer's rule for a symmetric, positive matrix. */
-function solved(matrix: readonly [Row, Row, Row], right: Row): Row {
-  const [a, b, c] = matrix;
-  const determinant = (x: Row, y: Row, z: Row): number =>
-    x[0] * (y[1] * z[2] - y[2] * z[1]) -
-    x[1] * (y[0] * z[2] - y[2] * z[0]) +
-    x[2] * (y[0] * z[1] - y[1] * z[0]);
-  const whole = determinant(a, b, c);
-  const replaced = (column: 0 | 1 | 2): number => {
-    const rows = [a, b, c].map((row, at): Row => {
-      const copy: Row = [...row];
-      copy[column] = right[at]!;
-      return copy;
-    });
-    return determinant(rows[0]!, rows[1]!, rows[2]!) / whole;
-  };
-  return [replaced(0), replaced(1), replaced(2)];
+/** Cholesky's method; of the symmetric, positive matrix the upper half is read. */
+function solved(upper: readonly Float64Array[], right: Float64Array): Float64Array {
+  const size = right.length;
+  const root = Array.from({ length: size }, () => new Float64Array(size));
+  for (let row = 0; row < size; row += 1) {
+    for (let column = 0; column <= row; column += 1) {
+      let sum = upper[column]![row]!;
+      for (let at = 0; at < column; at += 1) sum -= root[row]![at]! * root[column]![at]!;
+      root[row]![column] =
+        row === column ? Math.sqrt(Math.max(sum, 1e-12)) : sum / root[column]![column]!;
+    }
+  }
+  const out = Float64Array.from(right);
+  for (let row = 0; row < size; row += 1) {
+    for (let at = 0; at < row; at += 1) out[row]! -= root[row]![at]! * out[at]!;
+    out[row]! /= root[row]![row]!;
+  }
+  for (let row = size - 1; row >= 0; row -= 1) {
+    for (let at = row + 1; at < size; at += 1) out[row]! -= root[at]![row]! * out[at]!;
+    out[row]! /= root[row]![row]!;
+  }
+  return out;
 }

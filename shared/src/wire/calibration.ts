@@ -3,12 +3,17 @@
 // the artifact (blip2 eval search --calibrate), announced by its node. Invariant: a curve never changes an order.
 import { z } from "zod";
 
-/** p = 1 / (1 + e^-(slope * score + log_words * ln(words of the text) + intercept)): Platt 1999. */
+/**
+ * p = 1 / (1 + e^-(slope * score + intercept + what it reads of the text)): Platt 1999. Which cosine a true text
+ * reaches hangs on the text, which is the same for all pictures that it is compared with.
+ */
 const curveSchema = z.object({
   slope: z.number().positive(),
   intercept: z.number(),
-  /** A text that says more reaches another score; the same for all pictures that one text is compared with. */
+  /** Times the logarithm of its number of words. */
   log_words: z.number().optional(),
+  /** Times the numbers of its vector. */
+  text: z.array(z.number()).max(4096).optional(),
   /** On the scale of the probability. */
   min_score: z.number().min(0).max(1),
 });
@@ -31,11 +36,22 @@ export const calibrationSchema = z.object({
 });
 export type Calibration = z.infer<typeof calibrationSchema>;
 
-export const probabilityOf = (
-  { slope, intercept, log_words: logWords = 0 }: Omit<Curve, "min_score">,
+/** Of a text as it is compared. */
+export interface TextFacts {
+  readonly words: number;
+  /** Of length 1. */
+  readonly vector: ArrayLike<number>;
+}
+
+export function probabilityOf(
+  { slope, intercept, log_words: logWords = 0, text = [] }: Omit<Curve, "min_score">,
   score: number,
-  words = 1,
-): number => 1 / (1 + Math.exp(-(slope * score + logWords * Math.log(words) + intercept)));
+  { words, vector }: TextFacts = { words: 1, vector: [] },
+): number {
+  const ofVector = text.reduce((sum, weight, at) => sum + weight * (vector[at] ?? NaN), 0);
+  const linear = slope * score + intercept + logWords * Math.log(words) + ofVector;
+  return 1 / (1 + Math.exp(-linear));
+}
 
 /** One at least. */
 export const wordsIn = (text: string): number =>

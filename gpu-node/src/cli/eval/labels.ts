@@ -2,10 +2,11 @@
 // --calibrate the curve and the cut-off are written beside the artifact.
 import { defaultLabelTemplate } from "@blip2-edge/shared/contracts/classify";
 import { applyTemplate } from "@blip2-edge/shared/contracts/question-template";
+import { probabilityOf, wordsIn } from "@blip2-edge/shared/wire/calibration";
 import { writeCalibration } from "../../artifact/calibration-file.ts";
 import { openArtifact } from "../../artifact/open-artifact.ts";
 import { bestCosine } from "../../evaluate/best-cosine.ts";
-import { fitLabels, type ScoredLabel } from "../../evaluate/fit-labels.ts";
+import { fitLabels } from "../../evaluate/fit-labels.ts";
 import { readLabelFile } from "../../evaluate/label-file.ts";
 import { loadRetrievalModel } from "../../runtime/load-model.ts";
 import type { CliIo } from "../io.ts";
@@ -34,19 +35,27 @@ export async function evaluateLabels(
     const progress = createProgress(io.stderr);
     const texts = labels.map((label) => applyTemplate(defaultLabelTemplate, label));
     const embedded = await model.embedTexts(texts, { signal: io.signal });
-    const scored: ScoredLabel[] = [];
-    for (const [picture, { labels: truth }] of items.entries()) {
+    const cosines: number[][] = labels.map(() => []);
+    for (const [picture] of items.entries()) {
       io.signal.throwIfAborted();
       const pixels = await readPixels(paths[picture] ?? "", manifest.image.size);
       const { projected } = await model.lookAt(pixels);
       for (const [at, { projected: text }] of embedded.entries()) {
-        const score = bestCosine(projected.data, text.data);
-        scored.push({ picture, score, isTrue: truth.has(labels[at] ?? "") });
+        cosines[at]?.push(bestCosine(projected.data, text.data));
       }
       progress("pictures", picture + 1, items.length);
     }
-    const fitted = fitLabels(scored);
-    const { curve, cut, precision, recall } = fitted;
+    const facts = embedded.map(({ projected }, at) => ({
+      words: wordsIn(texts[at] ?? ""),
+      vector: projected.data,
+    }));
+    const { curve, precision, recall } = fitLabels(
+      labels.map((label, at) => ({
+        facts: facts[at] ?? { words: 1, vector: [] },
+        scores: cosines[at] ?? [],
+        isTrue: items.map(({ labels: truth }) => truth.has(label)),
+      })),
+    );
     const scores = { precision: inReport(precision), recall: inReport(recall) };
     const measured = { pictures: items.length, labels: labels.length };
     if (settings.calibrate) {
@@ -57,7 +66,7 @@ export async function evaluateLabels(
     }
     const title = `labels: ${labels.length} labels, ${items.length} pictures`;
     const about = aboutModel(manifest);
-    const subtitle = `${about.name} ${about.model_revision}, at a cosine of ${cut.toFixed(4)}`;
+    const subtitle = `${about.name} ${about.model_revision}`;
     const figures = [
       { name: "precision", value: precision },
       { name: "recall", value: recall },
@@ -75,14 +84,15 @@ export async function evaluateLabels(
           ...measured,
           of_pictures: all.length,
         },
-        scores: { ...scores, cut, curve },
+        scores: { ...scores, curve },
         notes,
         items: items.map(({ id, labels: truth }, picture) => ({
           image_id: id,
           true: [...truth],
-          taken: scored
-            .slice(picture * labels.length, (picture + 1) * labels.length)
-            .flatMap(({ score }, at) => (score >= cut ? [labels[at]] : [])),
+          taken: labels.filter((_, at) => {
+            const cosine = cosines[at]?.[picture] ?? NaN;
+            return probabilityOf(curve, cosine, facts[at]) >= curve.min_score;
+          }),
         })),
       },
       plot: {
@@ -90,7 +100,8 @@ export async function evaluateLabels(
         subtitle,
         groups: [
           {
-            title: "half of the pictures, judged by the other half's cut-off; line: standard error",
+            title:
+              "half of the pictures and labels, by the other half's curve; line: standard error",
             bars: figures.map(({ name, value }) => ({
               label: name,
               text: inWords(value),
@@ -103,7 +114,7 @@ export async function evaluateLabels(
       lines: [
         `${title} (${subtitle})`,
         ...figures.map(({ name, value }) => `  ${name.padEnd(9)} ${inWords(value)}`),
-        `  curve     ${JSON.stringify(curve)}`,
+        `  cut-off   ${curve.min_score}`,
       ],
     };
   } finally {

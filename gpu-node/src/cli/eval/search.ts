@@ -2,6 +2,7 @@
 // --calibrate what their scores mean is written beside the artifact.
 import { resolve } from "node:path";
 import { type Curve, wordsIn } from "@blip2-edge/shared/wire/calibration";
+import { readTextFile } from "../../evaluate/text-file.ts";
 import { readCaptionFile } from "../../evaluate/caption-file.ts";
 import { writeCalibration } from "../../artifact/calibration-file.ts";
 import {
@@ -50,7 +51,15 @@ export async function evaluateSearch(
       else known.add(picture);
     }
   }
+  const unanswered =
+    settings.unanswered === undefined
+      ? undefined
+      : readTextFile(await readData(settings.unanswered, io.signal));
+  for (const text of unanswered ?? []) {
+    if (!answersOf.has(text)) answersOf.set(text, new Set());
+  }
   const texts = [...answersOf.keys()];
+  const answers = [...answersOf.values()];
   const about = aboutModel(manifest);
   io.stderr(`loading ${source.model}`);
   const model = await loadRetrievalModel(source.model, { signal: io.signal });
@@ -60,6 +69,7 @@ export async function evaluateSearch(
     model_revision: about.model_revision,
     limit: settings.limit,
     annotations: file.sha256,
+    texts,
     images: resolve(source.images),
   }).catch(async (error: unknown) => {
     await model.close();
@@ -76,7 +86,7 @@ export async function evaluateSearch(
       places.map((place) => texts[place] ?? "");
     const options = { signal: io.signal };
     const found = await compareSearch(
-      { pictures: items.length, answers: [...answersOf.values()] },
+      { pictures: items.length, answers },
       {
         embedPicture: async (picture) =>
           (await model.lookAt(await pixelsOf(picture))).projected.data,
@@ -96,9 +106,14 @@ export async function evaluateSearch(
     );
 
     const stages = searchStages.map((stage) => {
-      const ofStage = found.map((one, at) => ({ ...one[stage], words: wordsIn(texts[at] ?? "") }));
+      const ofStage = found.map((one, at) => ({
+        ...one[stage],
+        facts: { words: wordsIn(texts[at] ?? ""), vector: one.vector },
+        isAnswered: (answers[at]?.size ?? 0) > 0,
+      }));
+      const answered = ofStage.filter(({ isAnswered }) => isAnswered);
       const rate = (is: (one: (typeof ofStage)[number]) => boolean) =>
-        meanOf(ofStage.map((one) => (is(one) ? 1 : 0)));
+        meanOf(answered.map((one) => (is(one) ? 1 : 0)));
       const fitted = attempt(() => fitStage(ofStage));
       return {
         stage,
@@ -110,6 +125,9 @@ export async function evaluateSearch(
             : [
                 { name: "refused", value: fitted.refused },
                 { name: "no match", value: fitted.noMatch },
+                ...(fitted.unanswered === undefined
+                  ? []
+                  : [{ name: "unanswered", value: fitted.unanswered }]),
               ]),
         ],
         curve: fitted?.curve,
@@ -160,7 +178,12 @@ export async function evaluateSearch(
               `${stageNames[stage]}: no curve, its best hits are all right or all wrong.`,
           ),
         ],
-        items: texts.map((text, at) => ({ text, ...found[at] })),
+        items: found.map(({ text_mean, itc, itm }, at) => ({
+          text: texts[at],
+          text_mean,
+          itc,
+          itm,
+        })),
       },
       plot: {
         title,
@@ -179,8 +202,8 @@ export async function evaluateSearch(
         `${title} (${subtitle})`,
         ...stages.flatMap(({ stage, figures, curve }) => [
           stageNames[stage],
-          ...figures.map(({ name, value }) => `  ${name.padEnd(9)} ${inWords(value)}`),
-          ...(curve === undefined ? [] : [`  curve     ${JSON.stringify(curve)}`]),
+          ...figures.map(({ name, value }) => `  ${name.padEnd(10)} ${inWords(value)}`),
+          ...(curve === undefined ? [] : [`  cut-off    ${curve.min_score}`]),
         ]),
       ],
     };

@@ -22,7 +22,7 @@ import type { ReportFiles } from "./report.ts";
 export const tasks = ["captions", "vqa", "retrieval", "search", "labels"] as const;
 export type Task = (typeof tasks)[number];
 
-export const evalUsage = `blip2 eval ${tasks.join("|")} --annotations FILE [--questions FILE] (--model DIR --images DIR | --score FILE) [--preset ${presetNames.join("|")}] [--prompt TEXT] [--template "Question: {} Answer:"] [--image-names PATTERN] [--k-test N] [--calibrate] [--limit N] [--batch N] [--report FILE.json] [--plot FILE.svg] [--json] ${generationUsage}`;
+export const evalUsage = `blip2 eval ${tasks.join("|")} --annotations FILE [--questions FILE] (--model DIR --images DIR | --score FILE) [--preset ${presetNames.join("|")}] [--prompt TEXT] [--template "Question: {} Answer:"] [--image-names PATTERN] [--k-test N] [--unanswered FILE] [--calibrate] [--limit N] [--batch N] [--report FILE.json] [--plot FILE.svg] [--json] ${generationUsage}`;
 
 const presetOf: Readonly<Record<Task, PresetName>> = {
   captions: "coco-captions",
@@ -44,6 +44,7 @@ const onlyFor = {
   questions: "vqa",
   "image-names": "vqa",
   "k-test": "retrieval",
+  unanswered: "search",
 } as const satisfies Record<string, Task>;
 
 export interface EvalSettings extends ReportFiles {
@@ -59,6 +60,8 @@ export interface EvalSettings extends ReportFiles {
   /** With what the flags set. */
   readonly preset: Omit<Preset, "generation">;
   readonly limit: number | null;
+  /** Texts that no picture answers. */
+  readonly unanswered: string | undefined;
   /** Whether what the scores mean is written beside the artifact. */
   readonly calibrate: boolean;
   /** Pictures whose texts are written together. */
@@ -81,6 +84,7 @@ export function parseEvalSettings(args: readonly string[]): EvalSettings {
       prompt: { type: "string" },
       template: { type: "string" },
       "k-test": { type: "string" },
+      unanswered: { type: "string" },
       calibrate: { type: "boolean", default: false },
       limit: { type: "string" },
       batch: { type: "string" },
@@ -146,6 +150,7 @@ export function parseEvalSettings(args: readonly string[]): EvalSettings {
       kTest: wholeNumber("k-test", values["k-test"], 0) ?? preset.kTest,
     },
     limit: wholeNumber("limit", values.limit, 1) ?? null,
+    unanswered: values.unanswered,
     calibrate: values.calibrate,
     batch: wholeNumber("batch", values.batch, 1) ?? 8,
     report: values.report,
