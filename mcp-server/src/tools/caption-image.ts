@@ -16,8 +16,6 @@ const { model, log_prob } = captionResponseSchema.shape;
 const input = z.strictObject({
   images: z.array(imageArgumentSchema).min(1).max(maxImages),
   prompt: captionRequestSchema.shape.prompt.describe("How the caption begins, e.g. 'a photo of'."),
-  // Its name says enough: every word of the list costs each agent.
-  style: z.enum(["alt"]).optional(),
   model: captionRequestSchema.shape.model,
   detail: detailSchema,
 });
@@ -40,14 +38,14 @@ export const captionImage: Tool<typeof input> = {
     "Says in one sentence what each picture shows. Use it to learn what pictures contain or to draft alt text. Not for specific facts (use ask_image).",
   input,
   output: z.object({ note: noteSchema, captions: z.array(captionSchema) }),
-  async run({ images, prompt, style, model, detail }, call) {
+  async run({ images, prompt, model, detail }, call) {
     const share = shareOf(images.length);
     const faults: AppError[] = [];
     let done = 0;
     const one = async (image: string): Promise<Caption> => {
       try {
         const answer = await call.client.caption(
-          { image: await call.image(image), prompt, style, model },
+          { image: await call.image(image), prompt, model },
           call.options,
         );
         return captionOf(image, answer, share, detail === "detailed");
