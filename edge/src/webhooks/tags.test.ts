@@ -11,7 +11,7 @@ test("labels that fit are tags: those that the caption names first, the others w
     { label: "sun", score: 0.99 },
   ];
   const caption = "two cats, a dog and a car";
-  expect(fittingLabels(caption, scored, 9)).toEqual(["cat", "dog", "sun", "hat"]);
+  expect(fittingLabels(caption, scored, 9)).toEqual(["cat", "dog", "car", "sun", "hat"]);
   expect(fittingLabels(caption, scored, 3)).toEqual(["cat", "dog", "sun"]);
 });
 

@@ -2,10 +2,10 @@
 import { captionTags } from "../search/caption-tags.ts";
 
 /**
- * ITM (a probability) from which a label is a tag: when the caption names it too, and when it does not. A label is
- * true of few pictures, so that one score alone must be high (docs/decisions/0175).
+ * ITM from which a label is a tag that the caption does not name. It is true of few pictures, so the score must be
+ * high; what the caption names needs none (docs/decisions/0175).
  */
-const minScores = { named: 0.5, unnamed: 0.98 } as const;
+const minScore = 0.98;
 
 export interface ScoredLabel {
   readonly label: string;
@@ -21,7 +21,7 @@ export function fittingLabels(
   const names = naming(caption);
   return labels
     .map((one) => ({ ...one, named: names(one.label) }))
-    .filter(({ score, named }) => score >= (named ? minScores.named : minScores.unnamed))
+    .filter(({ score, named }) => named || score >= minScore)
     .toSorted((a, b) => Number(b.named) - Number(a.named) || b.score - a.score)
     .slice(0, max)
     .map(({ label }) => label);
