@@ -109,7 +109,17 @@ const rooms: readonly {
   {
     what: "the MCP SDK",
     specifier: /^@modelcontextprotocol\//,
-    only: /^mcp-server\/src\/|^test\/|\.test\.ts$/,
+    only: /^mcp-server\/src\/|\.test\.ts$|^test\//,
+  },
+  {
+    what: "the OAuth provider",
+    specifier: /^@cloudflare\/workers-oauth-provider$/,
+    only: /^edge\/src\/oauth\/cloudflare-authority\.ts$/,
+  },
+  {
+    what: "jose",
+    specifier: /^jose$/,
+    only: /^edge\/src\/oauth\/access-person\.ts$|\.test\.ts$|^test\//,
   },
   { what: "miniflare and wrangler", specifier: /^(miniflare|wrangler)/, only: /^(infra|test)\// },
   {

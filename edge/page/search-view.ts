@@ -22,6 +22,8 @@ interface Query {
   readonly picture: QueryPicture | undefined;
   readonly hybrid: boolean;
   readonly rerank: boolean;
+  /** 0: what the model's calibration would leave out too. */
+  readonly min_score: 0 | undefined;
 }
 
 const hitsAtOnce = 12;
@@ -29,6 +31,7 @@ const hitsAtOnce = 12;
 export function searchView(key: KeyBox): SearchView {
   const words = byId("query", HTMLInputElement);
   const namespace = byId("namespace", HTMLInputElement);
+  const near = byId("near", HTMLInputElement);
   const hybrid = byId("hybrid", HTMLInputElement);
   const judge = byId("judge", HTMLInputElement);
   const told = byId("found", HTMLElement);
@@ -48,7 +51,7 @@ export function searchView(key: KeyBox): SearchView {
     key,
     namespace: () => namespace.value.trim(),
     filled() {
-      if (words.value.trim() === "") words.value = "a lion";
+      if (words.value.trim() === "") words.value = words.placeholder;
       void run();
     },
   });
@@ -64,6 +67,7 @@ export function searchView(key: KeyBox): SearchView {
       // They are about words.
       hybrid: text !== "" && hybrid.checked,
       rerank: text !== "" && judge.checked,
+      min_score: near.checked ? 0 : undefined,
     };
   }
 
@@ -90,10 +94,17 @@ export function searchView(key: KeyBox): SearchView {
     const called = await ask(query, undefined, signal);
     if (called === undefined) return;
     asked = { query, cursor: called.answer.cursor };
-    told.replaceChildren(...verdict(called.answer, query));
+    told.replaceChildren(...verdict(called.answer, query, showNear));
     index.offer(called.answer.model === null);
     add(called.answer);
     facts.replaceChildren(factsOf(called.facts, called.answer));
+  }
+
+  function showNear(): void {
+    near.checked = true;
+    // What was pressed is gone.
+    near.focus();
+    void run();
   }
 
   async function goOn(): Promise<void> {
@@ -140,7 +151,11 @@ export function searchView(key: KeyBox): SearchView {
   };
 }
 
-function verdict(answer: SearchResponse, { picture, text }: Query): HTMLElement[] {
+function verdict(
+  answer: SearchResponse,
+  { picture, text }: Query,
+  showNear: () => void,
+): HTMLElement[] {
   const { namespace, model, min_score: least, no_match: isNone, calibrated, hits } = answer;
   const said = (words: string): HTMLElement => el("p", { text: words });
   if (!isNone) {
@@ -157,7 +172,11 @@ function verdict(answer: SearchResponse, { picture, text }: Query): HTMLElement[
       : least === 0
         ? `Nothing in “${namespace}” is near ${about}.`
         : `Nothing in “${namespace}” reaches ${scoreSaid(least, answer)} for ${about}.`;
-  return [el("p", { class: "voice", text: "No match." }), said(why)];
+  const none = [el("p", { class: "voice", text: "No match." }), said(why)];
+  if (least === 0) return none;
+  const all = el("button", { type: "button", class: "quiet", text: "Show near misses" });
+  all.addEventListener("click", showNear);
+  return [...none, all];
 }
 
 function factsOf(facts: CallFacts, { model, vision_passes: passes }: SearchResponse): HTMLElement {

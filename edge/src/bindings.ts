@@ -24,6 +24,8 @@ export interface Bindings {
   readonly NAMESPACE_INDEX: ImageIndexes;
   /** Results of inference and the last known catalogue. */
   readonly RESULTS: KVNamespace;
+  /** Clients, codes and hashes of tokens of OAuth; needed where the setting OAUTH is on. */
+  readonly OAUTH_KV?: KVNamespace;
   /** Canonical pixels, per partition. */
   readonly PIXELS: R2Bucket;
   /** Requests and results of jobs. */

@@ -67,3 +67,25 @@ test("every fault in one message, no secret in it", () => {
   }
   expect(message).not.toContain("shorty");
 });
+
+test("OAuth is off, and Access is told of whole or not at all", () => {
+  const team = "https://acme.cloudflareaccess.com";
+  expect(parseSettings(good)).toMatchObject({
+    ...{ OAUTH: false, OAUTH_REGISTRATION: true, ACCESS_KEYS: [] },
+  });
+  const whole = { ...good, ACCESS_TEAM: `${team}/`, ACCESS_AUDIENCE: "app" };
+  const keys = { ACCESS_KEYS: "Ada@example.com=k1, *@example.com=k2" };
+  expect(parseSettings({ ...whole, ...keys })).toMatchObject({
+    ACCESS_TEAM: team,
+    ACCESS_KEYS: [
+      { who: "ada@example.com", keyId: "k1" },
+      { who: "*@example.com", keyId: "k2" },
+    ],
+  });
+  const faultOf = (more: object) => () => parseSettings({ ...good, ...more });
+  expect(faultOf({ ACCESS_TEAM: team })).toThrow(/ACCESS_AUDIENCE: needed/);
+  expect(faultOf({ ACCESS_AUDIENCE: "app" })).toThrow(/ACCESS_TEAM: needed/);
+  expect(faultOf(keys)).toThrow(/ACCESS_TEAM: needed/);
+  expect(faultOf({ ...whole, ACCESS_TEAM: "http://acme.example" })).toThrow(/ACCESS_TEAM/);
+  expect(faultOf({ ...whole, ACCESS_KEYS: "ada=k1" })).toThrow(/not of the form e-mail=key-id/);
+});

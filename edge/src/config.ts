@@ -4,6 +4,7 @@ import { signingKeysSchema } from "@blip2-edge/shared/wire/signing-keys";
 import { z } from "zod";
 import { operatorKeyPattern } from "./auth/operator.ts";
 import { readAllowedOrigin } from "./nodes/announcers.ts";
+import { readKeyOfPersons } from "./oauth/keys-of-persons.ts";
 
 const number = (min: number, max: number, preset: number) =>
   z.coerce.number().int().min(min).max(max).default(preset);
@@ -29,6 +30,20 @@ const flag = z
   .enum(["true", "false"])
   .default("false")
   .transform((text) => text === "true");
+
+const keysOfPersons = z
+  .string()
+  .default("")
+  .transform((text, context) =>
+    text
+      .split(/[\s,]+/)
+      .filter((entry) => entry !== "")
+      .flatMap((entry) => {
+        const read = readKeyOfPersons(entry);
+        if (read === undefined) context.addIssue(`${entry} is not of the form e-mail=key-id`);
+        return read ?? [];
+      }),
+  );
 
 /** Origins, separated by commas or white space, each once. */
 const origins = z
@@ -217,6 +232,31 @@ export const settingsSchema = z.object({
   MCP_HOSTS: hostNames.describe(
     "Host names under which /mcp answers, and whose pages may use it; what else a request names as Host or Origin is refused.",
   ),
+  OAUTH: flag.describe(
+    "Whether people may let agents use /mcp by OAuth, without giving them a key; needs the KV namespace OAUTH_KV.",
+  ),
+  OAUTH_REGISTRATION: z
+    .enum(["true", "false"])
+    .default("true")
+    .transform((text) => text === "true")
+    .describe(
+      "Whether clients may register themselves there, as those do that publish no metadata document.",
+    ),
+  ACCESS_TEAM: z
+    .url({ protocol: /^https$/ })
+    .transform((url) => new URL(url).origin)
+    .optional()
+    .describe(
+      "Team domain of Cloudflare Access, https://NAME.cloudflareaccess.com, where Access stands before /oauth/authorize: then nobody agrees to anything without its assertion.",
+    ),
+  ACCESS_AUDIENCE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Audience tag of the application in Access; needed with ACCESS_TEAM."),
+  ACCESS_KEYS: keysOfPersons.describe(
+    "With which key people of Access act: e-mail=key-id, or *@domain=key-id, separated by commas. Others paste a key.",
+  ),
   TRACE_SAMPLE_RATIO: z.coerce
     .number()
     .min(0)
@@ -235,6 +275,18 @@ const settingsTogether = settingsSchema
       const { NODE_URL, ANNOUNCE_ORIGINS } = value as Record<string, unknown>;
       return Array.isArray(NODE_URL) && Array.isArray(ANNOUNCE_ORIGINS);
     },
+  })
+  .superRefine(({ ACCESS_TEAM, ACCESS_AUDIENCE, ACCESS_KEYS }, context) => {
+    const need = (path: string) =>
+      context.addIssue({
+        code: "custom",
+        path: [path],
+        message: "needed with the other of Access",
+      });
+    if (ACCESS_TEAM === undefined && (ACCESS_AUDIENCE ?? ACCESS_KEYS[0]) !== undefined) {
+      need("ACCESS_TEAM");
+    }
+    if (ACCESS_TEAM !== undefined && ACCESS_AUDIENCE === undefined) need("ACCESS_AUDIENCE");
   })
   .superRefine(({ ANNOUNCE_ORIGINS, NODE_KEYS }, context) => {
     for (const { keyId } of ANNOUNCE_ORIGINS) {

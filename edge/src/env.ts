@@ -2,6 +2,8 @@
 import type { Caller } from "./auth/caller.ts";
 import type { Bindings } from "./bindings.ts";
 import type { RequestContext } from "./context.ts";
+import type { Agent } from "./oauth/agent-callers.ts";
+import type { Authority } from "./oauth/authority.ts";
 
 export interface Env {
   Bindings: Bindings;
@@ -14,5 +16,9 @@ export interface Env {
     lastsUntil: (work: Promise<unknown>) => void;
     /** Set on routes that need a key. */
     caller: Caller;
+    /** Set where a client asks that a person has let act for them. */
+    agent?: Agent & { readonly authority: Authority };
+    /** What WWW-Authenticate is to say when the request is refused. */
+    challenge?: string;
   };
 }

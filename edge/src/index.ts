@@ -11,6 +11,7 @@ import type { Bindings } from "./bindings.ts";
 import { isolate, type Isolate } from "./isolate.ts";
 import { takeJobMessages } from "./jobs/take-messages.ts";
 import { describeError, writeEvent } from "./log.ts";
+import { cloudflareAuthority } from "./oauth/cloudflare-authority.ts";
 import { isAboutConnection, takeConnectionMessages } from "./webhooks/take-messages.ts";
 
 export { NodeRegistry } from "./nodes/node-registry.ts";
@@ -25,7 +26,7 @@ let made: { readonly isolate: Isolate; readonly app: ReturnType<typeof createApp
 function rooms(env: Bindings): NonNullable<typeof made> {
   if (made !== undefined) return made;
   try {
-    const own = isolate(env, write);
+    const own = isolate(env, write, { makeAuthority: cloudflareAuthority });
     made = { isolate: own, app: createApp(own, write) };
     return made;
   } catch (error) {

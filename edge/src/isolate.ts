@@ -6,7 +6,8 @@ import { authenticator, type Authenticate } from "./auth/authenticate.ts";
 import { keyCaller } from "./auth/key-caller.ts";
 import { keyBook, type KeyBook } from "./auth/key-book.ts";
 import { keyMemory, keyStore, type KeyStore } from "./auth/key-store.ts";
-import { sealer } from "./auth/seal.ts";
+import { sealer, type Sealer } from "./auth/seal.ts";
+import { vouched, type Vouched } from "./auth/vouched.ts";
 import type { Bindings } from "./bindings.ts";
 import { addressBook } from "./cache/addresses.ts";
 import { digestBook } from "./cache/digests.ts";
@@ -34,6 +35,9 @@ import { describeError, writeEvent, type WriteLine } from "./log.ts";
 import type { Announcements } from "./nodes/announcements.ts";
 import { nodeRooms } from "./nodes/node-rooms.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
+import type { MakeAuthority } from "./oauth/authority.ts";
+import { grantBook, type GrantBook } from "./oauth/grant-book.ts";
+import { grantS, oauthRooms, type OAuthRooms } from "./oauth/oauth-rooms.ts";
 import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
 import { heldPictures } from "./search/held-pictures.ts";
 import { indexName } from "./search/image-index.ts";
@@ -55,6 +59,11 @@ export interface Isolate {
    */
   readonly prepaid: WeakSet<Request>;
   readonly keyBook: KeyBook;
+  readonly vouched: Vouched;
+  readonly sealer: Sealer;
+  readonly grants: GrantBook;
+  /** Undefined where OAuth is off. */
+  readonly oauth: OAuthRooms | undefined;
   readonly meter: Meter;
   readonly memory: PictureMemory;
   readonly announcements: Announcements;
@@ -86,8 +95,17 @@ const through = (binding: Bindings["NODE_NET"]): Fetch | undefined =>
   binding === undefined ? undefined : (url, init) => binding.fetch(url, init);
 const globalFetch: Fetch = (url, init) => fetch(url, init);
 
+/** What only workerd can load, and so the entry brings along. */
+export interface WorkerdParts {
+  readonly makeAuthority?: MakeAuthority;
+}
+
 /** Throws when the settings are not usable. */
-export function isolate(env: Bindings, write: WriteLine): Isolate {
+export function isolate(
+  env: Bindings,
+  write: WriteLine,
+  { makeAuthority }: WorkerdParts = {},
+): Isolate {
   const settings = parseSettings(env);
   const decoder = createDecoder(codecModules, { maxIdleHeapBytes });
   const memory = pictureMemory({
@@ -130,6 +148,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
   });
   const tag = partitionTag(settings.PARTITION_SECRET);
   const keys = keyStore({ table: env.DB, memory: keyMemory(), ttlMs: settings.KEY_TTL_MS });
+  const grants = grantBook({ table: env.DB, keepMs: grantS * 1000 });
   const meter = keyMeter({ meters: env.KEY_METER });
   const taken = claims();
   const once = collapse({ leases: env.WORK_LEASES, leaseMs: settings.WORK_LEASE_MS });
@@ -175,6 +194,13 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
     countRequest: requestCounter(),
     prepaid: new WeakSet(),
     keyBook: keyBook({ table: env.DB, changed: keys.forget }),
+    vouched: vouched(),
+    sealer: seals,
+    grants,
+    oauth: oauthRooms({
+      ...{ env, settings, keys, grants, makeAuthority },
+      ...{ policy: outside.policy, internet: globalFetch },
+    }),
     meter,
     jobs: jobRooms({
       table: env.DB,
@@ -200,6 +226,7 @@ export function isolate(env: Bindings, write: WriteLine): Isolate {
     async sweep() {
       const swept = { ...(await made.jobs.sweep()), ...(await made.webhooks.sweep()) };
       await forgetOld(env.DB, Date.now(), forgottenPerSweep);
+      await grants.forgetOld(forgottenPerSweep);
       return swept;
     },
     roomsFor: ({ event, hops, later, startedAt: at }) => {

@@ -24,6 +24,10 @@ test("keys, tokens, credentials and queries are taken out of every field", async
     "https://h.example/a?[query] and more",
   );
   expect(redact("Basic YTpi")).toBe("Basic [secret]");
+  const grant = `grt_${"0a".repeat(16)}`;
+  expect(redact(`of ${grant}: over; ${grant}:own:s-e_c`)).toBe(
+    `of ${grant}: over; ${grant}:[secret]`,
+  );
   expect(redact("x".repeat(5000))).toHaveLength(2000);
   expect(redact("at ftp://u:p@h.example/ and HTTP:\\\\u@h.example")).toBe(
     "at ftp://[secret]@h.example/ and HTTP:\\\\[secret]@h.example",

@@ -7,6 +7,8 @@ export type LogEvent = Record<string, LogValue>;
 export type WriteLine = (line: string) => void;
 
 const keyText = /\bb2e_([0-9A-Za-z]{1,12})_?[0-9A-Za-z]*/g;
+/** Tokens and codes of OAuth: grant, the library's own name of it, secret. */
+const agentText = /\b(grt_[0-9a-f]{1,32}):[^\s"]+/g;
 const bearerText = /\b(bearer|basic)\s+[^\s"',;]+/gi;
 const queryText = /(\bhttps?:[/\\]+[^\s"'?#]*)\?[^\s"']*/gi;
 const credentialsText = /(\b[a-z][a-z0-9+.-]*:[/\\]+)[^\s"'/?#@\\]+@/gi;
@@ -18,6 +20,7 @@ export function redact(text: string): string {
   return text
     .slice(0, maxLogCharacters)
     .replaceAll(keyText, "b2e_$1_[secret]")
+    .replaceAll(agentText, "$1:[secret]")
     .replaceAll(bearerText, "$1 [secret]")
     .replaceAll(credentialsText, "$1[secret]@")
     .replaceAll(queryText, "$1?[query]")

@@ -1,7 +1,7 @@
 // `npm run lab:image`: carries out infra/node/Dockerfile's stage `cpu` in a plain folder and starts what comes of
 // it as a container would: its own root, mounted for reading only, user 10001 without rights, its own processes
 // and network, with nano for a model. Needs root, util-linux and the npm registry; the base is this machine's /usr.
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -10,6 +10,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -115,6 +116,7 @@ exec chroot . /usr/bin/setpriv --reuid=${user} --regid=${user} --clear-groups --
 `;
 
 const now = (): number => Math.round(performance.now());
+let child: ChildProcess | undefined;
 try {
   for (const stage of ["dependencies", "sources", "cpu"]) {
     mkdirSync(folderOf(stage), { recursive: true });
@@ -140,7 +142,7 @@ try {
 
   const began = now();
   const [entry, command] = [listOf("cpu", "ENTRYPOINT"), listOf("cpu", "CMD")];
-  const child = spawn(
+  child = spawn(
     "unshare",
     [
       "--mount",
@@ -160,11 +162,14 @@ try {
     { stdio: ["ignore", "inherit", "inherit"] },
   );
   const ended = once(child, "exit");
+  /** Its first process, once that is Node and no longer what makes its root. */
+  const unsharing = child.pid;
   const inside = async (): Promise<string> => {
-    const children = `/proc/${child.pid}/task/${child.pid}/children`;
-    for (let pid = ""; ; pid = readFileSync(children, "utf8").trim()) {
-      if (pid !== "") return pid;
-      await new Promise((resolve) => setImmediate(resolve));
+    for (;;) {
+      const pid = readFileSync(`/proc/${unsharing}/task/${unsharing}/children`, "utf8").trim();
+      const program = pid === "" ? "" : readlinkSync(`/proc/${pid}/exe`);
+      if (path.basename(program) === "node") return pid;
+      await new Promise((resolve) => setTimeout(resolve, 5));
     }
   };
   const pid = await inside();
@@ -208,5 +213,7 @@ try {
   say(`ended with ${code} after ${now() - told} ms`);
   process.exitCode = code === 0 ? 0 : 1;
 } finally {
+  // With it goes everything in it.
+  child?.kill("SIGKILL");
   rmSync(work, { recursive: true, force: true });
 }

@@ -98,7 +98,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       nodeUrl: node.url,
       nodeKeys: secrets.node_keys,
       allowFetch: options.allowFetch ?? [],
-      vars: options.vars ?? {},
+      vars: { OAUTH: "true", ...options.vars },
       tickEveryMs,
       log,
     });

@@ -57,6 +57,16 @@ export interface NewKey {
   readonly scopes?: readonly Scope[];
 }
 
+/** What tests look up in KV, and change there. */
+export interface KvForTests {
+  get(name: string): Promise<string | null>;
+  put(name: string, value: string): Promise<void>;
+  delete(name: string): Promise<void>;
+  list(options?: { readonly prefix?: string }): Promise<{
+    readonly keys: readonly { readonly name: string; readonly expiration?: number }[];
+  }>;
+}
+
 export interface RunningWorker {
   readonly url: string;
   /** Of every instance; the first is `url`. */
@@ -71,6 +81,8 @@ export interface RunningWorker {
   putKey(newKey: NewKey): Promise<void>;
   /** The object of a piece of work, for tests. */
   workLease(key: string): Promise<WorkLeaseCalls>;
+  /** A KV namespace, by the name of its binding, for tests. */
+  kv(binding: string): Promise<KvForTests>;
   /** A Durable Object, by the name of its binding and its own. */
   object(binding: string, name: string): Promise<unknown>;
   /** Names of everything that lies in KV and R2, for tests. */
@@ -369,6 +381,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
         const leases: unknown = await miniflare.getDurableObjectNamespace("WORK_LEASES");
         return (leases as WorkLeases).getByName(key);
       },
+      kv: (binding) => miniflare.getKVNamespace(binding),
       async object(binding, name) {
         const objects: unknown = await miniflare.getDurableObjectNamespace(binding);
         return (objects as { getByName(of: string): unknown }).getByName(name);

@@ -31,6 +31,7 @@ export const problemKinds = {
   quota_exceeded: kind(429, "The key's quota is used up", true),
   concurrency_exceeded: kind(429, "The key has too many requests in flight", true),
   meter_unavailable: kind(503, "The key's quota cannot be read now", true),
+  identity_unavailable: kind(503, "Who you are cannot be checked now", true),
   // Jobs, and requests that may be repeated
   too_many_jobs: kind(429, "The tenant has too many jobs that are not over", true),
   idempotency_key_reused: kind(422, "The Idempotency-Key belongs to another request"),

@@ -2,6 +2,7 @@
 // nobody writes a path, a scope or a schema a second time. Its rows stand in routes/, by what they are about.
 import type { z } from "zod";
 import { adminRoutes } from "./routes/admin.ts";
+import { grantsRoutes } from "./routes/grants.ts";
 import { connectionsRoutes } from "./routes/connections.ts";
 import { imagesRoutes } from "./routes/images.ts";
 import { inferRoutes } from "./routes/infer.ts";
@@ -19,6 +20,7 @@ export const routes = {
   ...connectionsRoutes,
   ...suggestionsRoutes,
   ...adminRoutes,
+  ...grantsRoutes,
   ...openRoutes,
 } as const satisfies Record<string, Route>;
 

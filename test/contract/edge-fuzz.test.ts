@@ -63,10 +63,21 @@ beforeAll(async () => {
     await client.imagePut({ namespace, id: "picture", image: { bytes: picture } });
     return namespace;
   });
+  const grants = await several(async (index) => {
+    const id = `grt_${String(index).padStart(32, "0")}`;
+    await edge.worker.db
+      .prepare(
+        `INSERT INTO oauth_grants (id, tenant, key_id, client_id, client_name, redirect_host, scopes, proof, created_at, expires_at)
+         VALUES (?, 'ada', 'k', 'c', 'Desk', 'desk.example', 'infer', 'key', 0, 1)`,
+      )
+      .bind(id)
+      .run();
+    return id;
+  });
   const connections = await several(async () => (await client.connectionCreate(siteConnection)).id);
   const { connection, deliveries, suggestions } = await inboxOf(client);
   const idsOf: Record<string, readonly string[]> = {
-    ...{ key: keys, job: jobs, image: ["picture"], connection: connections },
+    ...{ key: keys, job: jobs, grant: grants, image: ["picture"], connection: connections },
     ...{ delivery: deliveries, suggestion: suggestions },
   };
   const hints: Hints = {

@@ -216,6 +216,7 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
     test("an empty namespace is filled with the samples, which are found by words and by each other", async () => {
       const page = await open();
       await page.getByRole("link", { name: "Search" }).click();
+      await page.getByLabel("Words").waitFor();
       expect(page.url()).toBe(`${edge.url}/#search`);
       expect(await page.title()).toMatch(/^Find a picture/);
       await page.getByLabel("Words").fill("two owls");
@@ -244,7 +245,7 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
       expect(await page.locator(".hit .title").first().textContent()).toContain("balloons");
       expect((await scores(page))[0]).toBeGreaterThan(0.97);
       // What was pressed is gone; the way goes on where the picture is.
-      expect(await page.locator(":focus").textContent()).toBe("Search without it");
+      await page.locator(":focus", { hasText: "Search without it" }).waitFor();
       await page.goBack();
       await page.getByText("Drop a picture here").waitFor();
       expect(await page.title()).toMatch(/^What is in this picture/);
@@ -254,7 +255,7 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
       const page = await open();
       await page.getByRole("link", { name: "Search" }).press("Enter");
       // The head of the view is where reading goes on.
-      expect(await page.locator(":focus").textContent()).toBe("Find a picture");
+      await page.locator("h1:focus", { hasText: "Find a picture" }).waitFor();
       await page.getByLabel("In", { exact: true }).fill("many");
       await give(page, "DragEvent", { bytes: [...(await jpeg(703))] });
       await page.locator(".hit").first().waitFor();
@@ -278,7 +279,7 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
       await page.goto(`${edge.url}/#search`);
       await page.getByLabel("In", { exact: true }).fill("many");
       await page.getByLabel("Words").fill("anything");
-      await page.getByLabel("Titles and captions count too").check();
+      await page.getByLabel("Titles and captions too").check();
       await page.getByLabel("Words").press("Enter");
       await page.locator(".hit").nth(11).waitFor();
       expect(await page.locator(".hit").count()).toBe(12);
@@ -290,7 +291,7 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
       const names = await page.locator(".hit .title").allTextContents();
       expect(new Set(names).size).toBeGreaterThanOrEqual(many);
       expect(await page.getByRole("button", { name: "More", exact: true }).isVisible()).toBe(false);
-      expect(await page.locator(".hit").nth(12).locator("button:focus").count()).toBe(1);
+      await page.locator(".hit").nth(12).locator("button:focus").waitFor();
 
       const none: SearchResponse = {
         ...{ hits: [], no_match: true, namespace: "many", model: "m", model_revision: "r" },
@@ -301,6 +302,14 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
       await page.getByLabel("Words").press("Enter");
       await page.getByText("Nothing in “many” reaches 53 % for “zorblick”.").waitFor();
       expect(await page.locator(".hit").count()).toBe(0);
+      await page.unroute("**/v1/search");
+      const [asked] = await Promise.all([
+        page.waitForRequest("**/v1/search"),
+        page.getByRole("button", { name: "Show near misses" }).press("Enter"),
+      ]);
+      expect(asked.postDataJSON()).toMatchObject({ text: "zorblick", min_score: 0 });
+      await page.locator(".hit").first().waitFor();
+      expect(await page.getByLabel("Near misses too").isChecked()).toBe(true);
     });
   });
 
@@ -345,6 +354,7 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
     );
     expect([await faults(), await overflow()]).toEqual([[], 0]);
     await page.getByRole("link", { name: "Search" }).click();
+    await page.getByText("drop one anywhere").waitFor();
     expect([await faults(), await overflow()]).toEqual([[], 0]);
     await page.getByLabel("In", { exact: true }).fill("many");
     await page.getByLabel("Words").fill("a lion");

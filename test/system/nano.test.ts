@@ -60,3 +60,32 @@ test("a caption, matches, labels and vectors of one picture cost one look", asyn
 
   expect(await passes()).toBe(before + 1);
 });
+
+test("words find a sample by all that is true of it or by part; what is not there is no match", async () => {
+  const namespace = "samples";
+  const owls = "two-owls-and-a-lion.png";
+  for (const id of [owls, "a-chicken-and-two-pigs.png", "three-blue-balloons-and-a-cake.png"]) {
+    const bytes = await readFile(path.join(samplesDir, id));
+    const auto_tags = { labels: ["owl", "lion", "pig", "car"] };
+    const { auto_tags: tags = [] } = await stack.client.imagePut({
+      ...{ namespace, id, image: { bytes }, auto_tags },
+    });
+    const named = tags.filter(({ from }) => from === "label").map(({ tag }) => tag);
+    if (id === owls) expect(named.toSorted()).toEqual(["lion", "owl"]);
+    // Three in four labels that are true are found, so no more is asked of the others.
+    expect(named).not.toContain("car");
+  }
+  const ask = (text: string) => stack.client.search({ namespace, text });
+  for (const text of [
+    "two owls and a lion on a pink background",
+    "two owls and a lion",
+    "a lion",
+  ]) {
+    const { hits, calibrated } = await ask(text);
+    expect(calibrated).toBe(true);
+    expect(hits[0]?.id, text).toBe(owls);
+  }
+  for (const text of ["three dogs and a tent on a green background", "a car", "zorblick fenquam"]) {
+    expect(await ask(text), text).toMatchObject({ hits: [], no_match: true });
+  }
+});

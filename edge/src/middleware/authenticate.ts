@@ -2,7 +2,7 @@
 // come too often. What is refused for its rate has cost one look into the isolate's memory.
 import type { Scope } from "@blip2-edge/shared/contracts/keys";
 import { AppError } from "@blip2-edge/shared/problem";
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import type { Caller } from "../auth/caller.ts";
 import type { RequestContext } from "../context.ts";
 import type { Env } from "../env.ts";
@@ -10,29 +10,37 @@ import type { Isolate } from "../isolate.ts";
 import { reportViolation } from "../usage/limit-headers.ts";
 import type { CountRequest } from "../usage/rate.ts";
 
-export type KeyRooms = Pick<Isolate, "authenticate" | "countRequest" | "noteUse" | "prepaid">;
+export type KeyRooms = Pick<
+  Isolate,
+  "authenticate" | "countRequest" | "noteUse" | "prepaid" | "vouched"
+>;
+/** Throws unauthorized. */
+export type WhoAsks = (c: Context<Env>) => Promise<Caller>;
 
 /** Throws unauthorized, rate_limited, forbidden. `any`: whatever the key may do. */
-export function requireKey(rooms: KeyRooms): (scope: Scope | "any") => MiddlewareHandler<Env> {
-  return (scope) => async (c, next) => {
-    const context = c.get("context");
-    const caller = await context.hops.time("auth", () =>
-      rooms.authenticate(c.req.header("authorization")),
-    );
-    c.set("caller", caller);
-    context.event["key_id"] = caller.keyId;
-    context.event["tenant"] = caller.tenant;
-    context.limits.limits = caller.limits;
-    const noted = rooms.noteUse(caller.keyId);
-    if (noted !== undefined) context.later(noted);
-    if (!rooms.prepaid.has(c.req.raw)) countOrRefuse(rooms.countRequest, caller, context);
-    if (scope !== "any" && !caller.scopes.includes(scope)) {
-      throw new AppError("forbidden", `The key lacks the scope \`${scope}\`, which this needs.`, {
-        internal: `${caller.keyId} has ${caller.scopes.join(" ")}`,
-      });
-    }
-    await next();
-  };
+export function requireKey(
+  rooms: KeyRooms,
+): (scope: Scope | "any", whoAsks?: WhoAsks) => MiddlewareHandler<Env> {
+  const byKey: WhoAsks = async (c) =>
+    rooms.vouched.callerOf(c.req.raw) ?? rooms.authenticate(c.req.header("authorization"));
+  return (scope, whoAsks = byKey) =>
+    async (c, next) => {
+      const context = c.get("context");
+      const caller = await context.hops.time("auth", () => whoAsks(c));
+      c.set("caller", caller);
+      context.event["key_id"] = caller.keyId;
+      context.event["tenant"] = caller.tenant;
+      context.limits.limits = caller.limits;
+      const noted = rooms.noteUse(caller.keyId);
+      if (noted !== undefined) context.later(noted);
+      if (!rooms.prepaid.has(c.req.raw)) countOrRefuse(rooms.countRequest, caller, context);
+      if (scope !== "any" && !caller.scopes.includes(scope)) {
+        throw new AppError("forbidden", `The key lacks the scope \`${scope}\`, which this needs.`, {
+          internal: `${caller.keyId} has ${caller.scopes.join(" ")}`,
+        });
+      }
+      await next();
+    };
 }
 
 function countOrRefuse(

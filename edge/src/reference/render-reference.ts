@@ -7,16 +7,9 @@ import type {
   Operation,
   Parameter,
 } from "@blip2-edge/shared/openapi";
+import { escape } from "../html.ts";
 import { referenceStyle } from "./style.ts";
 
-const escapes: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-const escape = (text: string): string => text.replaceAll(/[&<>"']/g, (sign) => escapes[sign] ?? "");
 /** Text in which `words` stand for code. */
 const prose = (text: string): string => escape(text).replaceAll(/`([^`]+)`/g, "<code>$1</code>");
 

@@ -4,6 +4,7 @@ import { openApiDocument } from "@blip2-edge/shared/openapi";
 import type { Context, Handler } from "hono";
 import { entityTag, matchesEntityTag } from "../cache/answer-headers.ts";
 import type { Env } from "../env.ts";
+import { sourceHash } from "../html.ts";
 import { renderReference } from "../reference/render-reference.ts";
 import { referenceStyle } from "../reference/style.ts";
 
@@ -53,10 +54,4 @@ function serve(make: () => Promise<Document>): Handler<Env> {
     const isKnown = matchesEntityTag(c.req.header("if-none-match"), headers["etag"] ?? "");
     return new Response(isKnown ? null : text, { status: isKnown ? 304 : 200, headers });
   };
-}
-
-/** A source of Content-Security-Policy: the digest of what stands between the tags. */
-async function sourceHash(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return `sha256-${btoa(String.fromCharCode(...new Uint8Array(digest)))}`;
 }

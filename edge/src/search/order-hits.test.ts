@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { orderHits, reordered } from "./order-hits.ts";
+import { amongPictures, orderHits, reordered } from "./order-hits.ts";
 import type { Ranked } from "./image-index.ts";
 
 const hit = (id: string, scores: Ranked["scores"]): Ranked => ({
@@ -66,4 +66,15 @@ test("ITM puts the first in its order; whom it could not see follows them", () =
   expect(all[0]?.score).toBeCloseTo(1 / (1 + Math.exp(-4)), 6);
   // One that was judged and is not among the first stays where it was.
   expect(idsOf(reordered(hits, 1, judged, undefined))).toBe("bca");
+});
+
+test("among fewer pictures than it was measured with a score is worth more, among more less", () => {
+  const calibration = { pictures: 1000, itc: curve, label: curve };
+  const of = (pictures: number) => amongPictures(calibration, pictures).itc?.intercept ?? NaN;
+  expect(of(1000)).toBe(-5);
+  expect(of(10)).toBeCloseTo(-5 + 0.5 * Math.log(100), 9);
+  expect(of(100_000)).toBeCloseTo(-5 - 0.5 * Math.log(100), 9);
+  // A label is true of a picture whatever else there is.
+  expect(amongPictures(calibration, 10).label).toEqual(curve);
+  expect(amongPictures({ itc: curve }, 10).itc).toEqual(curve);
 });

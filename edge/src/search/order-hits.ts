@@ -29,6 +29,23 @@ export interface Calibrated extends Pick<Calibration, "text_mean" | "itc" | "itm
   readonly facts: TextFacts;
 }
 
+/** Measured: so the cut-off refuses one true hit in thirty in small namespaces as well (docs/search.md). */
+const sizePower = 0.5;
+
+/**
+ * Curves measured among so many pictures, for another number of them: among few, little comes near by chance. One
+ * that does not say among how many stays as it is.
+ */
+export function amongPictures(calibration: Calibration, pictures: number): Calibration {
+  const { pictures: measured = pictures } = calibration;
+  const shift = sizePower * Math.log(measured / Math.max(1, pictures));
+  const shifted = (name: "text_mean" | "itc" | "itm") => {
+    const curve = calibration[name];
+    return curve === undefined ? {} : { [name]: { ...curve, intercept: curve.intercept + shift } };
+  };
+  return { ...calibration, ...shifted("text_mean"), ...shifted("itc"), ...shifted("itm") };
+}
+
 /** 0 to 1: a probability where the stage is calibrated, else the score as it is, from 0. */
 const scoreOf = (curve: Curve | undefined, score: number, facts?: TextFacts): number =>
   curve === undefined ? Math.min(1, Math.max(0, score)) : probabilityOf(curve, score, facts);

@@ -19,6 +19,7 @@ import { canonicalJson } from "../cache/canonical-json.ts";
 import type { AuthenticatedContext } from "../context.ts";
 import type { IndexedBy, Ranked, RankRequest } from "../search/image-index.ts";
 import {
+  amongPictures,
   orderHits,
   reordered,
   textStage,
@@ -51,7 +52,7 @@ export async function search(
   const { namespace = defaultNamespace, text, max_similarity: maxSimilarity = true } = options;
   const { hybrid = false, top_k: topK = defaultTopK } = options;
   const index = rooms.indexOf(context.caller.tenant, namespace);
-  const { by } = await index.describe();
+  const { by, pictures } = await index.describe();
   if (by === null) return nothing(namespace, options);
   const query = await queryOf(rooms, { namespace, by, text, picture }, context);
   const outcome = await index.rank({
@@ -64,7 +65,7 @@ export async function search(
   if (outcome.kind === "unknown_fields") throw unknownFields(outcome.fields);
   if (outcome.kind === "unavailable") throw candidatesUnavailable(namespace);
 
-  const calibration = calibratedFor(query, text);
+  const calibration = calibratedFor(query, text, pictures);
   const way = { text: text !== undefined, image: picture !== undefined, hybrid, maxSimilarity };
   const ordered = orderHits(outcome.records, way, calibration);
   const first = rerankOf(options);
@@ -115,13 +116,14 @@ export async function search(
 }
 
 /** Undefined: nobody has measured what the model's scores mean for a text, or none was asked with. */
-const calibratedFor = (
+function calibratedFor(
   { calibration, vectors: { text: vector } }: Query,
   text: string | undefined,
-): Calibrated | undefined =>
-  calibration === undefined || text === undefined || vector === undefined
-    ? undefined
-    : { ...calibration, facts: { words: wordsIn(text), vector } };
+  pictures: number,
+): Calibrated | undefined {
+  if (calibration === undefined || text === undefined || vector === undefined) return undefined;
+  return { ...amongPictures(calibration, pictures), facts: { words: wordsIn(text), vector } };
+}
 
 const rerankOf = ({ rerank = false }: SearchOptions): number =>
   rerank === true ? defaultRerank : rerank === false ? 0 : rerank;

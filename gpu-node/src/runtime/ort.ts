@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { arch, platform } from "node:os";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { AppError } from "@blip2-edge/shared/problem";
 import ort from "onnxruntime-node";
 import type { InnerTensor, Tensor } from "../tensor/tensor.ts";
@@ -17,6 +18,10 @@ import {
   providerUnavailable,
   runFault,
 } from "./providers.ts";
+
+// The runtime writes an id of the machine and events of its sessions into the user's cache and sends them to its
+// maker over HTTPS, unless this is set before the first session (docs/decisions/0185).
+process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
 
 export interface SessionOptions {
   /** Threads of one operator; 0 lets the runtime take the physical cores. */

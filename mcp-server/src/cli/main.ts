@@ -93,6 +93,13 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: keys, help: keysHelp };
     },
   },
+  grants: {
+    summary: "list and end what clients may do at /mcp by OAuth",
+    load: async () => {
+      const { grants, grantsHelp } = await import("./grants.ts");
+      return { run: grants, help: grantsHelp };
+    },
+  },
   jobs: {
     summary: "start, follow, read and end batches of many pictures",
     load: async () => {

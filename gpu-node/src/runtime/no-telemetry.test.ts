@@ -1,0 +1,33 @@
+// The runtime's own telemetry, which writes an id of the machine into the user's cache, is off: seen from outside,
+// in processes of their own, with a cache that is empty before.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, expect, test } from "vitest";
+
+const ort = new URL("./ort.ts", import.meta.url).href;
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true });
+});
+
+/** What a process that opens one session leaves in its cache. */
+function leftInCache(environment: Readonly<Record<string, string>>): string[] {
+  const cache = mkdtempSync(path.join(tmpdir(), "blip2-cache-"));
+  folders.push(cache);
+  const { ORT_DISABLE_TELEMETRY: _, ...inherited } = process.env;
+  const opened = spawnSync(
+    process.execPath,
+    ["--input-type=module", "-e", `console.log(await (await import("${ort}")).addOn("cpu"))`],
+    { encoding: "utf8", env: { ...inherited, XDG_CACHE_HOME: cache, ...environment } },
+  );
+  expect(opened.stdout, opened.stderr).toMatch(/^\d/);
+  return readdirSync(cache, { recursive: true, encoding: "utf8" });
+}
+
+test.runIf(process.platform === "linux")("a session leaves nothing behind", () => {
+  expect(leftInCache({})).toEqual([]);
+  // It would, if nothing was said.
+  expect(leftInCache({ ORT_DISABLE_TELEMETRY: "0" }).join()).toContain("deviceid");
+});
