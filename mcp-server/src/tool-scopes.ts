@@ -9,6 +9,7 @@ export const toolScopes: Readonly<Record<string, Scope>> = {
   search_images: "search",
   get_image: "search",
   index_image: "index",
+  get_image: "search",
 };
 
 interface Message {
