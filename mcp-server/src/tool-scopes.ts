@@ -7,7 +7,6 @@ export const toolScopes: Readonly<Record<string, Scope>> = {
   ask_image: "infer",
   match_image_text: "infer",
   search_images: "search",
-  get_image: "search",
   index_image: "index",
   get_image: "search",
 };
