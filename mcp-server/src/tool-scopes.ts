@@ -8,6 +8,7 @@ export const toolScopes: Readonly<Record<string, Scope>> = {
   match_image_text: "infer",
   search_images: "search",
   index_image: "index",
+  get_image: "search",
 };
 
 interface Message {
