@@ -1,19 +1,24 @@
 // `npm run lab:alt-cuts -- [--scenes N] [--seed N]`: how far the scores of a caption tell whether it is true, on scenes
-// that the embedded models have not seen, and what cuts let through: the table behind a connection's `min_itm` and
-// `min_log_prob` (docs/cms.md).
+// that the embedded models have not seen, and what cuts let through: the tables behind a connection's `min_itm` and
+// `min_log_prob`, and behind its tags (docs/cms.md).
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { defaultLabelTemplate } from "@blip2-edge/shared/contracts/classify";
+import { applyTemplate } from "@blip2-edge/shared/contracts/question-template";
+import { labelsInCaption } from "../../edge/src/webhooks/tags.ts";
 import { scoreCaptions } from "../../gpu-node/nano/evaluate/score.ts";
 import { openDrawings } from "../../gpu-node/nano/scenes/drawings.ts";
 import { pictureOf, writeExam } from "../../gpu-node/nano/scenes/exam.ts";
+import { things } from "../../gpu-node/nano/scenes/vocabulary.ts";
 import { startStack } from "../start/stack.ts";
 
 const { values } = parseArgs({
   options: {
     seed: { type: "string", default: "17" },
     scenes: { type: "string", default: "400" },
+    tagged: { type: "string", default: "100" },
   },
 });
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -23,6 +28,36 @@ interface Judged {
   readonly right: boolean;
   readonly itm: number;
   readonly logProb: number;
+}
+
+/** A label asked about a scene. */
+interface Tagged {
+  readonly right: boolean;
+  readonly itm: number;
+  readonly named: boolean;
+}
+
+const labelsPerScene = 48;
+
+function reportTags(tagged: readonly Tagged[]): void {
+  const there = tagged.filter(({ right }) => right).length;
+  console.log(`${tagged.length} labels, ${there} of them true\n`);
+  console.log("| tags are labels | true of the tags | found of the true |\n| --- | ---: | ---: |");
+  const row = (name: string, isTag: (one: Tagged) => boolean): void => {
+    const tags = tagged.filter(isTag);
+    const right = tags.filter((one) => one.right).length;
+    console.log(
+      `| ${name} | ${(right / tags.length).toFixed(3)} | ${(right / there).toFixed(3)} |`,
+    );
+  };
+  for (const cut of [0.5, 0.8, 0.9, 0.95, 0.98, 0.99]) row(`ITM ${cut}`, ({ itm }) => itm >= cut);
+  row("named by the caption", ({ named }) => named);
+  for (const cut of [0.1, 0.3, 0.5, 0.8]) {
+    row(`named by the caption, ITM ${cut}`, ({ named, itm }) => named && itm >= cut);
+  }
+  for (const cut of [0.9, 0.95, 0.98, 0.99]) {
+    row(`named by the caption, or ITM ${cut}`, ({ named, itm }) => named || itm >= cut);
+  }
 }
 
 const share = (list: readonly Judged[]): string => {
@@ -63,6 +98,7 @@ try {
     const drawings = await openDrawings();
     const scenes = writeExam(Number(values.seed), Number(values.scenes), drawings.styles);
     const judged: Judged[] = [];
+    const tagged: Tagged[] = [];
     let next = 0;
     const work = async (): Promise<void> => {
       for (let one = scenes[next++]; one !== undefined; one = scenes[next++]) {
@@ -75,10 +111,24 @@ try {
         });
         const right = scoreCaptions([[one.scene, text]]).wholeCaption.right === 1;
         judged.push({ right, itm: matches[0]?.itm ?? NaN, logProb });
+        if (tagged.length >= Number(values.tagged) * labelsPerScene) continue;
+        const nouns = new Set(one.scene.groups.map(({ noun }) => noun));
+        const others = things.map(({ noun }) => noun).filter((noun) => !nouns.has(noun));
+        const start = (next * 31) % others.length;
+        const labels = [...nouns, ...others.slice(start), ...others.slice(0, start)];
+        const asked = labels.slice(0, labelsPerScene);
+        const named = new Set(labelsInCaption(text, asked, asked.length));
+        const texts = asked.map((label) => applyTemplate(defaultLabelTemplate, label));
+        const told = await stack.client.match({ image: { bytes }, texts, scores: ["itm"] });
+        asked.forEach((label, index) => {
+          const itm = told.matches[index]?.itm ?? NaN;
+          tagged.push({ right: nouns.has(label), itm, named: named.has(label) });
+        });
       }
     };
     await Promise.all(Array.from({ length: atOnce }, work));
     report(judged);
+    reportTags(tagged);
   } finally {
     await stack.stop();
   }

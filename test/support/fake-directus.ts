@@ -32,6 +32,8 @@ export const fakeDirectus: FakeVendor = {
       return { status: 200, headers: { "content-type": asset.mime }, body: asset.bytes };
     }
     if (method === "GET" && url.pathname === "/files") {
+      // As the real one: an empty text cannot be asked for.
+      if (url.searchParams.get("filter")?.includes('"_eq":""') === true) return { status: 400 };
       const filter = JSON.parse(url.searchParams.get("filter") ?? "{}") as {
         id?: { _eq: string };
         _and?: unknown;

@@ -113,7 +113,9 @@ function tagsOf(
   { vocabulary, max_tags: max }: ConnectionOptions,
 ): string[] {
   if (vocabulary.length === 0) return captionTags(text).slice(0, max);
-  return scored === undefined ? labelsInCaption(text, vocabulary, max) : fittingLabels(scored, max);
+  return scored === undefined
+    ? labelsInCaption(text, vocabulary, max)
+    : fittingLabels(text, scored, max);
 }
 
 function doubtOf(

@@ -1,15 +1,18 @@
 import { expect, test } from "vitest";
 import { fittingLabels, labelsInCaption } from "./tags.ts";
 
-test("labels that fit are tags, the best first, as many as may be", () => {
+test("labels that fit are tags: those that the caption names first, the others when their score is high", () => {
   const scored = [
     { label: "dog", score: 0.51 },
     { label: "car", score: 0.49 },
+    { label: "hat", score: 0.985 },
     { label: "cat", score: 0.9 },
-    { label: "hat", score: 0.7 },
+    { label: "tree", score: 0.97 },
+    { label: "sun", score: 0.99 },
   ];
-  expect(fittingLabels(scored, 2)).toEqual(["cat", "hat"]);
-  expect(fittingLabels(scored, 9)).toEqual(["cat", "hat", "dog"]);
+  const caption = "two cats, a dog and a car";
+  expect(fittingLabels(caption, scored, 9)).toEqual(["cat", "dog", "car", "sun", "hat"]);
+  expect(fittingLabels(caption, scored, 3)).toEqual(["cat", "dog", "car"]);
 });
 
 test("labels are found in a caption as whole words, of several things too", () => {

@@ -86,7 +86,7 @@ export const directus: Adapter = {
   async listUntitled(cms, cursor = "1") {
     const { alt } = cms.targets;
     if (alt === undefined) return { assets: [], cursor: undefined };
-    const isEmpty = { _or: [{ [alt]: { _null: true } }, { [alt]: { _eq: "" } }] };
+    const isEmpty = { [alt]: { _empty: true } };
     const filter = JSON.stringify({ _and: [{ type: { _starts_with: "image/" } }, isEmpty] });
     const page = {
       filter,
