@@ -14,8 +14,10 @@ import type { WriteLine } from "./log.ts";
 import { agentOrKey } from "./middleware/agent-or-key.ts";
 import { requireKey, type WhoAsks } from "./middleware/authenticate.ts";
 import { requestContext } from "./middleware/request.ts";
+import { takeSignedLink } from "./middleware/signed-link.ts";
 import { cachePurgeRoute } from "./routes/cache.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
+import { captionLinkRoute } from "./routes/caption-link.ts";
 import { connectionRoutes } from "./routes/connections.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { embedRoute } from "./routes/embed.ts";
@@ -30,6 +32,7 @@ import { healthRoute, modelRoutes } from "./routes/models.ts";
 import { mcpGuard, mcpRoute } from "./routes/mcp.ts";
 import { oauthRouteHandlers } from "./routes/oauth.ts";
 import { openAiRoutes } from "./routes/openai.ts";
+import { pictureLinkRoute } from "./routes/picture-link.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
 import { playgroundRoute } from "./routes/playground.ts";
 import { searchRoute } from "./routes/search.ts";
@@ -47,6 +50,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
   > = {
     caption: pictureRoute(isolate, routes.caption.input.options, caption),
     captionByUrl: captionByUrlRoute(isolate),
+    captionLink: captionLinkRoute(isolate),
     vqa: pictureRoute(isolate, routes.vqa.input.options, answer),
     match: pictureRoute(isolate, routes.match.input.options, match),
     classify: pictureRoute(isolate, routes.classify.input.options, classify),
@@ -66,6 +70,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     usage: usageRoute(isolate),
     cachePurge: cachePurgeRoute(isolate),
     health: healthRoute,
+    pictureLink: pictureLinkRoute(isolate),
     ...documentRoutes(),
     heartbeat: heartbeatRoute(isolate),
     playground: playgroundRoute,
@@ -87,7 +92,9 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
   }
   const needsKey = requireKey(isolate);
   const whoAsksAt: { readonly [id: string]: WhoAsks | undefined } = { mcp: agentOrKey(isolate) };
-  for (const { id, method, path, scope } of served) {
+  const signedLink = takeSignedLink(isolate);
+  for (const route of served) {
+    const { id, method, path, scope } = route;
     // First of all, so that the log names the route of what is refused too.
     const named: MiddlewareHandler<Env> = async (c, next) => {
       c.get("context").event["route"] = id;
@@ -95,7 +102,10 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     };
     const at = path.replaceAll(/\{(\w+)\}/g, ":$1");
     if (scope === null) app.on(method, at, named, handlers[id]);
-    else app.on(method, at, named, needsKey(scope, whoAsksAt[id]), handlers[id]);
+    else {
+      const signs = "signable" in route ? [signedLink] : [];
+      app.on(method, at, named, ...signs, needsKey(scope, whoAsksAt[id]), handlers[id]);
+    }
   }
 
   // Hono lets an error out of this handler pass the middleware by, so it answers itself.

@@ -207,6 +207,17 @@ export const settingsSchema = z.object({
     .pipe(z.array(z.int().min(0).max(604_800)).min(1).max(20))
     .describe("Before the second call of a webhook, the third, and so on; then it has failed."),
   RESULT_TTL_S: number(60, 31_536_000, 2_592_000).describe("How long a result is kept."),
+  LINK_TTL_S: number(60, 604_800, 3_600).describe(
+    "How long a link to a picture is good at least; each answer has new ones.",
+  ),
+  LINK_SECRETS: z
+    .string()
+    .default("")
+    .transform((text) => text.split(",").filter((secret) => secret !== ""))
+    .pipe(z.array(z.string().min(32, "at least 32 characters each")).max(2))
+    .describe(
+      "Secret. Signs links to pictures and captions: one, or two separated by commas while the second is replaced by the first. Default: a key made of PARTITION_SECRET.",
+    ),
   GET_MAX_AGE_S: number(0, 86_400, 300).describe("max-age of GET answers, for the caller alone."),
   OPERATOR_KEYS: z
     .string()

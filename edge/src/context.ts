@@ -21,6 +21,8 @@ export interface RequestContext {
   readonly requestId: string;
   /** Unix milliseconds. */
   readonly startedAt: number;
+  /** `scheme://host:port` under which the Worker was asked; undefined where no request came in. */
+  readonly origin?: string;
   /** Aborted when the caller goes away or the time is over; the reason is an AppError. */
   readonly signal: AbortSignal;
   readonly remainingMs: () => number;

@@ -14,6 +14,8 @@ export interface Env {
      * answer. Its rejection is the request's failure.
      */
     lastsUntil: (work: Promise<unknown>) => void;
+    /** Who signed the request's link, and until when it holds, Unix seconds (middleware/signed-link.ts). */
+    signed?: { readonly by: Caller; readonly until: number };
     /** Set on routes that need a key. */
     caller: Caller;
     /** Set where a client asks that a person has let act for them. */

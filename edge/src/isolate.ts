@@ -1,9 +1,10 @@
 // Everything that lives as long as an isolate, and the rooms of one request made from it. Only plain
 // data is shared between requests: a promise of one request must never be awaited by another.
 import { createDecoder } from "@blip2-edge/shared/image/decode";
+import { createWebpEncoder } from "@blip2-edge/shared/image/encode-webp";
 import { defaultImageLimits } from "@blip2-edge/shared/image/limits";
 import { authenticator, type Authenticate } from "./auth/authenticate.ts";
-import { keyCaller } from "./auth/key-caller.ts";
+import { keyCaller, type KeyCaller } from "./auth/key-caller.ts";
 import { keyBook, type KeyBook } from "./auth/key-book.ts";
 import { keyMemory, keyStore, type KeyStore } from "./auth/key-store.ts";
 import { sealer, type Sealer } from "./auth/seal.ts";
@@ -23,6 +24,7 @@ import { admission } from "./images/admit.ts";
 import { canonicaliser } from "./images/canonicalise.ts";
 import { codecModules } from "./images/codecs.ts";
 import { pictureFetcher, type Fetch } from "./images/fetch.ts";
+import { keptPictures } from "./images/kept-pictures.ts";
 import { pictureMemory, type PictureMemory } from "./images/picture-memory.ts";
 import { pixelStore } from "./images/pixel-store.ts";
 import { shrinker } from "./images/shrink.ts";
@@ -31,6 +33,10 @@ import type { Swept } from "./jobs/sweep.ts";
 import type { SweptConnections } from "./webhooks/sweep.ts";
 import { webhookRooms, type WebhookRooms } from "./webhooks/webhook-rooms.ts";
 import { forgetOld, remember, type Remember } from "./idempotency/remember.ts";
+import { captionLinks, type CaptionLinks } from "./links/caption-link.ts";
+import { pictureLinks, type PictureLinks } from "./links/picture-link.ts";
+import { recordLinks } from "./links/record-links.ts";
+import { tokenSealer } from "./links/token.ts";
 import { describeError, writeEvent, type WriteLine } from "./log.ts";
 import type { Announcements } from "./nodes/announcements.ts";
 import { nodeRooms } from "./nodes/node-rooms.ts";
@@ -39,6 +45,7 @@ import type { MakeAuthority } from "./oauth/authority.ts";
 import { grantBook, type GrantBook } from "./oauth/grant-book.ts";
 import { grantS, oauthRooms, type OAuthRooms } from "./oauth/oauth-rooms.ts";
 import { traceExport, type ExportTrace } from "./observe/trace-export.ts";
+import type { Partition } from "./partition.ts";
 import { heldPictures } from "./search/held-pictures.ts";
 import { indexName } from "./search/image-index.ts";
 import { namespaceNames } from "./search/namespace-names.ts";
@@ -53,6 +60,9 @@ export interface Isolate {
   readonly authenticate: Authenticate;
   readonly noteUse: KeyStore["noteUse"];
   readonly countRequest: CountRequest;
+  readonly callerOfKey: KeyCaller;
+  readonly pictureLinks: PictureLinks;
+  readonly captionLinks: CaptionLinks;
   /**
    * Requests that this Worker makes of itself and whose place in the rate the message that led to them has taken.
    * The object is the proof: nobody outside can send it.
@@ -108,10 +118,12 @@ export function isolate(
 ): Isolate {
   const settings = parseSettings(env);
   const decoder = createDecoder(codecModules, { maxIdleHeapBytes });
+  const encoder = createWebpEncoder(codecModules.webpEncoder);
   const memory = pictureMemory({
     maxBytes: settings.PICTURE_MEMORY_BYTES,
     waitMs: settings.PICTURE_WAIT_MS,
     idleBytes: decoder.heapBytes,
+    spare: { bytes: encoder.heapBytes, drop: encoder.drop },
   });
   const canonicalise = canonicaliser({
     decoder,
@@ -170,6 +182,10 @@ export function isolate(
       },
     });
   const seals = sealer(settings.PARTITION_SECRET);
+  const [linkSecret = settings.PARTITION_SECRET, ...olderSecrets] = settings.LINK_SECRETS;
+  const tokens = tokenSealer([linkSecret, ...olderSecrets]);
+  const links = pictureLinks(tokens);
+  const callerOfKey = keyCaller(keys);
 
   const made: Isolate = {
     settings,
@@ -192,6 +208,9 @@ export function isolate(
     }),
     noteUse: keys.noteUse,
     countRequest: requestCounter(),
+    callerOfKey,
+    pictureLinks: links,
+    captionLinks: captionLinks(tokens),
     prepaid: new WeakSet(),
     keyBook: keyBook({ table: env.DB, changed: keys.forget }),
     vouched: vouched(),
@@ -207,7 +226,7 @@ export function isolate(
       store: env.JOBS,
       queue: env.JOB_QUEUE,
       ...{ settings, memory, usagePoints: env.USAGE_POINTS, ...outside },
-      callerOfKey: keyCaller(keys),
+      callerOfKey,
       sealer: seals,
       roomsFor: (context) => made.roomsFor(context),
     }),
@@ -229,7 +248,7 @@ export function isolate(
       await grants.forgetOld(forgottenPerSweep);
       return swept;
     },
-    roomsFor: ({ event, hops, later, startedAt: at }) => {
+    roomsFor: ({ event, hops, later, origin, startedAt: at }) => {
       const forgotten = purges({
         table: env.DB,
         memory: purgeMemory,
@@ -242,16 +261,15 @@ export function isolate(
       });
       const kept = { tiers: tiersFor({ event, later }), purges: forgotten, at };
       const marks = markBook(kept);
+      const purgedAt = async (own: Partition, imageId: string): Promise<number> =>
+        (await forgotten.of(own))({ imageId });
       return {
         admit: admission(outside.policy),
         fetchPicture,
         canonicalise,
         purges: forgotten,
-        pixels: pixelStore({
-          store: env.PIXELS,
-          at,
-          purgedAt: async (own, imageId) => (await forgotten.of(own))({ imageId }),
-        }),
+        pixels: pixelStore({ store: env.PIXELS, at, purgedAt }),
+        kept: keptPictures({ store: env.PIXELS, encode: encoder.encode, at, purgedAt }),
         marks,
         digests: digestBook(kept),
         addresses: addressBook(kept),
@@ -272,6 +290,7 @@ export function isolate(
         indexOf: (tenant, namespace) => env.NAMESPACE_INDEX.getByName(indexName(tenant, namespace)),
         namespaces: namespaceNames(env.DB),
         held: heldPictures({ store: env.PIXELS, results: env.RESULTS, purges: forgotten, marks }),
+        linksOf: recordLinks({ links, ttlS: settings.LINK_TTL_S, origin, purgedAt }),
         sealer: seals,
       };
     },

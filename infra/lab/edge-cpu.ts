@@ -10,6 +10,8 @@ import { createRequire, registerHooks } from "node:module";
 import { parseArgs } from "node:util";
 import { canonicalImage, canonicalSize, imageIdOf } from "@blip2-edge/shared/image/canonical";
 import { createDecoder } from "@blip2-edge/shared/image/decode";
+import { createWebpEncoder } from "@blip2-edge/shared/image/encode-webp";
+import { thumbnailOf } from "@blip2-edge/shared/image/thumbnail";
 import { checkImage } from "@blip2-edge/shared/image/limits";
 import { resampleRgb } from "@blip2-edge/shared/image/resample";
 import { sha256Hex } from "@blip2-edge/shared/hex";
@@ -47,7 +49,7 @@ const megapixels = [
   [3, 2000, 1500],
   [12, 4000, 3000],
 ] as const;
-const stages = ["read", "digest", "header", "decode", "resize", "id"] as const;
+const stages = ["read", "digest", "header", "decode", "resize", "shrink", "id", "encode"] as const;
 type Stage = (typeof stages)[number];
 
 const cpuMs = (): number => {
@@ -92,6 +94,8 @@ async function plainDecoder(type: (typeof types)[number]): Promise<PlainDecode> 
   return module.default;
 }
 
+const encoder = createWebpEncoder(testCodecModules.webpEncoder);
+
 async function measureStages(file: Uint8Array, decoder: ReturnType<typeof createDecoder>) {
   const spent = {} as Record<Stage, number>;
   let from = cpuMs();
@@ -109,14 +113,18 @@ async function measureStages(file: Uint8Array, decoder: ReturnType<typeof create
   lap("digest");
   const header = checkImage(read.bytes);
   lap("header");
-  const canonical = await decoder.decode(read.bytes, header, (pixels) => {
+  const { canonical, thumbnail } = await decoder.decode(read.bytes, header, (pixels) => {
     lap("decode");
     resampleRgb(pixels, modelSide, modelSide);
-    return resampleRgb(pixels, canonicalSize, canonicalSize);
+    const canonical = resampleRgb(pixels, canonicalSize, canonicalSize);
+    lap("resize");
+    return { canonical, thumbnail: thumbnailOf(pixels, header.orientation) };
   });
-  lap("resize");
+  lap("shrink");
   await imageIdOf(canonical);
   lap("id");
+  await encoder.encode(thumbnail);
+  lap("encode");
   return spent;
 }
 

@@ -44,6 +44,7 @@ const calls: readonly (readonly [string, object])[] = [
   ["match_image_text", { image, texts: ["boots", "a hat"] }],
   ["index_image", { ...record, image, title: "Boots" }],
   ["search_images", { namespace: record.namespace, image }],
+  ["get_image", { ...record, thumbnail: true }],
 ];
 
 async function main(): Promise<number> {

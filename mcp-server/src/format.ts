@@ -4,11 +4,21 @@ import { AppError, toProblem, type ProblemCode } from "@blip2-edge/shared/proble
 import type { CallToolResult } from "@modelcontextprotocol/server";
 import { untrustedNote, type ToolAnswer } from "./tools/tool.ts";
 
-export function resultOf({ lines, structured }: ToolAnswer): CallToolResult {
+export function resultOf({ lines, structured, links = [], picture }: ToolAnswer): CallToolResult {
   return {
-    content: [{ type: "text", text: [untrustedNote, ...lines].join("\n") }],
+    content: [
+      { type: "text", text: [untrustedNote, ...lines].join("\n") },
+      ...links.map((link) => ({ type: "resource_link" as const, ...link })),
+      ...(picture === undefined ? [] : [imageBlock(picture)]),
+    ],
     structuredContent: { note: untrustedNote, ...structured },
   };
+}
+
+function imageBlock({ bytes, mimeType }: NonNullable<ToolAnswer["picture"]>) {
+  // One by one: a call takes no arguments without end.
+  const binary = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+  return { type: "image" as const, data: btoa(binary), mimeType };
 }
 
 /** No structuredContent: clients would hold it to the schema of results. */

@@ -50,10 +50,15 @@ const answers: Answer = ({ path, body }) => {
   const matches = (body["texts"] as string[]).map((text) => ({ text, itm: 0.98765, itc: 0.31 }));
   return Response.json({ matches, ...about });
 };
+const link = (of: string) => `http://worker.example/i/${of.repeat(28)}`;
 const record = {
   ...{ id: "boots-1", image_id, source: null, title: "Winter boots", tags: ["shoes"] },
   ...{ metadata: {}, caption },
 };
+const webp = Uint8Array.from([0x52, 0x49, 0x46, 0x46, 0, 255]);
+const linked = { thumbnail_url: link("Th0m"), original_url: link("0rig") };
+/** Links that were followed. */
+let followed: string[] = [];
 const kept = { namespace: "default", text: null, created_at: "now", updated_at: "now" };
 const long = {
   ...record,
@@ -91,9 +96,15 @@ const apiClient = createClient({
 
 beforeEach(async () => {
   asked = [];
+  followed = [];
   answer = answers;
   const [mine, theirs] = V1Transport.createLinkedPair();
-  await createServer({ client: apiClient }).connect(theirs);
+  const askLink = ({ href }: URL) => {
+    followed.push(href);
+    const gone = problemResponse(new AppError("not_found", "The picture is not kept any more."));
+    return Promise.resolve(href === linked.thumbnail_url ? new Response(webp) : gone);
+  };
+  await createServer({ client: apiClient, askLink }).connect(theirs);
   client = new V1Client({ name: "test", version: "1" });
   await client.connect(mine);
 });
@@ -106,10 +117,11 @@ const call = async (name: string, args: Record<string, unknown>) => {
   return { text: first?.text ?? "", structured, isError: result.isError === true, result };
 };
 
-test("the list names five tools with schemas and all four annotations, in fewer than 1,500 tokens", async () => {
+test("the list names six tools with schemas and all four annotations, in fewer than 1,500 tokens", async () => {
   const { tools } = await client.listTools();
   expect(tools.map(({ name }) => name)).toEqual([
-    ...["caption_image", "ask_image", "match_image_text", "search_images", "index_image"],
+    ...["caption_image", "ask_image", "match_image_text", "search_images", "get_image"],
+    "index_image",
   ]);
   for (const { name, description, outputSchema, annotations } of tools) {
     expect(description).toMatch(/use it to|Use it/i);
@@ -216,7 +228,7 @@ test("a search gives hits as data, its filter and its cursor; indexing tells wha
   const args = { text: "boots", tags: ["shoes"], top_k: 3, cursor: "c0" };
   const { text, structured } = await call("search_images", args);
   expect(asked.at(-1)?.body).toEqual({
-    ...{ text: "boots", top_k: 3, cursor: "c0" },
+    ...{ text: "boots", namespace: "default", top_k: 3, cursor: "c0" },
     filter: { tags: { any: ["shoes"] } },
   });
   expect(text.split("\n")).toHaveLength(3);
@@ -232,6 +244,59 @@ test("a search gives hits as data, its filter and its cursor; indexing tells wha
     body: { image: { url }, tags: ["shoes"] },
   });
   expect(put.structured).toMatchObject({ id: "boots-1", image_id, caption });
+});
+
+test("an indexed picture comes as its record and links; its pixels only when asked for, and as a picture", async () => {
+  answer = () => Response.json({ ...record, ...kept, ...linked, metadata: { year: 2026 } });
+  const { text, structured, result } = await call("get_image", { id: "boots-1" });
+  expect(asked.at(-1)?.path).toBe("/v1/namespaces/default/images/boots-1");
+  expect(structured).toMatchObject({ id: "boots-1", image_id, caption, metadata: { year: 2026 } });
+  // The links stand beside it, once.
+  expect(JSON.stringify(structured)).not.toContain(linked.thumbnail_url);
+  expect(text).toContain(`caption: ${JSON.stringify(caption)}`);
+  expect(result.content).toEqual([
+    { type: "text", text },
+    {
+      ...{ type: "resource_link", uri: linked.thumbnail_url, name: "boots-1 (thumbnail)" },
+      mimeType: "image/webp",
+    },
+    { type: "resource_link", uri: linked.original_url, name: "boots-1" },
+  ]);
+  expect(followed).toEqual([]);
+  const seen = await call("get_image", { id: "boots-1", thumbnail: true });
+  const data = Buffer.from(webp).toString("base64");
+  expect((seen.result.content as unknown[]).at(-1)).toEqual({
+    ...{ type: "image", data, mimeType: "image/webp" },
+  });
+  expect(JSON.stringify(seen.structured)).not.toContain(data);
+  expect(followed).toEqual([linked.thumbnail_url]);
+});
+
+test("of a picture without files the words are given; a link that is dead by now is a failure that says so", async () => {
+  const without = await call("get_image", { id: "boots-1", thumbnail: true });
+  expect(without.isError).toBe(false);
+  expect(without.text).toContain("No thumbnail is kept of it.");
+  expect(without.result.content).toHaveLength(1);
+  answer = () => Response.json({ ...record, ...kept, thumbnail_url: link("dead") });
+  const dead = await call("get_image", { id: "boots-1", thumbnail: true });
+  expect(dead.isError).toBe(true);
+  expect(dead.text).toMatch(/not kept any more/);
+  answer = answers;
+  expect((await call("get_image", { id: "gone" })).text).toMatch(/No such record.*not_found/s);
+});
+
+test("the first hits of a search come with links to their thumbnails", async () => {
+  const hit = { ...record, ...linked, score: 0.9, decided_by: "mean", scores: {} };
+  const hits = Array.from({ length: 7 }, (_, at) => ({ ...hit, id: `p${at}` }));
+  answer = () => Response.json({ ...found, hits });
+  const { structured, result } = await call("search_images", { text: "boots", top_k: 7 });
+  expect(structured?.["hits"]).toHaveLength(7);
+  expect((result.content as { type: string; name?: string }[]).slice(1)).toEqual(
+    Array.from({ length: 5 }, (_, at) => ({
+      ...{ type: "resource_link", uri: linked.thumbnail_url, name: `p${at}` },
+      mimeType: "image/webp",
+    })),
+  );
 });
 
 test("wrong arguments are refused with every fault, before the API is asked", async () => {
@@ -272,6 +337,29 @@ test("what is largest stays within 2,000 tokens, as text and as structured conte
   ];
   for (const { text, structured } of results) {
     expect(countTokens(text)).toBeLessThanOrEqual(2000);
+    expect(countTokens(JSON.stringify(structured))).toBeLessThanOrEqual(2000);
+  }
+});
+
+test("so does the largest record, its links with it, and a search with links to its hits", async () => {
+  const words = (length: number) => "a brown leather boot ".repeat(length / 20).slice(0, length);
+  const largest = {
+    ...{ title: words(300), text: words(10_000), caption: words(2000), source: words(2000) },
+    tags: Array.from({ length: 50 }, (_, at) => `${at} ${words(60)}`),
+    metadata: Object.fromEntries(Array.from({ length: 50 }, (_, at) => [`f${at}`, words(900)])),
+  };
+  answer = ({ path }) =>
+    path === "/v1/search"
+      ? Response.json({
+          ...found,
+          hits: Array.from({ length: 5 }, () => ({ ...found.hits[0], ...linked })),
+        })
+      : Response.json({ ...record, ...kept, ...linked, ...largest });
+  for (const { structured, result } of [
+    await call("get_image", { id: "boots-1" }),
+    await call("search_images", { text: "boots" }),
+  ]) {
+    expect(countTokens(JSON.stringify(result.content))).toBeLessThanOrEqual(2000);
     expect(countTokens(JSON.stringify(structured))).toBeLessThanOrEqual(2000);
   }
 });

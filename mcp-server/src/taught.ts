@@ -29,10 +29,10 @@ export function taught<Schema extends z.ZodType>(
   };
 }
 
-/** 2020-12 is the protocol's own dialect; patterns and lengths are told when they are missed. */
+/** 2020-12 is the protocol's own dialect; patterns and bounds are told when they are missed. */
 const leftOut = new Set([
-  ...["$schema", "additionalProperties", "pattern"],
-  ...["minLength", "maxLength", "minItems"],
+  ...["$schema", "additionalProperties", "pattern", "propertyNames"],
+  ...["minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum"],
 ]);
 
 /** The keywords of a schema and of those within it; names of properties are no keywords. */

@@ -200,16 +200,23 @@ function withoutFields(schema: JsonSchema, names: readonly string[]): JsonSchema
 }
 
 function operationOf(route: Route, name: NameOf): Operation {
-  const { id, summary, scope } = route;
+  const { id, summary } = route;
   const body = bodyOf(route, name);
   return {
     operationId: id,
     summary,
-    security: scope === null ? [] : [{ key: scope === "any" ? [] : [scope] }],
+    security: securityOf(route),
     parameters: parametersOf(route),
     ...(body === undefined ? {} : { requestBody: body }),
     responses: { ...successOf(route, name), ...problemsOf(route) },
   };
+}
+
+function securityOf({ scope, signable }: Route): Operation["security"] {
+  if (scope === null) return [];
+  const byKey = { key: scope === "any" ? [] : [scope] };
+  // An empty requirement: none is needed.
+  return signable === true ? [byKey, {}] : [byKey];
 }
 
 const idempotencyKey: Parameter = {

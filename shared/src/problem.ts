@@ -44,6 +44,7 @@ export const problemKinds = {
   image_corrupt: kind(422, "The image cannot be decoded"),
   image_too_large: kind(413, "The image has too many pixels"),
   image_not_found: kind(404, "No such image"),
+  link_invalid: kind(403, "The signed link is not valid"),
   image_pixels_gone: kind(410, "The pixels of this image are no longer stored"),
   // Search
   index_outdated: kind(409, "The namespace was indexed with another model or revision"),

@@ -25,9 +25,9 @@ export const routes = {
 } as const satisfies Record<string, Route>;
 
 export type RouteId = keyof typeof routes;
-/** The rows that a program asks: all but the pages. */
+/** The rows that a program asks: all but pages and pictures. */
 export type CallId = {
-  [Id in RouteId]: (typeof routes)[Id] extends { readonly media: "text/html" } ? never : Id;
+  [Id in RouteId]: (typeof routes)[Id] extends { readonly media: string } ? never : Id;
 }[RouteId];
 /** The rows that stream. */
 export type StreamId = {

@@ -63,6 +63,9 @@ beforeAll(async () => {
     await client.imagePut({ namespace, id: "picture", image: { bytes: picture } });
     return namespace;
   });
+  // Of a picture that no request deletes, because no hint names its namespace.
+  const spare = { namespace: "spare", id: "a", image: { bytes: await png(82) } };
+  const { thumbnail_url: thumbnail = "" } = await client.imagePut(spare);
   const grants = await several(async (index) => {
     const id = `grt_${String(index).padStart(32, "0")}`;
     await edge.worker.db
@@ -85,7 +88,7 @@ beforeAll(async () => {
     connection: [connection],
     kind: [siteConnection.kind],
     base_url: [siteConnection.base_url],
-    token: [siteConnection.token],
+    token: [siteConnection.token, new URL(thumbnail).pathname.slice("/i/".length)],
     webhook_secret: [siteConnection.webhook_secret],
     url: ["https://pictures.example/a.jpg", "https://pictures.example/b.jpg?c=d"],
     base64: [Buffer.from(picture).toString("base64")],
@@ -222,7 +225,9 @@ function checker(): (request: FuzzRequest, response: Response) => Promise<string
     if (response.headers.get("x-request-id") === null) return "no X-Request-Id";
     if (told.content === undefined) return undefined;
     const type = (response.headers.get("content-type") ?? "").split(";")[0] ?? "";
-    if (told.content[type] === undefined) return `${status} with the content type ${type}`;
+    const range = type.replace(/\/.*/, "/*");
+    if ((told.content[type] ?? told.content[range]) === undefined)
+      return `${status} with the content type ${type}`;
     if (type === "text/event-stream") return streamFault(response, operation.operationId);
     const text = await response.text();
     if (!/[/+]json$/.test(type)) return undefined;

@@ -73,7 +73,7 @@ describe("clients of both generations list the tools and complete each, and the 
   test("v2, through the first instance", async () => {
     const client = await v2();
     expect(client.getNegotiatedProtocolVersion()).toBe("2026-07-28");
-    expect((await client.listTools()).tools).toHaveLength(5);
+    expect((await client.listTools()).tools).toHaveLength(6);
     const before = edge.node.inferences();
     for (const call of calls) {
       const { isError, structuredContent } = await client.callTool(call);
@@ -86,7 +86,7 @@ describe("clients of both generations list the tools and complete each, and the 
 
   test("v1, through the second: the same answers, none inferred", async () => {
     const client = await v1(1);
-    expect((await client.listTools()).tools).toHaveLength(5);
+    expect((await client.listTools()).tools).toHaveLength(6);
     const before = edge.node.inferences();
     for (const [index, call] of calls.entries()) {
       const { structuredContent } = await client.callTool(call);

@@ -20,7 +20,8 @@ import { vectorizeStandIn } from "../support/vectorize-stand-in.ts";
 let edge: Edge;
 const vectorize = vectorizeStandIn(fakeDim.projected);
 beforeAll(async () => {
-  edge = await startEdge({ vars: { CATALOG_TTL_MS: "200" }, vectorize });
+  // Links stay the same for as long as this takes.
+  edge = await startEdge({ vars: { CATALOG_TTL_MS: "200", LINK_TTL_S: "604800" }, vectorize });
   for (const [tenant, key] of [
     ["ada", edge.ada],
     ["bob", edge.bob],
@@ -97,6 +98,7 @@ describe("images", () => {
       candidates: {
         ...{ store: "embedded", moving_to: null, waiting: 0, leaving: 0, fault: null },
       },
+      keep_originals: false,
     });
     const gone = (id: string) => edge.call(at("crud", id), { method: "DELETE" });
     expect(await (await gone("a")).json()).toMatchObject({ id: "a", picture_deleted: false });
@@ -144,6 +146,12 @@ describe("images", () => {
 
   test("a picture is deleted everywhere, and no store names it", async () => {
     const file = await picture();
+    for (const namespace of ["one", "two"]) {
+      await edge.call(`/v1/namespaces/${namespace}`, {
+        ...{ method: "PATCH", headers: { "content-type": "application/json" } },
+        body: JSON.stringify({ keep_originals: true }),
+      });
+    }
     const { image_id: imageId } = await record(put("one", "a", file, { title: "t" }));
     await record(put("two", "a", file));
     const names = async () => (await edge.worker.stored()).filter((name) => name.includes(imageId));
@@ -151,8 +159,11 @@ describe("images", () => {
     const results = async () => (await names()).filter((name) => name.startsWith("results/"));
     await expect.poll(results).toHaveLength(2);
     await expect.poll(names).toContainEqual(expect.stringMatching(/^marks\//));
-    expect(await names()).toContainEqual(expect.stringMatching(/^pixels\//));
+    for (const kind of [/^pixels\//, /^thumbnails\//, /^originals\/t:ada\/one\//]) {
+      expect(await names()).toContainEqual(expect.stringMatching(kind));
+    }
     await edge.call(at("one", "a"), { method: "DELETE" });
+    expect(await names()).not.toContainEqual(expect.stringMatching(/^originals\/t:ada\/one\//));
     // Another namespace of the tenant still holds it.
     expect(idsOf(await found({ namespace: "two", text: "a" }))).toEqual(["a"]);
     const last = await edge.call(at("two", "a"), { method: "DELETE" });

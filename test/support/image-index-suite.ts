@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import type {
   ImageIndex,
   IndexRecord,
+  KeptSince,
   RankRequest,
   RankOutcome,
 } from "../../edge/src/search/image-index.ts";
@@ -14,6 +15,7 @@ import { createRandom } from "../../gpu-node/nano/scenes/random.ts";
 const dim = 16;
 const rows = 4;
 export const by = { model: "fake-itm", modelRevision: "0123456789abcdef" };
+const empty = { records: 0, pictures: 0, by: null, keepOriginals: false };
 export const imageIdOf = (of: number): ImageId => `img_${of.toString(16).padStart(64, "0")}`;
 
 /** A picture's vectors: the same for the same number. */
@@ -49,7 +51,7 @@ export function testImageIndex(name: string, open: () => Promise<ImageIndex>): v
   describe(name, () => {
     test("what was put is found at once, the nearest vector first", async () => {
       const index = await open();
-      expect(await index.describe()).toEqual({ records: 0, pictures: 0, by: null });
+      expect(await index.describe()).toEqual(empty);
       for (let picture = 0; picture < 30; picture++) {
         const done = await put(index, recordOf(`p${picture}`, picture), picture);
         expect(done).toMatchObject({ kind: "put", freed: null, record: { id: `p${picture}` } });
@@ -68,7 +70,7 @@ export function testImageIndex(name: string, open: () => Promise<ImageIndex>): v
         });
         expect(byScore(byImage)[0]).toMatchObject({ id: `p${picture}` });
       }
-      expect(await index.describe()).toEqual({ records: 30, pictures: 30, by });
+      expect(await index.describe()).toEqual({ ...empty, records: 30, pictures: 30, by });
     });
 
     test("putting is idempotent; another picture under the same id frees the first", async () => {
@@ -103,7 +105,7 @@ export function testImageIndex(name: string, open: () => Promise<ImageIndex>): v
       expect(await index.read(["second"])).toMatchObject([{ duplicateOf: null }]);
       expect(await index.remove("second")).toEqual({ imageId: imageIdOf(1), freed: true });
       expect(await index.remove("second")).toBeNull();
-      expect(await index.describe()).toEqual({ records: 0, pictures: 0, by: null });
+      expect(await index.describe()).toEqual(empty);
       expect(await ask(index, { text: textOf(1), words: "first" })).toEqual([]);
     });
 
@@ -208,6 +210,33 @@ export function testImageIndex(name: string, open: () => Promise<ImageIndex>): v
       expect(asked).toEqual({ kind: "other_model", by });
       expect(await index.clear(10)).toEqual({ removed: 1, left: 0, freed: [imageIdOf(1)] });
       expect(await again()).toMatchObject({ kind: "put" });
+    });
+
+    test("knows since when files are kept of a picture, until it goes or nobody wants them", async () => {
+      const index = await open();
+      const keep = (id: string, picture: number, kept: KeptSince) =>
+        index.put({
+          ...{ record: recordOf(id, picture), by, vectors: vectorsOf(picture), dim, now: 1, kept },
+        });
+      await keep("a", 1, { thumbnailAt: null, originalAt: 4 });
+      expect(await index.read(["a"])).toMatchObject([{ thumbnailAt: null, originalAt: null }]);
+      await index.configure({ keepOriginals: true });
+      expect(await index.describe()).toMatchObject({ keepOriginals: true });
+      await keep("a", 1, { thumbnailAt: 5, originalAt: 6 });
+      // What is not put again stays, and records of one picture have it together.
+      await keep("b", 1, { thumbnailAt: 7, originalAt: null });
+      for (const record of await index.list(null, 9)) {
+        expect(record).toMatchObject({ thumbnailAt: 7, originalAt: 6 });
+      }
+      await index.configure({ keepOriginals: false });
+      expect(await index.read(["a"])).toMatchObject([{ thumbnailAt: 7, originalAt: null }]);
+      await index.remove("a");
+      await index.remove("b");
+      await put(index, recordOf("a", 1), 1);
+      expect(await index.read(["a"])).toMatchObject([{ thumbnailAt: null, originalAt: null }]);
+      await index.configure({ keepOriginals: true });
+      await index.clear(9);
+      expect(await index.describe()).toEqual(empty);
     });
 
     test("lists by id, page by page, and clears so many at a time", async () => {

@@ -17,6 +17,11 @@ export function testMcpWork(given: () => McpWork): void {
   describe.each(mcpWays)("generation $generation over $transport", (way) => {
     const { generation, transport } = way;
     const name = `${generation}-${transport.toLowerCase()}`;
+    /** The older client forgets what comes in one piece with the result: the last may be missing there. */
+    const expectTold = (told: readonly unknown[], all: readonly object[]): void => {
+      expect(told.length).toBeGreaterThanOrEqual(all.length - (generation === 1 ? 1 : 0));
+      expect(told).toMatchObject(all.slice(0, generation === 1 ? told.length : undefined));
+    };
     let caller: McpCaller;
     const connected = () => connectMcp(way, { url: given().edge.url, key: given().key });
     beforeAll(async () => {
@@ -31,12 +36,18 @@ export function testMcpWork(given: () => McpWork): void {
       const onprogress = (progress: object) => void told.push(progress);
       const { structured } = await caller.call("caption_image", { images }, { onprogress });
       expect(structured?.["captions"]).toHaveLength(16);
-      expect(told).toMatchObject(images.map((_, at) => ({ progress: at + 1, total: 16 })));
+      expectTold(
+        told,
+        images.map((_, at) => ({ progress: at + 1, total: 16 })),
+      );
       told.length = 0;
       const record = { image: picture, namespace: `work-${name}`, id: "own" };
       const put = await caller.call("index_image", record, { onprogress });
       expect(put.structured, put.text).toMatchObject({ id: "own" });
-      expect(told).toMatchObject([0, 1].map((progress) => ({ progress, total: 1 })));
+      expectTold(
+        told,
+        [0, 1].map((progress) => ({ progress, total: 1 })),
+      );
     });
 
     test("the call's own traceparent goes as far as the node", async () => {

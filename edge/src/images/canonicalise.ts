@@ -7,6 +7,7 @@ import { canonicalImage } from "@blip2-edge/shared/image/canonical";
 import type { Decoder } from "@blip2-edge/shared/image/decode";
 import { elsewhere } from "@blip2-edge/shared/image/elsewhere";
 import { checkImage, decodeBytes, type ImageLimits } from "@blip2-edge/shared/image/limits";
+import type { RgbaPicture } from "@blip2-edge/shared/image/thumbnail";
 import { AppError } from "@blip2-edge/shared/problem";
 import type { MemoryShare } from "./picture-memory.ts";
 import { maxShrunkBytes, type Shrink } from "./shrink.ts";
@@ -21,6 +22,8 @@ export interface CanonicalPicture {
   readonly height: number;
   /** Decoded and resized as the reference does; else why the Images binding shrank it first. */
   readonly exact: true | InexactBecause;
+  /** Where it was asked for. */
+  readonly thumbnail?: RgbaPicture | undefined;
 }
 
 /** Of the picture itself, or of the moment: the same bytes may be read exactly the next time. */
@@ -31,7 +34,16 @@ export type Canonicalise = (
   size: number,
   memory: MemoryShare,
   signal: AbortSignal,
+  wants?: { readonly thumbnail: boolean },
 ) => Promise<CanonicalPicture>;
+
+interface PictureToRead {
+  readonly bytes: Uint8Array;
+  readonly size: number;
+  readonly thumbnail: boolean;
+  readonly memory: MemoryShare;
+  readonly signal: AbortSignal;
+}
 
 /** Throws the problems of the shared image check, image_corrupt and overloaded. */
 export function canonicaliser(options: {
@@ -43,47 +55,41 @@ export function canonicaliser(options: {
   const { decoder, limits, shrink } = options;
 
   async function exactly(
-    bytes: Uint8Array,
-    size: number,
+    { bytes, size, thumbnail: wanted, memory, signal }: PictureToRead,
     /** What is held beside the file while it is decoded. */
     beside: number,
-    memory: MemoryShare,
-    signal: AbortSignal,
   ): Promise<Omit<CanonicalPicture, "exact">> {
     const header = checkImage(bytes, limits);
-    const { imageId, pixels, source } = await memory.spend(
-      decodeBytes(header, bytes.length) + beside,
-      signal,
-      () => canonicalImage(bytes, { decoder, sizes: [size], limits }),
+    const needed = decodeBytes(header, bytes.length) + beside;
+    const { imageId, pixels, source, thumbnail } = await memory.spend(needed, signal, () =>
+      canonicalImage(bytes, { decoder, sizes: [size], limits, thumbnail: wanted }),
     );
-    const wanted = pixels.get(size);
-    if (wanted === undefined) throw new Error(`no pixels of side ${size} were made`);
-    return { imageId, size, pixels: wanted, ...source };
+    const own = pixels.get(size);
+    if (own === undefined) throw new Error(`no pixels of side ${size} were made`);
+    return { imageId, size, pixels: own, thumbnail, ...source };
   }
 
   async function shrunk(
     because: InexactBecause,
-    bytes: Uint8Array,
-    size: number,
-    memory: MemoryShare,
-    signal: AbortSignal,
+    picture: PictureToRead,
     through: Shrink,
   ): Promise<CanonicalPicture> {
+    const { bytes, memory, signal } = picture;
     const png = await memory.spend(bytes.length + maxShrunkBytes, signal, () =>
       through(bytes, signal),
     );
-    const picture = await exactly(png, size, bytes.length, memory, signal);
-    return { ...picture, exact: because };
+    return { ...(await exactly({ ...picture, bytes: png }, bytes.length)), exact: because };
   }
 
-  return async (bytes, size, memory, signal) => {
+  return async (bytes, size, memory, signal, { thumbnail } = { thumbnail: false }) => {
+    const picture = { bytes, size, thumbnail, memory, signal };
     try {
-      return { ...(await exactly(bytes, size, 0, memory, signal)), exact: true };
+      return { ...(await exactly(picture, 0)), exact: true };
     } catch (error) {
       if (shrink === undefined || !(error instanceof AppError)) throw error;
       const because = error.code === "overloaded" ? "busy" : elsewhere(bytes, error.code, limits);
       if (because === undefined) throw error;
-      return shrunk(because, bytes, size, memory, signal, shrink);
+      return shrunk(because, picture, shrink);
     }
   };
 }

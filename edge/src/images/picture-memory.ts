@@ -33,6 +33,8 @@ export interface PictureMemoryOptions {
   readonly waitMs: number;
   /** Memory that a codec keeps between two pictures. */
   readonly idleBytes?: () => number;
+  /** Memory that stays while there is work, and is let go of where work needs the room. */
+  readonly spare?: { readonly bytes: () => number; readonly drop: () => void };
   readonly leaseMs?: number;
   readonly pollMs?: number;
   readonly now?: () => number;
@@ -49,8 +51,11 @@ interface Holder {
   until: number;
 }
 
-/** So much of the memory files may take: what is left holds the decoding of an ordinary large photo. */
-const fileShare = 3 / 8;
+/**
+ * So much of the memory files may take: what is left holds the decoding of an ordinary large photo, and what is spare
+ * beside it.
+ */
+const fileShare = 1 / 3;
 
 const realSleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -65,6 +70,7 @@ export function pictureMemory(options: PictureMemoryOptions): PictureMemory {
     maxBytes,
     waitMs,
     idleBytes = () => 0,
+    spare = { bytes: () => 0, drop: () => {} },
     leaseMs = 30_000,
     pollMs = 20,
     now = Date.now,
@@ -84,6 +90,7 @@ export function pictureMemory(options: PictureMemoryOptions): PictureMemory {
   const filesOf = (list: readonly Holder[]): number => sumOf(list, ({ bytes }) => bytes);
   /** A codec's memory is that of the work while there is work. */
   const totalOf = (list: readonly Holder[]): number =>
+    spare.bytes() +
     filesOf(list) +
     Math.max(
       sumOf(list, ({ extra }) => extra),
@@ -109,7 +116,8 @@ export function pictureMemory(options: PictureMemoryOptions): PictureMemory {
   function mayWork(holder: Holder, bytes: number): boolean {
     const others = live().filter((other) => other !== holder);
     const held = sumOf(others, (other) => other.bytes + other.extra);
-    return held === 0 || held + bytes <= maxBytes;
+    if (held + bytes + spare.bytes() > maxBytes) spare.drop();
+    return held === 0 || held + bytes + spare.bytes() <= maxBytes;
   }
 
   /** When all that is held is held by those who wait for it, the youngest of them must go. */

@@ -22,7 +22,9 @@ export function requireKey(
   rooms: KeyRooms,
 ): (scope: Scope | "any", whoAsks?: WhoAsks) => MiddlewareHandler<Env> {
   const byKey: WhoAsks = async (c) =>
-    rooms.vouched.callerOf(c.req.raw) ?? rooms.authenticate(c.req.header("authorization"));
+    c.get("signed")?.by ??
+    rooms.vouched.callerOf(c.req.raw) ??
+    rooms.authenticate(c.req.header("authorization"));
   return (scope, whoAsks = byKey) =>
     async (c, next) => {
       const context = c.get("context");

@@ -55,6 +55,7 @@ export function requestContext(options: RequestOptions): MiddlewareHandler<Env> 
     c.set("context", {
       requestId,
       startedAt,
+      origin: new URL(c.req.raw.url).origin,
       signal,
       remainingMs: () => startedAt + timeoutMs - now(),
       event,

@@ -80,9 +80,10 @@ ${Object.entries(responses).map(answerRow).join("\n")}
 function scopeOf({ security }: Operation): string {
   const scopes = security.flatMap((each) => Object.values(each).flat());
   if (security.length === 0) return "Needs no key.";
+  const orLink = security.some((each) => Object.keys(each).length === 0);
   return scopes.length === 0
     ? "Any valid key."
-    : `A key with the scope ${scopes.map((scope) => `<code>${escape(scope)}</code>`).join(", ")}.`;
+    : `A key with the scope ${scopes.map((scope) => `<code>${escape(scope)}</code>`).join(", ")}${orLink ? ", or a signed link" : ""}.`;
 }
 
 function answerRow([status, { description, content }]: [string, Answer]): string {

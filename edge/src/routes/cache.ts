@@ -20,8 +20,12 @@ export function cachePurgeRoute(isolate: Pick<Isolate, "roomsFor" | "settings">)
     }
     const within = withinOf(c.get("caller"), asked.tenant);
     const partition = within === "*" ? within : tenantPartition(within);
-    const { purges } = isolate.roomsFor(context);
+    const { held, purges } = isolate.roomsFor(context);
     const at = await purges.add({ partition, imageId, modelRevision });
+    // What people could look at goes at once; of more than one picture, or of every tenant, it is believed no more.
+    if (partition !== "*" && imageId !== "*" && modelRevision === "*") {
+      await held.forgetFiles(partition, imageId);
+    }
     context.event["purged"] = Object.keys(asked);
     const named = (value: string): string | null => (value === "*" ? null : value);
     const purge: Purge = {

@@ -19,8 +19,12 @@ export function captionByUrlRoute(isolate: Isolate): Handler<Env> {
       { json: query["url"] === undefined ? {} : { image: { url: query["url"] } }, files: [] },
       settings.MAX_IMAGE_BYTES,
     );
-    const { url: _, ...options } = parseOrRefuse(captionQuerySchema, query, "The query");
+    const {
+      url: _,
+      signed: __,
+      ...options
+    } = parseOrRefuse(captionQuerySchema, query, "The query");
     const done = await caption(isolate.roomsFor(context), picture, options, context);
-    return respond(c, done, settings.GET_MAX_AGE_S);
+    return respond(c, done, settings.GET_MAX_AGE_S, c.get("signed")?.until);
   };
 }

@@ -5,6 +5,7 @@ import type {
   ImageList,
   NamespaceDeleted,
   NamespaceList,
+  NamespaceUpdated,
 } from "@blip2-edge/shared/contracts/images";
 import { invalidRequest, parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
@@ -14,7 +15,7 @@ import pMap from "p-map";
 import type { Env } from "../env.ts";
 import type { Isolate } from "../isolate.ts";
 import { tenantPartition } from "../partition.ts";
-import type { MovableIndex } from "../search/image-index.ts";
+import type { MovableIndex, StoredRecord } from "../search/image-index.ts";
 import { forgetIfEmpty } from "../tasks/forget-namespace.ts";
 import { indexImage, recordAnswer } from "../tasks/index-image.ts";
 import { moveCandidates, namespaceInfo } from "../tasks/namespace.ts";
@@ -49,6 +50,12 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
   const indexOf = (c: Context<Env>, namespace: string): MovableIndex =>
     roomsOf(c).indexOf(c.get("caller").tenant, namespace);
 
+  function shownIn(c: Context<Env>, namespace: string) {
+    const rooms = roomsOf(c);
+    const by = { caller: c.get("caller") };
+    return (record: StoredRecord) => recordAnswer(rooms, by, namespace, record);
+  }
+
   return {
     async imagePut(c) {
       const context = callerContext(c);
@@ -63,7 +70,7 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
       const { namespace, id } = queryOf(c, routes.imageRead.input.schema);
       const [record] = await indexOf(c, namespace).read([id]);
       if (record === undefined) throw noSuch(id, namespace);
-      return c.json(recordAnswer(namespace, record), 200, unkept);
+      return c.json(await shownIn(c, namespace)(record), 200, unkept);
     },
     async imageList(c) {
       const asked = queryOf(c, routes.imageList.input.schema);
@@ -73,14 +80,14 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
           throw invalidRequest([{ field: "cursor", message: "does not go with order=newest" }]);
         }
         const newest = await indexOf(c, namespace).newest(limit);
-        const list: ImageList = { images: newest.map((record) => recordAnswer(namespace, record)) };
-        return c.json(list, 200, unkept);
+        const images = await Promise.all(newest.map(shownIn(c, namespace)));
+        return c.json({ images } satisfies ImageList, 200, unkept);
       }
       const records = await indexOf(c, namespace).list(cursor, limit + 1);
       const page = records.slice(0, limit);
       const last = records.length > limit ? page.at(-1)?.id : undefined;
       const list: ImageList = {
-        images: page.map((record) => recordAnswer(namespace, record)),
+        images: await Promise.all(page.map(shownIn(c, namespace))),
         ...(last === undefined ? {} : { cursor: last }),
       };
       return c.json(list, 200, unkept);
@@ -93,7 +100,7 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
       );
       const record = await indexOf(c, namespace).update(id, changes, Date.now());
       if (record === null) throw noSuch(id, namespace);
-      return c.json(recordAnswer(namespace, record), 200, unkept);
+      return c.json(await shownIn(c, namespace)(record), 200, unkept);
     },
     async imageDelete(c) {
       const { namespace, id } = queryOf(c, routes.imageDelete.input.schema);
@@ -126,10 +133,21 @@ export function imageRoutes(isolate: Isolate): Record<ImageRouteId, Handler<Env>
     async namespaceUpdate(c) {
       const json = await readJson(c.req.raw, bodyLimits(settings), c.get("context"));
       const asked = fieldsWithPath(c, json);
-      const { namespace, candidates } = parseOrRefuse(routes.namespaceUpdate.input.schema, asked);
+      const {
+        namespace,
+        candidates,
+        keep_originals: keepOriginals,
+      } = parseOrRefuse(routes.namespaceUpdate.input.schema, asked);
       const index = indexOf(c, namespace);
       if (candidates !== undefined) await moveCandidates(index, namespace, candidates);
-      return c.json(await namespaceInfo(index, namespace), 200, unkept);
+      if (keepOriginals !== undefined) await index.configure({ keepOriginals });
+      const own = tenantPartition(c.get("caller").tenant);
+      const left = keepOriginals === false && (await roomsOf(c).kept.dropOriginals(own, namespace));
+      const updated: NamespaceUpdated = {
+        ...(await namespaceInfo(index, namespace)),
+        ...(left ? { originals_left: true } : {}),
+      };
+      return c.json(updated, 200, unkept);
     },
     async namespaceDelete(c) {
       const { namespace } = queryOf(c, routes.namespaceDelete.input.schema);

@@ -1,7 +1,7 @@
 // POST /mcp: the tools of mcp-server behind an API key, or behind a token that a person let a client have. A tool asks
 // this same Worker over the typed client, in the isolate, for the same caller: so it is counted, cached and logged as
 // any request is. A token itself goes no further than this.
-import { answerMcp, checkHostAndOrigin } from "@blip2-edge/mcp-server/http";
+import { answerMcp, checkHostAndOrigin, type McpExchange } from "@blip2-edge/mcp-server/http";
 import { scopesOfCalls } from "@blip2-edge/mcp-server/tool-scopes";
 import { createClient } from "@blip2-edge/shared/client";
 import { AppError } from "@blip2-edge/shared/problem";
@@ -52,8 +52,11 @@ export function mcpRoute(
       maxRetries: 0,
     });
     const { signal } = context;
+    const askLink: McpExchange["askLink"] = (link, within) =>
+      askSelf(new Request(link, { signal: within }), c);
     const traceparent = c.req.header(traceparentHeader);
-    return lasting(c, await answerMcp(c.req.raw, { body, client, signal, traceparent }));
+    const exchange = { body, client, askLink, signal, traceparent };
+    return lasting(c, await answerMcp(c.req.raw, exchange));
   };
 }
 

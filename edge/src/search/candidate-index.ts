@@ -150,6 +150,9 @@ export function candidateIndex(options: CandidateIndexOptions): CandidateIndex {
     async describe() {
       return index.describe();
     },
+    async configure(settings) {
+      index.configure(settings);
+    },
     async put(request) {
       const isOutside = outside.state().store === "vectorize";
       if (isOutside && outside.waitingCount() >= limits.scanned) {

@@ -38,6 +38,30 @@ function stores(names: readonly string[], resultNames: readonly string[]) {
   return { held, objects, results, purged, unmarked };
 }
 
+test("the file that a namespace keeps goes with its mark, the thumbnail with the last of them", async () => {
+  const original = (namespace: string) => `originals/${ada}/${namespace}/${imageId}`;
+  const thumbnails = [`thumbnails/${ada}/${imageId}`, `thumbnails/${bob}/${imageId}`];
+  const { held, objects } = stores([original("one"), original("two"), ...thumbnails], []);
+  for (const namespace of ["one", "two"]) await held.hold(ada, imageId, namespace);
+  await held.release(ada, imageId, "one");
+  expect([...objects]).toEqual([original("two"), ...thumbnails, `held/${ada}/${imageId}/two`]);
+  await held.release(ada, imageId, "two");
+  expect([...objects]).toEqual([`thumbnails/${bob}/${imageId}`]);
+});
+
+test("forgetting the files leaves the marks, and what other pictures and tenants have", async () => {
+  const kept = [`thumbnails/${bob}/${imageId}`, `originals/${ada}/one/${other}`];
+  const own = ["one", "two", "three"].map(
+    (namespace) => `originals/${ada}/${namespace}/${imageId}`,
+  );
+  const { held, objects } = stores([...own, `thumbnails/${ada}/${imageId}`, ...kept], []);
+  const namespaces = ["one", "two", "three"];
+  for (const namespace of namespaces) await held.hold(ada, imageId, namespace);
+  await held.forgetFiles(ada, imageId);
+  const marks = namespaces.map((namespace) => `held/${ada}/${imageId}/${namespace}`);
+  expect([...objects].toSorted()).toEqual([...kept, ...marks].toSorted());
+});
+
 test("a picture goes with the last namespace that holds it, and nothing else goes", async () => {
   const own = [224, 48, 364].map((size) => `pixels/${ada}/${imageId}/${size}`);
   const kept = [

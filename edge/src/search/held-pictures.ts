@@ -1,9 +1,11 @@
 // Which namespaces hold a picture, as marks beside its pixels, so that the picture goes from everywhere when the
-// last record of it does: its pixels, what is cached of it, what it is known by. Marks are set before a record
-// and taken away after it, so a crash between leaves a picture too many and never one too few.
+// last record of it does: its pixels, its thumbnail, what is cached of it, what it is known by. The file that a
+// namespace keeps goes with that namespace's mark. Marks are set before a record and taken away after it, so a crash
+// between leaves a picture too many and never one too few.
 import type { ImageId } from "@blip2-edge/shared/contracts/image";
 import type { MarkBook } from "../cache/marks.ts";
 import { deletedPicture, type Purges } from "../cache/purges.ts";
+import { originalName, thumbnailName } from "../images/kept-names.ts";
 import type { Partition } from "../partition.ts";
 
 /** What this room needs of R2. */
@@ -25,10 +27,12 @@ export interface ResultNames {
 
 export interface HeldPictures {
   hold(partition: Partition, imageId: ImageId, namespace: string): Promise<void>;
-  /** Takes the mark away and nothing else. */
+  /** Takes the mark away, with what the namespace keeps of the picture. */
   unhold(partition: Partition, imageId: ImageId, namespace: string): Promise<void>;
   /** True: no namespace of the partition holds it any more, and nothing is kept of it. */
   release(partition: Partition, imageId: ImageId, namespace: string): Promise<boolean>;
+  /** Deletes what people could look at, whatever holds the picture. */
+  forgetFiles(partition: Partition, imageId: ImageId): Promise<void>;
 }
 
 const heldPrefix = (partition: Partition, imageId: ImageId): string =>
@@ -57,14 +61,18 @@ export function heldPictures({ store, results, purges, marks }: HeldPicturesOpti
   async function forget(partition: Partition, imageId: ImageId): Promise<void> {
     await purges.add({ partition, imageId, modelRevision: deletedPicture });
     const names = await namesUnder(`pixels/${partition}/${imageId}/`);
-    await store.delete([...names, `known/${partition}/${imageId}`]);
+    const thumbnail = thumbnailName(partition, imageId);
+    await store.delete([...names, thumbnail, `known/${partition}/${imageId}`]);
     await marks.forget(partition, imageId);
     const { keys } = await results.list({ prefix: `results/${partition}/${imageId}/` });
     await Promise.all(keys.map(({ name }) => results.delete(name)));
   }
 
   const unhold = (partition: Partition, imageId: ImageId, namespace: string): Promise<void> =>
-    store.delete([`${heldPrefix(partition, imageId)}${namespace}`]);
+    store.delete([
+      `${heldPrefix(partition, imageId)}${namespace}`,
+      originalName(partition, namespace, imageId),
+    ]);
 
   return {
     async hold(partition, imageId, namespace) {
@@ -77,6 +85,14 @@ export function heldPictures({ store, results, purges, marks }: HeldPicturesOpti
       if (others.length > 0) return false;
       await forget(partition, imageId);
       return true;
+    },
+    async forgetFiles(partition, imageId) {
+      const prefix = heldPrefix(partition, imageId);
+      const namespaces = (await namesUnder(prefix)).map((name) => name.slice(prefix.length));
+      await store.delete([
+        thumbnailName(partition, imageId),
+        ...namespaces.map((namespace) => originalName(partition, namespace, imageId)),
+      ]);
     },
   };
 }

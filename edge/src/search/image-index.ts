@@ -18,7 +18,14 @@ export interface IndexRecord {
   readonly autoTags: readonly AutoTag[];
 }
 
-export interface StoredRecord extends IndexRecord {
+/** What is kept of a picture for people to look at, and since when, Unix milliseconds; null: it is not. */
+export interface KeptSince {
+  readonly thumbnailAt: number | null;
+  /** The file as it was sent. */
+  readonly originalAt: number | null;
+}
+
+export interface StoredRecord extends IndexRecord, KeptSince {
   /** Unix milliseconds. */
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -39,6 +46,8 @@ export interface PutRequest {
   readonly vectors: Float32Array;
   readonly dim: number;
   readonly now: number;
+  /** Left out, and what of it is null: as it was. */
+  readonly kept?: KeptSince;
 }
 
 export type PutOutcome =
@@ -54,6 +63,12 @@ export interface IndexInfo {
   readonly pictures: number;
   /** Null while it is empty. */
   readonly by: IndexedBy | null;
+  readonly keepOriginals: boolean;
+}
+
+/** What a namespace wants; gone with its last record when it is cleared. */
+export interface IndexSettings {
+  readonly keepOriginals: boolean;
 }
 
 export interface RankRequest {
@@ -87,6 +102,8 @@ export type RankOutcome =
 
 export interface ImageIndex {
   describe(): Promise<IndexInfo>;
+  /** Without originals it knows of none from then on. */
+  configure(settings: IndexSettings): Promise<void>;
   put(request: PutRequest): Promise<PutOutcome>;
   /** Those that there are, in the order of the ids. */
   read(ids: readonly string[]): Promise<StoredRecord[]>;

@@ -32,6 +32,11 @@ export function createTables(sql: IndexSql): void {
     `CREATE TABLE IF NOT EXISTS pictures (
        key INTEGER PRIMARY KEY, image_id TEXT UNIQUE NOT NULL, mean_scale REAL NOT NULL, mean BLOB NOT NULL
      ) STRICT`,
+    // Which files are kept of a picture, and since when.
+    `CREATE TABLE IF NOT EXISTS kept (
+       picture INTEGER PRIMARY KEY, thumbnail_at INTEGER, original_at INTEGER
+     ) STRICT`,
+    `CREATE TABLE IF NOT EXISTS settings (one INTEGER PRIMARY KEY CHECK (one = 1), keep_originals INTEGER NOT NULL) STRICT`,
     // Apart from the averages, so that reading all of those reads nothing else.
     `CREATE TABLE IF NOT EXISTS vectors (key INTEGER PRIMARY KEY, scales BLOB NOT NULL, codes BLOB NOT NULL) STRICT`,
     // Copies of the averages, many in a row (mean-blocks.ts).
@@ -81,12 +86,15 @@ export interface RecordRow {
   readonly created_at: number;
   readonly updated_at: number;
   readonly duplicate_of: string | null;
+  readonly thumbnail_at: number | null;
+  readonly original_at: number | null;
 }
 
 /** Begins a query for whole records, `r`. */
-export const selectRecords = `SELECT r.*, p.image_id, (
+export const selectRecords = `SELECT r.*, p.image_id, k.thumbnail_at, k.original_at, (
     SELECT o.id FROM records o WHERE o.picture = r.picture AND o.seq <> r.seq ORDER BY o.seq LIMIT 1
-  ) AS duplicate_of FROM records r JOIN pictures p ON p.key = r.picture`;
+  ) AS duplicate_of FROM records r JOIN pictures p ON p.key = r.picture
+  LEFT JOIN kept k ON k.picture = r.picture`;
 
 export const recordOf = (row: RecordRow): StoredRecord => ({
   id: row.id,
@@ -102,6 +110,8 @@ export const recordOf = (row: RecordRow): StoredRecord => ({
   createdAt: row.created_at,
   updatedAt: row.updated_at,
   duplicateOf: row.duplicate_of,
+  thumbnailAt: row.thumbnail_at,
+  originalAt: row.original_at,
 });
 
 /** Texts and truths side by side in one column, never equal to each other; numbers as they are. */

@@ -38,6 +38,9 @@ export class NamespaceIndex extends DurableObject<Pick<Bindings, "VECTORIZE">> {
   describe(): Told<"describe"> {
     return this.#index.describe();
   }
+  configure(...asked: Asked<"configure">): Told<"configure"> {
+    return this.#index.configure(...asked);
+  }
   put(...asked: Asked<"put">): Told<"put"> {
     return this.#index.put(...asked);
   }

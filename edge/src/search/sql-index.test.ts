@@ -18,6 +18,7 @@ const open = ({ sql, atomically }: MemoryIndex, maxRecords = 1000): SqlIndex =>
 /** As the world sees it. */
 const waiting = (index: SqlIndex): ImageIndex => ({
   describe: async () => index.describe(),
+  configure: async (settings) => index.configure(settings),
   put: async (request) => index.put(request),
   read: async (ids) => index.read(ids),
   list: async (after, limit) => index.list(after, limit),

@@ -6,6 +6,7 @@ import type {
   ImageIndex,
   IndexRecord,
   IndexedBy,
+  KeptSince,
   PutRequest,
   RankOutcome,
   RankRequest,
@@ -134,6 +135,7 @@ export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptio
   function dropPicture(key: number): ImageId | null {
     if (count("SELECT count(*) AS n FROM records WHERE picture = ?", key) > 0) return null;
     run("DELETE FROM vectors WHERE key = ?", key);
+    run("DELETE FROM kept WHERE picture = ?", key);
     grow("pictures", -1);
     means?.delete(key);
     forgetBlock({ all }, key);
@@ -142,6 +144,18 @@ export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptio
       all<{ image_id: ImageId }>("DELETE FROM pictures WHERE key = ? RETURNING image_id", key),
     );
     return gone?.image_id ?? null;
+  }
+
+  const keepsOriginals = (): boolean =>
+    count("SELECT EXISTS (SELECT 1 FROM settings WHERE keep_originals = 1) AS n") === 1;
+
+  function noteKept(picture: number, { thumbnailAt, originalAt }: KeptSince): void {
+    run(
+      `INSERT INTO kept (picture, thumbnail_at, original_at) VALUES (?, ?, ?) ON CONFLICT (picture) DO UPDATE SET
+         thumbnail_at = coalesce(excluded.thumbnail_at, thumbnail_at),
+         original_at = coalesce(excluded.original_at, original_at)`,
+      ...[picture, thumbnailAt, originalAt],
+    );
   }
 
   function forgetModelIfEmpty(): void {
@@ -195,11 +209,19 @@ export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptio
         records: sizeOf("records"),
         pictures: sizeOf("pictures"),
         by: by === undefined ? null : { model: by.model, modelRevision: by.modelRevision },
+        keepOriginals: keepsOriginals(),
       };
     },
 
+    configure: ({ keepOriginals }) =>
+      change(() => {
+        run("DELETE FROM settings");
+        if (keepOriginals) run("INSERT INTO settings (one, keep_originals) VALUES (1, 1)");
+        else run("UPDATE kept SET original_at = NULL");
+      }),
+
     put(request) {
-      const { record, by, dim, now } = request;
+      const { record, by, dim, now, kept } = request;
       return change(() => {
         const own = madeBy();
         if (own !== undefined && own.modelRevision !== by.modelRevision) {
@@ -224,6 +246,11 @@ export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptio
         } else if (own.dim !== dim) throw new Error(`vectors of ${dim} numbers, not ${own.dim}`);
         if (before === undefined) grow("records", 1);
         const picture = pictureKey(request);
+        if (kept !== undefined) {
+          // Who asked for the file may have changed their mind while it was read.
+          const originalAt = keepsOriginals() ? kept.originalAt : null;
+          noteKept(picture, { ...kept, originalAt });
+        }
         const { id, exact, source, title, text, caption } = record;
         const seq = count(
           `INSERT INTO records (id, picture, exact, source, title, text, caption, tags, metadata, auto_tags, created_at, updated_at)
@@ -291,7 +318,10 @@ export function sqlIndex({ sql, atomically, outside, ...options }: SqlIndexOptio
         const rows = all<RecordRow>("SELECT seq, picture FROM records ORDER BY seq LIMIT ?", most);
         const freed = rows.map(removeRow).filter((imageId) => imageId !== null);
         forgetModelIfEmpty();
-        return { removed: rows.length, left: sizeOf("records"), freed };
+        const left = sizeOf("records");
+        // Whoever takes the name again begins anew, and keeps no files unasked.
+        if (left === 0) run("DELETE FROM settings");
+        return { removed: rows.length, left, freed };
       }),
 
     rank(request, meansFor) {

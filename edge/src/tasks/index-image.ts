@@ -10,6 +10,7 @@ import { normalised } from "../search/quantise.ts";
 import { autoTags } from "./auto-tags.ts";
 import { caption } from "./caption.ts";
 import { embedPicture } from "./embed.ts";
+import { fileBehind, keepFiles } from "./keep-files.ts";
 import type { PictureSource } from "./open-picture.ts";
 import type { Rooms } from "./rooms.ts";
 
@@ -25,12 +26,16 @@ const behindS = 30;
 /** Throws the problems of pictures and nodes, index_outdated, index_full, overloaded. */
 export async function indexImage(
   rooms: Rooms,
-  { namespace, id, picture, options }: IndexTask,
+  { namespace, id, picture: given, options }: IndexTask,
   context: AuthenticatedContext,
 ): Promise<ImageRecord> {
   const { tenant } = context.caller;
   const index = rooms.indexOf(tenant, namespace);
-  const model = options.model ?? (await index.describe()).by?.model;
+  const { by: own, keepOriginals } = await index.describe();
+  const keepsFile = keepOriginals && !keepsNothing(context);
+  // What is kept is what was indexed, so an address is read here, whatever is known of it.
+  const picture = keepsFile ? await fileBehind(rooms, given, context) : given;
+  const model = options.model ?? own?.model;
   const { body } = await embedPicture(rooms, picture, { model }, context);
   const imageId = body.image_id;
   if (imageId === undefined) throw new Error("a picture's vectors without its id");
@@ -43,6 +48,7 @@ export async function indexImage(
   const tagged = await autoTags(rooms, autoTagsTask, context);
   const partition = tenantPartition(tenant);
   await rooms.held.hold(partition, imageId, namespace);
+  const kept = await keepFiles(rooms, { picture, imageId, namespace, keepsFile }, context);
   const outcome = await index.put({
     record: {
       ...{ id, imageId, exact: body.image_exact !== false, caption: written },
@@ -50,6 +56,7 @@ export async function indexImage(
     },
     ...{ by, vectors, dim: body.dim },
     now: Date.now(),
+    kept,
   });
   if (outcome.kind !== "put" && !outcome.holds) {
     await rooms.held.unhold(partition, imageId, namespace);
@@ -68,9 +75,13 @@ export async function indexImage(
       { retryAfterS: behindS },
     );
   }
+  if (keepsFile && outcome.record.originalAt === null) {
+    // The namespace keeps none any more.
+    await rooms.kept.dropOriginals(partition, namespace);
+  }
   context.later(rooms.namespaces.note(tenant, namespace));
   if (outcome.freed !== null) await rooms.held.release(partition, outcome.freed, namespace);
-  return recordAnswer(namespace, outcome.record);
+  return recordAnswer(rooms, context, namespace, outcome.record);
 }
 
 export const outdated = (namespace: string, { model, modelRevision }: IndexedBy): AppError =>
@@ -122,8 +133,14 @@ export const shownOf = (record: StoredRecord) => ({
   auto_tags: [...record.autoTags],
 });
 
-export const recordAnswer = (namespace: string, record: StoredRecord): ImageRecord => ({
+export const recordAnswer = async (
+  { linksOf }: Pick<Rooms, "linksOf">,
+  { caller: { tenant } }: Pick<AuthenticatedContext, "caller">,
+  namespace: string,
+  record: StoredRecord,
+): Promise<ImageRecord> => ({
   ...shownOf(record),
+  ...(await linksOf({ tenant, namespace }, record)),
   namespace,
   text: record.text,
   created_at: new Date(record.createdAt).toISOString(),

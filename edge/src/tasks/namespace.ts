@@ -9,9 +9,8 @@ export async function namespaceInfo(
   index: MovableIndex,
   namespace: string,
 ): Promise<NamespaceInfo> {
-  const [{ records, pictures, by }, { store, target, waiting, leaving, fault }] = await Promise.all(
-    [index.describe(), index.candidates()],
-  );
+  const [{ records, pictures, by, keepOriginals }, { store, target, waiting, leaving, fault }] =
+    await Promise.all([index.describe(), index.candidates()]);
   return {
     ...{ namespace, images: records, pictures },
     model: by?.model ?? null,
@@ -19,6 +18,7 @@ export async function namespaceInfo(
     candidates: {
       ...{ store, moving_to: store === target ? null : target, waiting, leaving, fault },
     },
+    keep_originals: keepOriginals,
   };
 }
 

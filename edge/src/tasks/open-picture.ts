@@ -2,6 +2,7 @@
 // what a picture is to the tasks, and files. A file that was sent before is known by its digest and not decoded.
 import type { ImageId } from "@blip2-edge/shared/contracts/image";
 import { sha256Hex } from "@blip2-edge/shared/hex";
+import type { RgbaPicture } from "@blip2-edge/shared/image/thumbnail";
 import type { AddressBook } from "../cache/addresses.ts";
 import type { Claims } from "../claims.ts";
 import type { DigestBook } from "../cache/digests.ts";
@@ -11,10 +12,11 @@ import { keepsNothing, type AuthenticatedContext } from "../context.ts";
 import type { Admit } from "../images/admit.ts";
 import type { Canonicalise, InexactBecause } from "../images/canonicalise.ts";
 import type { PictureFetcher } from "../images/fetch.ts";
+import type { KeptPictures } from "../images/kept-pictures.ts";
 import type { PictureMemory } from "../images/picture-memory.ts";
 import type { PixelStore } from "../images/pixel-store.ts";
 import { describeError, type LogEvent } from "../log.ts";
-import type { Partitions } from "../partition.ts";
+import { tenantPartition, type Partitions } from "../partition.ts";
 
 /** A picture as a request names it. */
 export type PictureSource =
@@ -22,7 +24,7 @@ export type PictureSource =
   | {
       readonly kind: "bytes";
       readonly bytes: Uint8Array<ArrayBuffer>;
-      readonly from: "upload" | "base64";
+      readonly from: "upload" | "base64" | "url";
     }
   | { readonly kind: "image_id"; readonly imageId: ImageId };
 
@@ -36,6 +38,8 @@ export interface OpenedPicture {
   readonly size: number;
   /** Just decoded; undefined for a picture that is known. */
   readonly pixels: Uint8Array | undefined;
+  /** Made with them, where nothing was known of the file. */
+  readonly thumbnail?: RgbaPicture | undefined;
   /** Of one that was just read: keeps its pixels, then what it is known by. Undefined: nothing is kept. */
   readonly keeping?: Keeping;
   /** Of a picture that was known by its file or address: forgets that. */
@@ -56,6 +60,7 @@ export interface PictureRooms {
   readonly fetchPicture: PictureFetcher;
   readonly canonicalise: Canonicalise;
   readonly pixels: PixelStore;
+  readonly kept: KeptPictures;
   readonly marks: MarkBook;
   readonly digests: DigestBook;
   readonly addresses: AddressBook;
@@ -112,10 +117,13 @@ export async function openFile(
     context.later(remember(picture));
     return { ...picture, forget: () => digests.forget(partitions, digest) };
   }
-  const picture = await decode(rooms, file, context);
+  const wants = { thumbnail: known === undefined };
+  const picture = await decode(rooms, file, context, wants);
   const keep = async (): Promise<void> => {
-    const { imageId, pixels, exact } = picture;
+    const { imageId, pixels, exact, thumbnail } = picture;
     if (pixels !== undefined) await rooms.pixels.put(partitions, imageId, size, pixels, exact);
+    // By now the node has been asked: encoding takes no time from it.
+    if (thumbnail !== undefined) await keepThumbnail(rooms, imageId, thumbnail, context);
     const worth = rememberable(picture);
     if (worth !== undefined) await digests.remember(partitions, digest, worth, known);
     await remember(picture);
@@ -144,13 +152,28 @@ function keepingOf(
   };
 }
 
+/** Without it a picture is as good as before. */
+export async function keepThumbnail(
+  { kept }: Pick<PictureRooms, "kept">,
+  imageId: ImageId,
+  pixels: RgbaPicture,
+  { caller, event }: AuthenticatedContext,
+): Promise<void> {
+  try {
+    await kept.putThumbnail(tenantPartition(caller.tenant), imageId, pixels);
+  } catch (error) {
+    event["thumbnail_fault"] = describeError(error);
+  }
+}
+
 async function decode(
   rooms: PictureRooms,
   { bytes, partitions, size }: FileToOpen,
   { event, hops, memory, signal }: AuthenticatedContext,
+  wants = { thumbnail: false },
 ): Promise<OpenedPicture> {
   const picture = await hops.time("decode", async () => {
-    const canonical = await rooms.canonicalise(bytes, size, memory, signal);
+    const canonical = await rooms.canonicalise(bytes, size, memory, signal, wants);
     // The platform's clock may stand still while a Worker computes; a timer moves it.
     await new Promise((resolve) => setTimeout(resolve, 0));
     return canonical;
@@ -158,12 +181,13 @@ async function decode(
   event["image_type"] = picture.type;
   event["image_size"] = `${picture.width}x${picture.height}`;
   event["image_memory_high"] = rooms.pictureMemory.highWaterBytes();
-  const { imageId, pixels, exact } = picture;
+  const { imageId, pixels, exact, thumbnail } = picture;
   // The file may go now: who waits for a node holds the pixels alone.
-  memory.keep(pixels.length);
-  if (exact === true) return { imageId, exact, partitions, size, pixels };
+  memory.keep(pixels.length + (thumbnail?.data.length ?? 0));
+  const opened = { imageId, partitions, size, pixels, thumbnail };
+  if (exact === true) return { ...opened, exact };
   event["image_inexact"] = exact;
-  return { imageId, exact: false, inexactBecause: exact, partitions, size, pixels };
+  return { ...opened, exact: false, inexactBecause: exact };
 }
 
 /** What every answer about a picture says of it. */

@@ -1,6 +1,7 @@
 // The rooms that tasks put in order; made for each request in isolate.ts.
 import type { Sealer } from "../auth/seal.ts";
 import type { ResultCache } from "../cache/results.ts";
+import type { LinksOf } from "../links/record-links.ts";
 import type { AskNode } from "../nodes/ask.ts";
 import type { Models } from "../nodes/catalog.ts";
 import type { PartitionTag } from "../nodes/partition-tag.ts";
@@ -20,6 +21,8 @@ export interface Rooms extends PictureRooms {
   readonly partitionTag: PartitionTag;
   readonly indexOf: (tenant: string, namespace: string) => MovableIndex;
   readonly held: HeldPictures;
+  /** Of a record to the files of its picture. */
+  readonly linksOf: LinksOf;
   readonly namespaces: NamespaceNames;
   readonly sealer: Sealer;
 }

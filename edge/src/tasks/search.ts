@@ -96,14 +96,17 @@ export async function search(
   const to = from + page.length;
   context.event["search_hits"] = page.length;
   context.event["search_found"] = found.length;
+  const whose = { tenant: context.caller.tenant, namespace };
+  const shown = page.map(async (hit): Promise<SearchHit[]> => {
+    // It may have been deleted meanwhile.
+    const record = records.get(hit.id);
+    if (record === undefined) return [];
+    const { score: value, scores, decidedBy } = hit;
+    const links = await rooms.linksOf(whose, record);
+    return [{ ...shownOf(record), ...links, score: value, decided_by: decidedBy, scores }];
+  });
   return {
-    hits: page.flatMap((hit): SearchHit[] => {
-      // It may have been deleted meanwhile.
-      const record = records.get(hit.id);
-      if (record === undefined) return [];
-      const { score: value, scores, decidedBy } = hit;
-      return [{ ...shownOf(record), score: value, decided_by: decidedBy, scores }];
-    }),
+    hits: (await Promise.all(shown)).flat(),
     no_match: found.length === 0,
     ...(to < found.length ? { cursor: await cursors.write(to) } : {}),
     namespace,

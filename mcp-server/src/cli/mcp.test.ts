@@ -73,7 +73,7 @@ test("the current revision: files in allowed folders are sent, others are not", 
     { versionNegotiation: { mode: "auto" } },
   );
   await client.connect(new StdioClientTransport(command()));
-  expect((await client.listTools()).tools).toHaveLength(5);
+  expect((await client.listTools()).tools).toHaveLength(6);
   const read = await client.callTool(call("allowed"));
   expect(read.structuredContent).toMatchObject({ captions: [{ caption: "an owl" }] });
   expect(uploads).toBe(1);

@@ -4,9 +4,10 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import type { ServerContext } from "@modelcontextprotocol/server";
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
+import type { AskLink } from "../follow.ts";
 import { createServer } from "../server.ts";
 import type { OpenFile } from "../tools/image-argument.ts";
-import { clientOf, commonHelp, parseFlags, usageError } from "./flags.ts";
+import { clientOf, commonHelp, parseFlags, placeOf, usageError } from "./flags.ts";
 import type { CliIo } from "./io.ts";
 import { readLocalPicture, realFolders } from "./local-files.ts";
 
@@ -36,7 +37,11 @@ export async function mcp(args: readonly string[], io: CliIo): Promise<number> {
     (context: ServerContext): OpenFile =>
     async (name) =>
       readLocalPicture(name, [...allowed, ...(await rootsOf(context))]);
-  const served = serveStdio(() => createServer({ client, openFile }), {
+  const api = new URL(placeOf(values, io, usage).url);
+  // Whatever host a link names: nothing but the API is asked.
+  const askLink: AskLink = ({ pathname }, signal) =>
+    fetch(new URL(`${api.pathname.replace(/\/+$/, "")}${pathname}`, api.origin), { signal });
+  const served = serveStdio(() => createServer({ client, openFile, askLink }), {
     onerror: (error) => io.stderr(`blip2-edge mcp: ${error.message}`),
   });
   const ended = Promise.withResolvers<void>();

@@ -1,17 +1,15 @@
 // ask_image: one question or several about one picture, answered in the order they were asked.
 import { answerSchema, maxQuestions, vqaRequestSchema } from "@blip2-edge/shared/contracts/vqa";
-import { captionResponseSchema } from "@blip2-edge/shared/contracts/caption";
 import { AppError } from "@blip2-edge/shared/problem";
 import { z } from "zod";
 import { cut, pictureFacts, quote, rounded, shareOf } from "../format.ts";
-import { imageArgumentSchema } from "./image-argument.ts";
-import { detailSchema, imageExactSchema, noteSchema, type Tool } from "./tool.ts";
+import { sameImageArgumentSchema } from "./image-argument.ts";
+import { detailSchema, type Tool } from "./tool.ts";
 
 const { questions, model } = vqaRequestSchema.shape;
-const answer = captionResponseSchema.shape;
 
 const input = z.strictObject({
-  image: imageArgumentSchema.describe("As in caption_image."),
+  image: sameImageArgumentSchema,
   questions: questions
     .unwrap()
     .max(maxQuestions)
@@ -24,17 +22,14 @@ export const askImage: Tool<typeof input> = {
   name: "ask_image",
   title: "Ask about a picture",
   description:
-    "Answers questions about one picture with a word or a short phrase. Use it for specific facts: what, how many, which colour. Not for a description (use caption_image) or long text. Answers can be wrong; log_prob near 0 means sure.",
+    "Answers questions about one picture with a word or short phrase. Use it for specific facts: what, how many, which colour. Not for a description (use caption_image). Answers can be wrong; log_prob near 0 means sure.",
   input,
   output: z.object({
-    note: noteSchema,
     image: z.string(),
     image_id: z.string(),
-    image_exact: imageExactSchema,
     answers: z.array(
       z.object({ question: z.string(), answer: z.string(), log_prob: answerSchema.shape.log_prob }),
     ),
-    model: answer.model.optional(),
   }),
   async run({ image, questions, model, detail }, call) {
     const said = await call.client.vqa(

@@ -6,7 +6,7 @@ import { z } from "zod";
 import pMap from "p-map";
 import { cut, describeFailure, nameOf, pictureFacts, quote, rounded, shareOf } from "../format.ts";
 import { imageArgumentSchema } from "./image-argument.ts";
-import { detailSchema, imageExactSchema, noteSchema, type Tool, type ToolCall } from "./tool.ts";
+import { detailSchema, type Tool, type ToolCall } from "./tool.ts";
 
 const maxImages = 16;
 /** Calls at a time, so that one batch leaves room for others. */
@@ -15,9 +15,9 @@ const { model, log_prob } = captionResponseSchema.shape;
 
 const input = z.strictObject({
   images: z.array(imageArgumentSchema).min(1).max(maxImages),
-  prompt: captionRequestSchema.shape.prompt.describe("How the caption begins, e.g. 'a photo of'."),
+  prompt: captionRequestSchema.shape.prompt.describe("Its beginning, e.g. 'a photo of'."),
   model: captionRequestSchema.shape.model,
-  detail: detailSchema,
+  detail: detailSchema.describe("detailed adds scores and model."),
 });
 const captionSchema = z.object({
   image: z.string(),
@@ -25,7 +25,6 @@ const captionSchema = z.object({
   image_id: z.string().optional(),
   caption: z.string().optional(),
   problem: z.string().optional(),
-  image_exact: imageExactSchema,
   log_prob: log_prob.optional(),
   model: model.optional(),
 });
@@ -37,7 +36,7 @@ export const captionImage: Tool<typeof input> = {
   description:
     "Says in one sentence what each picture shows. Use it to learn what pictures contain or to draft alt text. Not for specific facts (use ask_image).",
   input,
-  output: z.object({ note: noteSchema, captions: z.array(captionSchema) }),
+  output: z.object({ captions: z.array(captionSchema) }),
   async run({ images, prompt, model, detail }, call) {
     const share = shareOf(images.length);
     const faults: AppError[] = [];

@@ -7,6 +7,8 @@ import { AppError } from "@blip2-edge/shared/problem";
 /** Reads a local picture that the caller may have read. Throws AppError. */
 export type OpenFile = (path: string, signal: AbortSignal) => Promise<Uint8Array>;
 
+/** Where another tool, or the server's instructions, say what it is. */
+export const sameImageArgumentSchema = imageUrlSchema;
 export const imageArgumentSchema = imageUrlSchema.describe(
   "http(s) URL, image_id (img_…) of an earlier result or, if the server is local, a path. No base64.",
 );

@@ -3,19 +3,19 @@
 import { imagePutRequestSchema } from "@blip2-edge/shared/contracts/images";
 import { z } from "zod";
 import { cut, quote, shareOf } from "../format.ts";
-import { imageArgumentSchema } from "./image-argument.ts";
-import { noteSchema, type Tool } from "./tool.ts";
+import { sameImageArgumentSchema } from "./image-argument.ts";
+import type { Tool } from "./tool.ts";
 
 const { id, namespace, title, tags, text } = imagePutRequestSchema.shape;
 const defaultNamespace = "default";
 
 const input = z.strictObject({
-  image: imageArgumentSchema.describe("As in caption_image."),
+  image: sameImageArgumentSchema,
   id: id.describe("Your own key of it."),
   namespace: namespace.default(defaultNamespace),
   title,
   tags,
-  text: text.describe("What is known of the picture."),
+  text,
 });
 
 export const indexImage: Tool<typeof input> = {
@@ -26,7 +26,6 @@ export const indexImage: Tool<typeof input> = {
   changes: true,
   input,
   output: z.object({
-    note: noteSchema,
     id: z.string(),
     namespace: z.string(),
     image_id: z.string(),

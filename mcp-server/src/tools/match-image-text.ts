@@ -1,23 +1,15 @@
 // match_image_text: how well given texts fit a picture, or which of given labels fits best. Two routes of the
 // API, one tool: to a model that must choose they are one question.
-import { captionResponseSchema } from "@blip2-edge/shared/contracts/caption";
 import { classifyRequestSchema } from "@blip2-edge/shared/contracts/classify";
 import { itcSchema, matchRequestSchema } from "@blip2-edge/shared/contracts/match";
 import { z } from "zod";
 import { cut, pictureFacts, quote, rounded, shareOf } from "../format.ts";
-import { imageArgumentSchema } from "./image-argument.ts";
-import {
-  detailSchema,
-  imageExactSchema,
-  noteSchema,
-  type Tool,
-  type ToolAnswer,
-  type ToolCall,
-} from "./tool.ts";
+import { sameImageArgumentSchema } from "./image-argument.ts";
+import { detailSchema, type Tool, type ToolAnswer, type ToolCall } from "./tool.ts";
 
 const input = z
   .strictObject({
-    image: imageArgumentSchema.describe("As in caption_image."),
+    image: sameImageArgumentSchema,
     texts: matchRequestSchema.shape.texts.optional().describe("Each judged by itself."),
     labels: classifyRequestSchema.shape.labels
       .optional()
@@ -31,19 +23,15 @@ const input = z
   });
 type Input = z.output<typeof input>;
 
-const answer = captionResponseSchema.shape;
-
 export const matchImageText: Tool<typeof input> = {
   name: "match_image_text",
-  title: "Match a picture with texts",
+  title: "Match texts",
   description:
-    "Scores given texts against one picture. Use it with texts to check a caption or claim: each gets its probability. With labels to classify: best first, scores sum to 1. Not for when you have no candidates (use caption_image).",
+    "Scores given texts against one picture. Use it with texts to check a caption or claim (a probability each), with labels to classify (best first, sum 1). Not for when you have no candidates (use caption_image).",
   input,
   output: z.object({
-    note: noteSchema,
     image: z.string(),
     image_id: z.string(),
-    image_exact: imageExactSchema,
     matches: z.array(
       z.object({
         text: z.string(),
@@ -51,7 +39,6 @@ export const matchImageText: Tool<typeof input> = {
         itc: itcSchema.describe("Cosine, -1 to 1.").optional(),
       }),
     ),
-    model: answer.model.optional(),
   }),
   run: async (request, call) =>
     answerOf(request, await scoresOf(request, await call.image(request.image), call)),

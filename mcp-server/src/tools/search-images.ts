@@ -5,17 +5,19 @@ import { searchRequestSchema, type SearchHit } from "@blip2-edge/shared/contract
 import { z } from "zod";
 import { cut, plain, quote, rounded, shareOf } from "../format.ts";
 import { imageArgumentSchema } from "./image-argument.ts";
-import { detailSchema, noteSchema, type Tool } from "./tool.ts";
+import { detailSchema, type PictureLink, type Tool } from "./tool.ts";
 
 const maxHits = 20;
 const defaultHits = 5;
+/** A link is a third of what a hit takes besides. */
+const maxLinks = 5;
 const { namespace, text, cursor } = searchRequestSchema.shape;
 
 const input = z
   .strictObject({
     text,
     image: imageArgumentSchema.describe("Finds pictures like this one.").optional(),
-    namespace,
+    namespace: namespace.unwrap().default("default"),
     tags: z.array(z.string()).min(1).max(20).optional().describe("Any of these."),
     top_k: z.int().min(1).max(maxHits).default(defaultHits),
     cursor,
@@ -44,7 +46,6 @@ export const searchImages: Tool<typeof input> = {
     "Finds indexed pictures by a short description, an example picture or both. Use it to find pictures, not to look at one (use caption_image).",
   input,
   output: z.object({
-    note: noteSchema,
     hits: z.array(hitSchema),
     no_match: z.boolean(),
     cursor: z.string().optional(),
@@ -71,9 +72,18 @@ export const searchImages: Tool<typeof input> = {
         no_match: found.no_match,
         ...(found.cursor === undefined ? {} : { cursor: found.cursor }),
       },
+      links: linksOf(found.hits),
     };
   },
 };
+
+/** The first of them; get_image has those of the rest. */
+const linksOf = (hits: readonly SearchHit[]): PictureLink[] =>
+  hits
+    .slice(0, maxLinks)
+    .flatMap(({ id, thumbnail_url: uri }) =>
+      uri === undefined ? [] : [{ uri, name: id, mimeType: "image/webp" }],
+    );
 
 /** Three texts of a hit share what it may have. */
 function hitOf(hit: SearchHit, share: number, detailed: boolean): Hit {

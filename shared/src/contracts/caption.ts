@@ -85,9 +85,43 @@ export const captionQuerySchema = z
     top_p: z.preprocess(asPlain, generationFields.top_p),
     num_return_sequences: z.preprocess(asPlain, generationFields.num_return_sequences),
     seed: z.preprocess(asPlain, generationFields.seed),
+    signed: z
+      .string()
+      .max(600)
+      .optional()
+      .describe(
+        "What POST /v1/caption/links added: then no key is needed, and nothing may differ.",
+      ),
   })
   .superRefine(refuseCombinations);
 export type CaptionQuery = z.infer<typeof captionQuerySchema>;
+
+export const defaultLinkS = 86_400;
+const maxLinkS = 30 * 86_400;
+
+/** POST /v1/caption/links: the same fields, to be asked without a key for a while. */
+export const captionLinkRequestSchema = z
+  .strictObject({
+    url: imageUrlSchema,
+    ...captionFields,
+    expires_in_s: z
+      .int()
+      .min(60)
+      .max(maxLinkS)
+      .optional()
+      .describe(`How long it is good. Default ${defaultLinkS}.`),
+  })
+  .superRefine(refuseCombinations)
+  .refine(({ do_sample: draws, seed }) => draws !== true || seed !== undefined, {
+    error: "is needed with do_sample: without it every request would be another inference",
+    path: ["seed"],
+  });
+
+export const captionLinkSchema = z.object({
+  url: z.string().describe("Of GET /v1/caption; whoever has it may ask it."),
+  expires_at: z.string(),
+});
+export type CaptionLink = z.infer<typeof captionLinkSchema>;
 
 /** Read leniently, as every answer is: a later Worker may say more. */
 export const captionResponseSchema = z.object({

@@ -9,4 +9,5 @@ export const openApiSchema = z.looseObject({
   components: z.looseObject({}),
 });
 
+export const pictureSchema = z.string().describe("The bytes of a picture.");
 export const pageSchema = z.string().describe("An HTML page.");

@@ -11,6 +11,7 @@ import type { Decoder } from "./decode.ts";
 import type { ImageType } from "./header.ts";
 import { checkImage, defaultImageLimits, type ImageLimits } from "./limits.ts";
 import { resampleRgb } from "./resample.ts";
+import { thumbnailOf, type RgbaPicture } from "./thumbnail.ts";
 
 /** The side whose pixels name a picture, whatever models are served. */
 export const canonicalSize = 224;
@@ -20,6 +21,8 @@ export interface CanonicalImage {
   /** Side → RGB bytes [side, side, 3], for 224 and every size asked for. */
   readonly pixels: ReadonlyMap<number, Uint8Array>;
   readonly source: { readonly type: ImageType; readonly width: number; readonly height: number };
+  /** Where it was asked for. */
+  readonly thumbnail: RgbaPicture | undefined;
 }
 
 export interface CanonicalOptions {
@@ -27,6 +30,8 @@ export interface CanonicalOptions {
   /** The models' input sides; 224 is always made. */
   readonly sizes?: readonly number[];
   readonly limits?: ImageLimits;
+  /** Whether a thumbnail is made of the same decoded pixels. */
+  readonly thumbnail?: boolean;
 }
 
 const domain = new TextEncoder().encode("blip2-edge/image/v1\0");
@@ -55,12 +60,12 @@ export async function canonicalImage(
 ): Promise<CanonicalImage> {
   const header = checkImage(bytes, options.limits ?? defaultImageLimits);
   const sizes = new Set([canonicalSize, ...(options.sizes ?? [])]);
-  const pixels = await options.decoder.decode(
-    bytes,
-    header,
-    (source) => new Map(Array.from(sizes, (size) => [size, resampleRgb(source, size, size)])),
-  );
+  const { pixels, thumbnail } = await options.decoder.decode(bytes, header, (source) => ({
+    pixels: new Map(Array.from(sizes, (size) => [size, resampleRgb(source, size, size)])),
+    thumbnail: options.thumbnail === true ? thumbnailOf(source, header.orientation) : undefined,
+  }));
   const canonical = pixels.get(canonicalSize) ?? new Uint8Array();
   const { type, width, height } = header;
-  return { imageId: await imageIdOf(canonical), pixels, source: { type, width, height } };
+  const imageId = await imageIdOf(canonical);
+  return { imageId, pixels, source: { type, width, height }, thumbnail };
 }

@@ -7,17 +7,12 @@
 import jpegFactory from "@jsquash/jpeg/codec/dec/mozjpeg_dec.js";
 import webpFactory from "@jsquash/webp/codec/dec/webp_dec.js";
 import { AppError } from "../problem.ts";
+import { startEmscripten, type EmscriptenFactory } from "./emscripten.ts";
 import { type ImageHeader, type ImageType, typeNames } from "./header-facts.ts";
 import { type Codec, instantiatePng } from "./png-codec.ts";
 import { pngPixelParts } from "./png-header.ts";
 import type { PixelSource } from "./resample.ts";
-import {
-  wasm,
-  type WasmImports,
-  type WasmInstance,
-  type WasmMemory,
-  type WasmModule,
-} from "./wasm.ts";
+import type { WasmModule } from "./wasm.ts";
 
 /** Compiled codecs, asked for when the first picture of a type arrives. */
 export type CodecModules = Readonly<Record<ImageType, () => Promise<WasmModule>>>;
@@ -45,23 +40,10 @@ export interface DecoderOptions {
 /** Covers pictures up to about 3 megapixels; a fresh instance costs 1 to 2 ms. */
 const defaultMaxIdleHeapBytes = 32 * 1024 * 1024;
 
-interface EmscriptenCodec {
+interface EmscriptenDecoder {
   /** The JPEG codec takes a second argument, the WebP codec refuses one. */
   readonly decode: (data: Uint8Array, ...preserveOrientation: boolean[]) => unknown;
 }
-
-interface EmscriptenOptions {
-  readonly noInitialRun: boolean;
-  readonly locateFile: (name: string) => string;
-  readonly print: () => void;
-  readonly printErr: () => void;
-  readonly instantiateWasm: (
-    imports: WasmImports,
-    receive: (instance: WasmInstance) => void,
-  ) => WasmInstance["exports"];
-}
-
-type EmscriptenFactory = (options: EmscriptenOptions) => Promise<EmscriptenCodec>;
 
 /** Puts values in the place of globals until what it returns is called; nothing may await in between. */
 function replaceGlobals(globals: Readonly<Record<string, unknown>>): () => void {
@@ -97,26 +79,11 @@ function lendingConstructors(lend: (data: Uint8Array, width: number, height: num
 }
 
 async function instantiateEmscripten(
-  factory: EmscriptenFactory,
+  factory: EmscriptenFactory<EmscriptenDecoder>,
   module: WasmModule,
   extraArguments: readonly boolean[],
 ): Promise<Codec> {
-  let memory: WasmMemory | undefined;
-  const codec = await factory({
-    noInitialRun: true,
-    // Nothing is ever located: the module is given. Without this the glue reads import.meta.url.
-    locateFile: (name) => name,
-    print: () => {},
-    printErr: () => {},
-    instantiateWasm(imports, receive) {
-      const instance = new wasm.Instance(module, imports);
-      for (const value of Object.values(instance.exports)) {
-        if (value instanceof wasm.Memory) memory = value;
-      }
-      receive(instance);
-      return instance.exports;
-    },
-  });
+  const { codec, heapBytes } = await startEmscripten(factory, module);
   let lent: (data: Uint8Array, width: number, height: number) => void = () => {};
   const constructors = lendingConstructors((data, width, height) => lent(data, width, height));
   return {
@@ -136,13 +103,14 @@ async function instantiateEmscripten(
       if (results.length === 0) throw new Error("the decoder gave no picture");
       return results[0] as T;
     },
-    heapBytes: () => memory?.buffer.byteLength ?? 0,
+    heapBytes,
   };
 }
 
+type DecoderFactory = EmscriptenFactory<EmscriptenDecoder>;
 const instantiate: Readonly<Record<ImageType, (module: WasmModule) => Promise<Codec>>> = {
-  jpeg: (module) => instantiateEmscripten(jpegFactory as EmscriptenFactory, module, [false]),
-  webp: (module) => instantiateEmscripten(webpFactory as EmscriptenFactory, module, []),
+  jpeg: (module) => instantiateEmscripten(jpegFactory as DecoderFactory, module, [false]),
+  webp: (module) => instantiateEmscripten(webpFactory as DecoderFactory, module, []),
   png: instantiatePng,
 };
 

@@ -17,6 +17,7 @@ import {
   namespaceListQuerySchema,
   namespaceListSchema,
   namespaceUpdateRequestSchema,
+  namespaceUpdatedSchema,
   oneImageSchema,
   oneNamespaceSchema,
 } from "../contracts/images.ts";
@@ -117,7 +118,7 @@ export const imagesRoutes = {
     scope: "index",
     summary: "Changes how a namespace is kept.",
     input: { kind: "json", schema: namespaceUpdateRequestSchema },
-    response: namespaceInfoSchema,
+    response: namespaceUpdatedSchema,
     problems: distinct(keyProblems, bodyProblems, [
       "index_full",
       "candidates_unavailable",

@@ -1,5 +1,7 @@
 // Rows of the table of the API (../routes.ts): what is asked about a picture.
 import {
+  captionLinkRequestSchema,
+  captionLinkSchema,
   captionOptionsSchema,
   captionQuerySchema,
   captionRequestSchema,
@@ -14,6 +16,7 @@ import { embedOptionsSchema, embedRequestSchema, embedResponseSchema } from "../
 import { matchOptionsSchema, matchRequestSchema, matchResponseSchema } from "../contracts/match.ts";
 import { vqaOptionsSchema, vqaRequestSchema, vqaResponseSchema } from "../contracts/vqa.ts";
 import {
+  bodyProblems,
   keyProblems,
   quotaProblems,
   imageProblems,
@@ -47,6 +50,7 @@ export const inferRoutes = {
     input: { kind: "query", schema: captionQuerySchema },
     response: captionResponseSchema,
     cached: true,
+    signable: true,
     problems: distinct(
       keyProblems,
       quotaProblems,
@@ -55,8 +59,18 @@ export const inferRoutes = {
       fetchProblems,
       modelProblems,
       nodeProblems,
-      ["canceled"],
+      ["link_invalid", "canceled"],
     ),
+  },
+  captionLink: {
+    id: "captionLink",
+    method: "POST",
+    path: "/v1/caption/links",
+    scope: "infer",
+    summary: "Makes a link that captions the picture behind a URL without a key, for a while.",
+    input: { kind: "json", schema: captionLinkRequestSchema },
+    response: captionLinkSchema,
+    problems: distinct(keyProblems, bodyProblems, ["url_refused", "canceled"]),
   },
   vqa: {
     id: "vqa",

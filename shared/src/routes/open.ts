@@ -1,6 +1,8 @@
 // Rows of the table of the API (../routes.ts): for everyone, without a key.
 import { healthSchema } from "../contracts/models.ts";
-import { openApiSchema, pageSchema } from "../contracts/pages.ts";
+import { picturePath } from "../contracts/images.ts";
+import { openApiSchema, pageSchema, pictureSchema } from "../contracts/pages.ts";
+import { z } from "zod";
 import type { Route } from "./route.ts";
 
 export const openRoutes = {
@@ -24,6 +26,18 @@ export const openRoutes = {
     response: openApiSchema,
     cached: true,
     problems: [],
+  },
+  pictureLink: {
+    id: "pictureLink",
+    method: "GET",
+    path: picturePath,
+    scope: null,
+    summary: "A picture's file, to whoever has its link.",
+    input: { kind: "query", schema: z.strictObject({ token: z.string() }) },
+    response: pictureSchema,
+    cached: true,
+    media: "image/*",
+    problems: ["link_invalid", "not_found"],
   },
   reference: {
     id: "reference",

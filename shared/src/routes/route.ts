@@ -45,12 +45,14 @@ export interface Route {
   readonly streams?: "events" | "chunks";
   /** Answers carry an ETag and tell of the cache; a GET may be answered 304. */
   readonly cached?: true;
+  /** Also answered without a key, to who has a link: its field `signed` names who answers for it. */
+  readonly signable?: true;
   /** Of a success; 200 when left out. */
   readonly status?: 200 | 201;
   /** With `format=ndjson` the answer's entries come one a line, and where to go on in the header Link. */
   readonly lines?: true;
-  /** Of a success; JSON when left out. What is a page is for people: clients have no method for it. */
-  readonly media?: "text/html";
+  /** Of a success; JSON when left out. What is a page or a picture is to be seen: clients have no method for it. */
+  readonly media?: "text/html" | "image/*";
   /** A problem document has the member `error` as well, which OpenAI's clients read. */
   readonly dialect?: "openai";
   /** It makes something, and takes the header Idempotency-Key so that it is made once. */
