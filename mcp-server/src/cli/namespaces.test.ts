@@ -6,6 +6,7 @@ const settled = { store: "vectorize", moving_to: null, waiting: 0, leaving: 0, f
 const info = (candidates: object) => ({
   ...{ namespace: "n", images: 3, pictures: 2, model: "m", model_revision: "r" },
   candidates: { ...settled, ...candidates },
+  keep_originals: false,
 });
 
 /** Runs the command before a Worker that gives these answers in turn. */
