@@ -271,7 +271,9 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
       await page.getByLabel("Words").fill("a desk");
       await page.getByRole("button", { name: "Search", exact: true }).click();
       await page.getByText("the same picture as p3").waitFor();
-      await expect.poll(() => edge.lastEvent()).toMatchObject({ image_source: "image_id" });
+      // What is shown of the hits is asked for after it.
+      const search = () => edge.events.findLast(({ route }) => route === "search");
+      await expect.poll(search).toMatchObject({ image_source: "image_id" });
     });
 
     test("page by page, by keyboard; and “no match” when nothing is near enough", async () => {
