@@ -108,7 +108,8 @@ test("a job indexes many pictures, each under its id; its key needs the scope fo
   ]);
   const { images } = await indexing.imageList({ namespace: "by-job" });
   // A job's results are read days later: links that expire are not among them.
-  expect(images.map(({ thumbnail_url: _, ...record }) => record)).toEqual(records);
+  const linked = records.map((record) => ({ ...record, thumbnail_url: expect.any(String) }));
+  expect(images).toEqual(linked);
 });
 
 test("every task is answered as by its own route, through the same cache, in bulk and on the key's account", async () => {
