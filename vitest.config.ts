@@ -1,7 +1,9 @@
 // Three suites in the order in which `npm test` runs them: the whole stack in under a minute, then
-// what stands beside its source, then what needs real processes (one file at a time: two cores).
+// what stands beside its source, then what needs real processes (one file at a time: two cores). `npm run verify`
+// runs a fourth, of files that take long and seldom break.
 import { defineConfig } from "vitest/config";
 
+const seldom = ["test/bench/**/*.test.ts", "test/providers/webgpu.test.ts"];
 const long = { testTimeout: 60_000, hookTimeout: 180_000 };
 
 export default defineConfig({
@@ -25,10 +27,12 @@ export default defineConfig({
         test: {
           name: "system",
           include: ["test/*/**/*.test.ts"],
+          exclude: seldom,
           fileParallelism: false,
           ...long,
         },
       },
+      { test: { name: "verify", include: seldom, fileParallelism: false, ...long } },
     ],
   },
 });
