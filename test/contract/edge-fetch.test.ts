@@ -3,7 +3,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Miniflare } from "miniflare";
-import { internetWorker } from "../../infra/start/worker.ts";
+import { internetWorker } from "../../infra/start/worker-networks.ts";
 import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
 import { html, jpeg } from "../support/pictures.ts";
 

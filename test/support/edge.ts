@@ -4,7 +4,8 @@ import { expect } from "vitest";
 import { problemKinds, type Problem, type ProblemCode } from "@blip2-edge/shared/problem";
 import { routes, type RouteId } from "@blip2-edge/shared/routes";
 import { createApiKey } from "../../edge/src/auth/api-key.ts";
-import { startWorker, type RunningWorker, type WorkerOptions } from "../../infra/start/worker.ts";
+import { startWorker, type RunningWorker } from "../../infra/start/worker.ts";
+import type { WorkerOptions } from "../../infra/start/worker-options.ts";
 import { startFakeNode, type FakeNode } from "./fake-node.ts";
 
 export interface Edge {
