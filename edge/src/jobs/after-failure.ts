@@ -31,7 +31,7 @@ const sharedFaults: ReadonlySet<ProblemCode> = new Set([
 ]);
 
 export function afterFailure(error: unknown, attempts: number, rules: RetryRules): AfterFailure {
-  const { maxAttempts, firstWaitMs, maxWaitMs, maxPauseMs, random = Math.random } = rules;
+  const { maxAttempts, maxPauseMs } = rules;
   const problem =
     error instanceof AppError
       ? error
@@ -46,6 +46,14 @@ export function afterFailure(error: unknown, attempts: number, rules: RetryRules
     return { kind: "pause", code, atLeastMs };
   }
   if (attempts >= maxAttempts) return { kind: "record", problem };
-  const waitMs = Math.min(maxWaitMs, firstWaitMs * 2 ** Math.min(attempts - 1, 20));
-  return { kind: "again", afterMs: Math.round(waitMs * (0.5 + random() / 2)) };
+  return { kind: "again", afterMs: retryWaitMs(attempts, rules) };
+}
+
+/** Twice as long after each attempt, less a part that chance says. */
+export function retryWaitMs(
+  attempts: number,
+  { firstWaitMs, maxWaitMs, random = Math.random }: RetryRules,
+): number {
+  const longestMs = Math.min(maxWaitMs, firstWaitMs * 2 ** Math.min(attempts - 1, 20));
+  return Math.round(longestMs * (0.5 + random() / 2));
 }

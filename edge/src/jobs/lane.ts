@@ -4,22 +4,18 @@
 import { AppError } from "@blip2-edge/shared/problem";
 import type { Caller } from "../auth/caller.ts";
 import type { KeyCaller } from "../auth/key-caller.ts";
-import { servedReport } from "../cache/served.ts";
-import { noWishes, requestSignal, type AuthenticatedContext } from "../context.ts";
+import type { AuthenticatedContext } from "../context.ts";
 import type { PictureMemory } from "../images/picture-memory.ts";
-import { describeError, writeEvent, type LogEvent, type WriteLine } from "../log.ts";
-import { describeHops } from "../observe/describe-hops.ts";
-import { hopRecord } from "../observe/hops.ts";
-import { traceOf } from "../observe/trace.ts";
+import { describeError, type LogEvent, type WriteLine } from "../log.ts";
 import type { Rooms } from "../tasks/rooms.ts";
-import { writeUsagePoint, type UsagePoints } from "../usage/data-point.ts";
-import { limitReport } from "../usage/limit-headers.ts";
+import type { UsagePoints } from "../usage/data-point.ts";
 import { afterFailure, type RetryRules } from "./after-failure.ts";
 import type { JobFiles } from "./job-files.ts";
 import type { JobRecord } from "./job-record.ts";
 import type { JobStore } from "./job-store.ts";
 import type { JobQueue } from "./messages.ts";
 import { runItem } from "./run-item.ts";
+import { inWorkContext } from "./work-context.ts";
 import type { ClaimedItem, WorkStore } from "./work-store.ts";
 
 export interface LaneOptions {
@@ -90,56 +86,30 @@ export function jobLane(options: LaneOptions): RunLane {
     on: Invocation,
     laneSignal: AbortSignal,
   ): Promise<void> {
-    const startedAt = now();
-    // Of its own: the request that made the job is long answered.
-    const trace = traceOf(undefined, options.traceRatio);
-    const hops = hopRecord(trace, now);
     const event: LogEvent = {
-      ...{ event: "job_item", at: new Date(startedAt).toISOString(), route: "jobItem" },
-      trace_id: trace.traceId,
+      ...{ event: "job_item", route: "jobItem" },
       ...{ job_id: job.id, item: item.n, attempt: item.attempts },
-      ...{ key_id: caller.keyId, tenant: caller.tenant },
     };
-    const { signal, stop } = requestSignal(laneSignal, itemTimeoutMs);
-    const memory = options.memory.share();
-    const context: AuthenticatedContext = {
-      requestId: `${job.id}/${item.n}`,
-      startedAt,
-      signal,
-      remainingMs: () => startedAt + itemTimeoutMs - now(),
-      ...{ event, trace, hops },
-      limits: limitReport(),
-      served: servedReport(),
-      wishes: noWishes,
-      memory,
-      later: (work) => on.later(work.catch(() => {})),
-      caller,
-      priority: "bulk",
-    };
-    try {
-      const { tenant, id } = job;
-      const stored = await files.getItem(tenant, id, item.inputAt, item.inputBytes);
-      if (stored === undefined) throw new Error("the job's file is gone");
-      const rooms = options.roomsFor(context);
-      const result = await run(rooms, stored, job.defaults, options.maxImageBytes, context);
-      const resultBytes = await files.putResult(tenant, id, item.n, item.lease, result);
-      const recorded = await work.record(id, item, { state: "succeeded", resultBytes });
-      event["outcome"] = recorded ? "succeeded" : "discarded";
-      if (!recorded) context.later(files.dropResult(tenant, id, item.n, item.lease));
-    } catch (error) {
-      await settleFailure(job, item, error, event).catch((fault: unknown) => {
-        // Its lease ends by itself.
-        event["outcome"] = "left";
-        event["fault"] = describeError(fault);
-      });
-    } finally {
-      stop();
-      memory.keep(0);
-      event["duration_ms"] = now() - startedAt;
-      describeHops(event, hops.done);
-      writeEvent(event, on.write);
-      if (options.usagePoints !== undefined) writeUsagePoint(options.usagePoints, event);
-    }
+    const at = { ...options, ...on, timeoutMs: itemTimeoutMs, signal: laneSignal, now };
+    await inWorkContext(at, { id: `${job.id}/${item.n}`, caller, event }, async (context) => {
+      try {
+        const { tenant, id } = job;
+        const stored = await files.getItem(tenant, id, item.inputAt, item.inputBytes);
+        if (stored === undefined) throw new Error("the job's file is gone");
+        const rooms = options.roomsFor(context);
+        const result = await run(rooms, stored, job.defaults, options.maxImageBytes, context);
+        const resultBytes = await files.putResult(tenant, id, item.n, item.lease, result);
+        const recorded = await work.record(id, item, { state: "succeeded", resultBytes });
+        event["outcome"] = recorded ? "succeeded" : "discarded";
+        if (!recorded) context.later(files.dropResult(tenant, id, item.n, item.lease));
+      } catch (error) {
+        await settleFailure(job, item, error, event).catch((fault: unknown) => {
+          // Its lease ends by itself.
+          event["outcome"] = "left";
+          event["fault"] = describeError(fault);
+        });
+      }
+    });
   }
 
   async function settleFailure(

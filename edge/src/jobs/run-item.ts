@@ -29,27 +29,25 @@ type Perform = (
 ) => Promise<object>;
 
 /** Parameters are read again: what was stored yesterday may be refused by today's Worker, by name. */
+const answerOf =
+  <Asked>(
+    schema: z.ZodType<Asked>,
+    ask: (
+      rooms: Rooms,
+      picture: PictureSource,
+      asked: Asked,
+      context: AuthenticatedContext,
+    ) => Promise<{ readonly body: object }>,
+  ): Perform =>
+  async (rooms, picture, parameters, context) =>
+    (await ask(rooms, picture, parseOrRefuse(schema, parameters), context)).body;
+
 const perform: Readonly<Record<JobTask, Perform>> = {
-  async caption(rooms, picture, parameters, context) {
-    const asked = parseOrRefuse(jobParameters.caption, parameters);
-    return (await caption(rooms, picture, asked, context)).body;
-  },
-  async vqa(rooms, picture, parameters, context) {
-    const asked = parseOrRefuse(jobParameters.vqa, parameters);
-    return (await answer(rooms, picture, asked, context)).body;
-  },
-  async match(rooms, picture, parameters, context) {
-    const asked = parseOrRefuse(jobParameters.match, parameters);
-    return (await match(rooms, picture, asked, context)).body;
-  },
-  async classify(rooms, picture, parameters, context) {
-    const asked = parseOrRefuse(jobParameters.classify, parameters);
-    return (await classify(rooms, picture, asked, context)).body;
-  },
-  async embed(rooms, picture, parameters, context) {
-    const asked = parseOrRefuse(jobParameters.embed, parameters);
-    return (await embedPicture(rooms, picture, asked, context)).body;
-  },
+  caption: answerOf(jobParameters.caption, caption),
+  vqa: answerOf(jobParameters.vqa, answer),
+  match: answerOf(jobParameters.match, match),
+  classify: answerOf(jobParameters.classify, classify),
+  embed: answerOf(jobParameters.embed, embedPicture),
   index(rooms, picture, parameters, context) {
     refuseIndexing(context.caller);
     const { namespace, id, ...options } = parseOrRefuse(jobParameters.index, parameters);

@@ -26,16 +26,25 @@ export async function takeJobMessages(
         return message.ack();
       }
       const { kind, job } = parsed.data;
-      try {
-        await (kind === "run" ? runLane(job, on) : tellWebhook(job, on));
-        message.ack();
-      } catch (error) {
-        writeEvent(
-          { event: "job_message_failed", kind, job_id: job, cause: describeError(error) },
-          on.write,
-        );
-        message.retry({ delaySeconds: retryAfterS });
-      }
+      const work = kind === "run" ? runLane(job, on) : tellWebhook(job, on);
+      await settleMessage(message, work, (cause) =>
+        writeEvent({ event: "job_message_failed", kind, job_id: job, cause }, on.write),
+      );
     }),
   );
+}
+
+/** `onFailure`: told why the work could not reach its tables. */
+export async function settleMessage(
+  message: Pick<Message, "ack" | "retry">,
+  work: Promise<void>,
+  onFailure: (cause: ReturnType<typeof describeError>) => void,
+): Promise<void> {
+  try {
+    await work;
+    message.ack();
+  } catch (error) {
+    onFailure(describeError(error));
+    message.retry({ delaySeconds: retryAfterS });
+  }
 }

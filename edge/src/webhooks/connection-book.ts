@@ -13,6 +13,7 @@ import { invalidRequest, type FieldFault } from "@blip2-edge/shared/contracts/re
 import { AppError } from "@blip2-edge/shared/problem";
 import type { Sealer } from "../auth/seal.ts";
 import type { SqlValue } from "../auth/tables.ts";
+import type { RetryRules } from "../jobs/after-failure.ts";
 import type { JobTables } from "../jobs/tables.ts";
 import { adapters } from "./adapters.ts";
 import {
@@ -47,8 +48,12 @@ export interface ConnectionBook {
   remove(tenant: string, id: string): Promise<void>;
   /** Whoever's it is: for what comes in from outside and from the queue. */
   find(id: string): Promise<ConnectionRecord | undefined>;
+  /** Nothing of it is claimed for a while: twice as long each time, until something goes well. */
+  pause(id: string, atLeastMs: number, reason: string, rules: PauseRules): Promise<void>;
   secretsOf(record: ConnectionRecord): Promise<ConnectionSecrets>;
 }
+
+export type PauseRules = Pick<RetryRules, "firstWaitMs" | "maxPauseMs">;
 
 export interface ConnectionSecrets {
   readonly token: string;
@@ -159,6 +164,14 @@ export function connectionBook(options: ConnectionBookOptions): ConnectionBook {
       parse(
         await prepared(`SELECT ${connectionColumns} FROM connections WHERE id = ?`, id).first(),
       ),
+
+    async pause(id, atLeastMs, reason, { firstWaitMs, maxPauseMs }) {
+      await prepared(
+        `UPDATE connections SET paused_until = ?2 + max(?3, min(?5, ?4 << min(paused_times, 16))),
+         paused_times = paused_times + 1, paused_reason = ?6 WHERE id = ?1 AND paused_until <= ?2`,
+        ...[id, now(), atLeastMs, firstWaitMs, maxPauseMs, reason],
+      ).run();
+    },
 
     async secretsOf({ id, token, webhook_secret: secret, previous_secret: previous, ...record }) {
       const open = async (purpose: string, sealed: string): Promise<string> => {

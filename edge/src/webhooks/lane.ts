@@ -3,11 +3,10 @@
 import { AppError } from "@blip2-edge/shared/problem";
 import type { Caller } from "../auth/caller.ts";
 import type { KeyCaller } from "../auth/key-caller.ts";
-import type { SqlValue } from "../auth/tables.ts";
 import type { AuthenticatedContext } from "../context.ts";
-import { afterFailure, type RetryRules } from "../jobs/after-failure.ts";
+import { afterFailure, retryWaitMs, type RetryRules } from "../jobs/after-failure.ts";
 import type { Invocation } from "../jobs/lane.ts";
-import type { JobTables } from "../jobs/tables.ts";
+import { inWorkContext, type WorkOptions } from "../jobs/work-context.ts";
 import { describeError, writeEvent, type LogEvent } from "../log.ts";
 import type { Rooms } from "../tasks/rooms.ts";
 import { CmsFault } from "./cms-fault.ts";
@@ -18,14 +17,12 @@ import type { DeliveryStore } from "./delivery-store.ts";
 import type { ConnectionQueue } from "./messages.ts";
 import { processDelivery, type ProcessRooms } from "./process-delivery.ts";
 import { because, explain, Hopeless } from "./reasons.ts";
-import { inWorkContext, type WorkOptions } from "./work-context.ts";
 
-export interface LaneOptions extends Omit<WorkOptions, "write" | "later"> {
+export interface LaneOptions extends Omit<WorkOptions, "write" | "later" | "signal"> {
   readonly rooms: ProcessRooms;
   readonly roomsFor: (context: AuthenticatedContext) => Rooms;
-  readonly book: Pick<ConnectionBook, "find">;
+  readonly book: Pick<ConnectionBook, "find" | "pause">;
   readonly deliveries: Pick<DeliveryStore, "claim" | "settle" | "putBack" | "standing">;
-  readonly table: JobTables;
   readonly queue: ConnectionQueue;
   readonly callerOfKey: KeyCaller;
   readonly rules: RetryRules;
@@ -48,31 +45,13 @@ const busyWaitMs = 5000;
 const longestHintMs = 60_000;
 
 export function connectionLane(options: LaneOptions): RunConnection {
-  const { book, deliveries, table, queue, callerOfKey, rules, atOnce, now } = options;
+  const { book, deliveries, queue, callerOfKey, rules, atOnce, now } = options;
   const { run = processDelivery, timeoutMs, leaseGraceMs, sliceMs, giveUpMs } = options;
 
   async function whoFor({ key_id: keyId, tenant }: ConnectionRecord): Promise<Caller | undefined> {
     const caller = await callerOfKey(keyId);
     const may = caller?.tenant === tenant && caller.scopes.includes("connections");
     return may && !caller.noStore ? caller : undefined;
-  }
-
-  /** Nothing of the connection is claimed for a while: twice as long each time, until something goes well. */
-  async function pause(connectionId: string, atLeastMs: number, reason: string): Promise<void> {
-    const values: SqlValue[] = [
-      connectionId,
-      now(),
-      atLeastMs,
-      rules.firstWaitMs,
-      rules.maxPauseMs,
-    ];
-    await table
-      .prepare(
-        `UPDATE connections SET paused_until = ?2 + max(?3, min(?5, ?4 << min(paused_times, 16))),
-         paused_times = paused_times + 1, paused_reason = ?6 WHERE id = ?1 AND paused_until <= ?2`,
-      )
-      .bind(...values, reason)
-      .run();
   }
 
   async function one(
@@ -127,7 +106,7 @@ export function connectionLane(options: LaneOptions): RunConnection {
       return deliveries.settle(delivery, "dead", why);
     }
     if (after.kind === "again") return deliveries.putBack(delivery, after.afterMs, false, why);
-    await pause(delivery.connection_id, after.atLeastMs, why.reason);
+    await book.pause(delivery.connection_id, after.atLeastMs, why.reason, rules);
     return deliveries.putBack(delivery, after.atLeastMs, true, why);
   }
 
@@ -145,7 +124,7 @@ export function connectionLane(options: LaneOptions): RunConnection {
       const atLeastMs = (error.retryAfterS ?? 0) * 1000;
       // Asked to slow down, all of the connection does, and nobody's attempt counts.
       if (error.code === "cms_busy") return { kind: "pause", atLeastMs };
-      return { kind: "again", afterMs: Math.max(atLeastMs, waitMs(attempts)) };
+      return { kind: "again", afterMs: Math.max(atLeastMs, retryWaitMs(attempts, rules)) };
     }
     const after = afterFailure(error, attempts, rules);
     switch (after.kind) {
@@ -159,12 +138,6 @@ export function connectionLane(options: LaneOptions): RunConnection {
         return { kind: "again", afterMs: 0 };
     }
   }
-
-  const waitMs = (attempts: number): number => {
-    const { random = Math.random, firstWaitMs, maxWaitMs } = rules;
-    const longest = Math.min(maxWaitMs, firstWaitMs * 2 ** Math.min(attempts - 1, 20));
-    return Math.round(longest * (0.5 + random() / 2));
-  };
 
   async function slice(
     connection: ConnectionRecord,
@@ -195,7 +168,7 @@ export function connectionLane(options: LaneOptions): RunConnection {
     if (connection === undefined) return;
     const caller = await whoFor(connection);
     if (caller === undefined) {
-      await pause(connectionId, rules.maxPauseMs, "key_ended");
+      await book.pause(connectionId, rules.maxPauseMs, "key_ended", rules);
       writeEvent(
         { event: "connection_paused", connection_id: connectionId, ...because("key_ended") },
         on.write,

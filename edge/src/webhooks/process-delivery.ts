@@ -49,6 +49,9 @@ export async function processDelivery(
   const replaceable = options.only_if_empty ? undefined : asset.words;
   const rule: WriteRule = { own: ownWords(recent), replaceable };
   const why = idleBecause(options, connected, asset, rule, recent[0]);
+  // Written for this very row, by a Worker that did not live to say so.
+  const isWritten = why === "own_words" && recent[0]?.delivery === delivery.id;
+  if (isWritten) return { state: "written", why: undefined };
   if (why !== undefined) return skipped(why);
   const suggestion = await suggest(rooms, tasks, connection, delivery, connected, asset, context);
   if (suggestion === "gone") return skipped("asset_gone");

@@ -1,12 +1,10 @@
 // The consumer of messages about connections. A message that was understood is done with, however its work went:
 // what is left to do stands in the tables. Only when those cannot be reached does it come again.
 import type { Invocation } from "../jobs/lane.ts";
-import type { Message } from "../jobs/take-messages.ts";
-import { describeError, writeEvent } from "../log.ts";
+import { settleMessage, type Message } from "../jobs/take-messages.ts";
+import { writeEvent } from "../log.ts";
 import type { RunConnection } from "./lane.ts";
 import { connectionMessageSchema } from "./messages.ts";
-
-const retryAfterS = 10;
 
 /** Whether a message of the queue, which jobs use too, is about a connection. */
 export const isAboutConnection = ({ body }: Pick<Message, "body">): boolean =>
@@ -20,14 +18,10 @@ export async function takeConnectionMessages(
   await Promise.all(
     messages.map(async (message) => {
       const { connection } = connectionMessageSchema.parse(message.body);
-      try {
-        await run(connection, on);
-        message.ack();
-      } catch (error) {
+      await settleMessage(message, run(connection, on), (cause) => {
         const event = { event: "connection_message_failed", connection_id: connection };
-        writeEvent({ ...event, cause: describeError(error) }, on.write);
-        message.retry({ delaySeconds: retryAfterS });
-      }
+        writeEvent({ ...event, cause }, on.write);
+      });
     }),
   );
 }

@@ -70,7 +70,7 @@ export function webhookRooms(options: WebhookRoomsOptions): WebhookRooms {
     ...{ table, book, deliveries, suggestions, queue, callerOfKey, ways, connected, now },
     run: connectionLane({
       rooms: { ...connected, deliveries, suggestions },
-      ...{ roomsFor: options.roomsFor, book, deliveries, table, queue, callerOfKey, now },
+      ...{ roomsFor: options.roomsFor, book, deliveries, queue, callerOfKey, now },
       rules: {
         maxAttempts: settings.CMS_ATTEMPTS,
         firstWaitMs: settings.CMS_RETRY_WAIT_MS,

@@ -1,7 +1,7 @@
 // `blip2-edge grants list | revoke`: what clients may do at /mcp by OAuth, over the typed client.
 import type { Client } from "@blip2-edge/shared/client";
 import type { Grant } from "@blip2-edge/shared/contracts/grants";
-import { AppError } from "@blip2-edge/shared/problem";
+import { eachId } from "./each-id.ts";
 import { clientOf, commonHelp, parseFlags, runAction, usageError, type Command } from "./flags.ts";
 
 const usages = {
@@ -39,22 +39,12 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
     const { values, positionals: ids } = parseFlags(args, {}, usages.revoke);
     if (ids.length === 0) throw usageError("Give the id of a grant", usages.revoke);
     const client = clientOf(values, io, usages.revoke);
-    let failed = 0;
-    for (const id of ids) {
-      try {
-        const grant = await client.grantRevoke({ id }, { signal: io.signal });
-        io.stdout(
-          values.json ? JSON.stringify(grant) : `${id} (${plain(grant.client_name)}) is revoked`,
-        );
-      } catch (error) {
-        // What is wrong with one id does not keep the others alive.
-        if (!(error instanceof AppError) || io.signal.aborted) throw error;
-        if (error.code !== "not_found") throw error;
-        failed += 1;
-        io.stderr(`${id}: ${error.detail}`);
-      }
-    }
-    return failed === 0 ? 0 : 1;
+    return eachId(ids, io, async (id) => {
+      const grant = await client.grantRevoke({ id }, { signal: io.signal });
+      io.stdout(
+        values.json ? JSON.stringify(grant) : `${id} (${plain(grant.client_name)}) is revoked`,
+      );
+    });
   },
 };
 

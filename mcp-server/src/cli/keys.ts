@@ -6,7 +6,7 @@ import {
   type KeyWithSecret,
 } from "@blip2-edge/shared/contracts/keys";
 import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
-import { AppError } from "@blip2-edge/shared/problem";
+import { eachId } from "./each-id.ts";
 import {
   clientOf,
   commonHelp,
@@ -122,20 +122,10 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
     const { values, positionals: ids } = parseFlags(args, {}, usages.revoke);
     if (ids.length === 0) throw usageError("Give the id of a key", usages.revoke);
     const client = clientOf(values, io, usages.revoke);
-    let failed = 0;
-    for (const id of ids) {
-      try {
-        const key = await client.keyRevoke({ id }, { signal: io.signal });
-        io.stdout(values.json ? JSON.stringify(key) : `${id} (${key.name}) is revoked`);
-      } catch (error) {
-        // What is wrong with one id does not keep the others alive.
-        if (!(error instanceof AppError) || io.signal.aborted) throw error;
-        if (error.code !== "not_found") throw error;
-        failed += 1;
-        io.stderr(`${id}: ${error.detail}`);
-      }
-    }
-    return failed === 0 ? 0 : 1;
+    return eachId(ids, io, async (id) => {
+      const key = await client.keyRevoke({ id }, { signal: io.signal });
+      io.stdout(values.json ? JSON.stringify(key) : `${id} (${key.name}) is revoked`);
+    });
   },
 };
 

@@ -8,7 +8,8 @@ import { type Recalls, recallDepths } from "../../evaluate/recall.ts";
 import { loadRetrievalModel } from "../../runtime/load-model.ts";
 import type { CliIo } from "../io.ts";
 import { usageError } from "../parse-flags.ts";
-import { createPixelReader, findPictures, readData } from "./data.ts";
+import { askedModel } from "./asked-model.ts";
+import { findPictures, readData } from "./data.ts";
 import { openPartialResults } from "./partial-results.ts";
 import { createProgress } from "./progress.ts";
 import { type Finished, inReport, inWords } from "./report.ts";
@@ -56,27 +57,19 @@ export async function evaluateRetrieval(
   });
   try {
     if (kept.found.length > 0) io.stderr(`going on after ${kept.found.length} of ${items.length}`);
-    const readPixels = createPixelReader();
     const options = {
       signal: io.signal,
       ...(maxTextTokens === null ? {} : { maxTokens: maxTextTokens }),
     };
-    const pixelsOf = async (picture: number): Promise<Uint8Array> => {
-      io.signal.throwIfAborted();
-      return readPixels(paths[picture] ?? "", manifest.image.size);
-    };
-    const textsOf = (places: readonly number[]): string[] =>
-      places.map((place) => texts[place] ?? "");
+    const size = manifest.image.size;
+    const asked = askedModel({ model, size, paths, texts, options, signal: io.signal });
     const result = await compareRetrieval(
       { pictures: items.length, pictureOf },
       {
-        embedPicture: async (picture) =>
-          (await model.lookAt(await pixelsOf(picture))).projected.data,
-        embedTexts: async (places) =>
-          (await model.embedTexts(textsOf(places), options)).map(({ projected }) => projected.data),
+        ...asked,
         matchLogits: async (picture, places) => {
-          const embeds = await model.vision(model.pixelValues(await pixelsOf(picture)));
-          const logits = await model.matchLogits(embeds, textsOf(places), options);
+          const embeds = await asked.imageEmbeds(picture);
+          const logits = await model.matchLogits(embeds, asked.textsAt(places), options);
           return logits.map(([, yes]) => yes);
         },
       },

@@ -18,7 +18,8 @@ import { openArtifact } from "../../artifact/open-artifact.ts";
 import { loadRetrievalModel } from "../../runtime/load-model.ts";
 import type { CliIo } from "../io.ts";
 import { usageError } from "../parse-flags.ts";
-import { createPixelReader, findPictures, readData } from "./data.ts";
+import { askedModel } from "./asked-model.ts";
+import { findPictures, readData } from "./data.ts";
 import { openPartialResults } from "./partial-results.ts";
 import { createProgress } from "./progress.ts";
 import { type Finished, inReport, inWords } from "./report.ts";
@@ -77,24 +78,17 @@ export async function evaluateSearch(
   });
   try {
     if (kept.found.length > 0) io.stderr(`going on after ${kept.found.length} of ${items.length}`);
-    const readPixels = createPixelReader();
-    const pixelsOf = async (picture: number): Promise<Uint8Array> => {
-      io.signal.throwIfAborted();
-      return readPixels(paths[picture] ?? "", manifest.image.size);
-    };
-    const textsAt = (places: readonly number[]): string[] =>
-      places.map((place) => texts[place] ?? "");
     const options = { signal: io.signal };
+    const size = manifest.image.size;
+    const asked = askedModel({ model, size, paths, texts, options, signal: io.signal });
     const found = await compareSearch(
       { pictures: items.length, answers },
       {
-        embedPicture: async (picture) =>
-          (await model.lookAt(await pixelsOf(picture))).projected.data,
-        embedTexts: async (places) =>
-          (await model.embedTexts(textsAt(places), options)).map(({ projected }) => projected.data),
+        ...asked,
         match: async (picture, places) => {
-          const imageEmbeds = await model.vision(model.pixelValues(await pixelsOf(picture)));
-          const matches = await model.match({ imageEmbeds }, textsAt(places), ["itm"], options);
+          const imageEmbeds = await asked.imageEmbeds(picture);
+          const captions = asked.textsAt(places);
+          const matches = await model.match({ imageEmbeds }, captions, ["itm"], options);
           return matches.map(({ itm = NaN }) => itm);
         },
       },

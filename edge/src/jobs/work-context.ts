@@ -18,6 +18,8 @@ export interface WorkOptions {
   readonly write: WriteLine;
   readonly later: (work: Promise<unknown>) => void;
   readonly now: () => number;
+  /** Ends the work; it ends by itself when its time is over. */
+  readonly signal?: AbortSignal;
 }
 
 /** Runs `work`, and writes the one line about it however it ends. */
@@ -26,7 +28,7 @@ export async function inWorkContext<Result>(
   what: { readonly id: string; readonly caller: Caller; readonly event: LogEvent },
   work: (context: AuthenticatedContext) => Promise<Result>,
 ): Promise<Result> {
-  const { timeoutMs, now } = options;
+  const { timeoutMs, now, signal: outer = new AbortController().signal } = options;
   const { id, caller, event } = what;
   const startedAt = now();
   const trace = traceOf(undefined, options.traceRatio);
@@ -35,7 +37,7 @@ export async function inWorkContext<Result>(
   event["trace_id"] = trace.traceId;
   event["key_id"] = caller.keyId;
   event["tenant"] = caller.tenant;
-  const { signal, stop } = requestSignal(new AbortController().signal, timeoutMs);
+  const { signal, stop } = requestSignal(outer, timeoutMs);
   const memory = options.memory.share();
   try {
     return await work({
