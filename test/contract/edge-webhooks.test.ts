@@ -330,6 +330,26 @@ test("a lost message, and a Worker that died at its work, are found by the sweep
   ]);
 });
 
+test("a Worker that died right after its write: the row says that it was written, and nothing is twice", async () => {
+  const [cms] = cmss as readonly [FakeCms, ...FakeCms[]];
+  const connection = await connectTo(cms);
+  const picture = await upload(cms, 43);
+  await deliver(connection, cms.vendor.hook("created", picture, secret));
+  const [before] = await over(connection, picture);
+  const long = Date.now() - 60_000;
+  await edge.worker.db
+    .prepare(
+      `UPDATE deliveries SET state = 'fetching', due_at = ?1, lease = 'gone', finished_at = NULL
+       WHERE connection_id = ?2`,
+    )
+    .bind(long, connection.id)
+    .run();
+  await edge.worker.tick();
+  const [after] = await over(connection, picture);
+  expect([before?.state, after?.state, after?.attempts]).toEqual(["written", "written", 2]);
+  expect(cms.writes(picture.id)).toBe(1);
+});
+
 describe("connections", () => {
   test("belong to their tenant, and tell no secret", async () => {
     const [cms] = cmss as readonly [FakeCms, ...FakeCms[]];
