@@ -17,6 +17,7 @@ import {
   oneSuggestionSchema,
   type Suggestion,
 } from "@blip2-edge/shared/contracts/suggestions";
+import { everyPage } from "./every-page.ts";
 import {
   clientOf,
   commonHelp,
@@ -27,6 +28,7 @@ import {
   type Command,
 } from "./flags.ts";
 import type { CliIo } from "./io.ts";
+import { plain } from "./plain.ts";
 
 const usages = {
   create: "blip2-edge connections create --name NAME --kind KIND --base-url URL [options]",
@@ -103,11 +105,11 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
     const { values, positionals } = parseFlags(args, {}, usages.list);
     if (positionals.length > 0) throw usageError("It takes no arguments", usages.list);
     const client = clientOf(values, io, usages.list);
-    await each(
-      (cursor) => client.connectionList({ cursor }, { signal: io.signal }),
-      ({ connections: page }) => page,
-      (connection) => io.stdout(values.json ? JSON.stringify(connection) : lineOf(connection)),
-    );
+    const read = (cursor?: string) => client.connectionList({ cursor }, { signal: io.signal });
+    for await (const page of everyPage(read)) {
+      for (const connection of page.connections)
+        io.stdout(values.json ? JSON.stringify(connection) : lineOf(connection));
+    }
     return 0;
   },
 
@@ -147,11 +149,12 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
       parseOrRefuse(listDeliveriesQuerySchema, { connection, state: values.state }),
     );
     const client = clientOf(values, io, usage);
-    await each(
-      (cursor) => client.deliveryList({ ...asked, cursor }, { signal: io.signal }),
-      ({ deliveries }) => deliveries,
-      (delivery) => io.stdout(values.json ? JSON.stringify(delivery) : deliveryLine(delivery)),
-    );
+    const read = (cursor?: string) =>
+      client.deliveryList({ ...asked, cursor }, { signal: io.signal });
+    for await (const page of everyPage(read)) {
+      for (const delivery of page.deliveries)
+        io.stdout(values.json ? JSON.stringify(delivery) : deliveryLine(delivery));
+    }
     return 0;
   },
 
@@ -174,11 +177,11 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
       parseOrRefuse(listSuggestionsQuerySchema, { connection, state: values.state }),
     );
     const client = clientOf(values, io, usage);
-    await each(
-      (cursor) => client.suggestionList({ ...asked, cursor }, { signal: io.signal }),
-      ({ suggestions }) => suggestions,
-      (suggestion) => tellSuggestion(suggestion, values.json, io),
-    );
+    const read = (cursor?: string) =>
+      client.suggestionList({ ...asked, cursor }, { signal: io.signal });
+    for await (const page of everyPage(read)) {
+      for (const suggestion of page.suggestions) tellSuggestion(suggestion, values.json, io);
+    }
     return 0;
   },
 
@@ -232,32 +235,21 @@ const newSecret = (): string => {
   return `whsec_${btoa(String.fromCharCode(...bytes))}`;
 };
 
-async function each<Page extends { readonly cursor?: string | undefined }, Row>(
-  read: (cursor: string | undefined) => Promise<Page>,
-  rowsOf: (page: Page) => readonly Row[],
-  tell: (row: Row) => void,
-): Promise<void> {
-  let cursor: string | undefined;
-  do {
-    const page = await read(cursor);
-    for (const row of rowsOf(page)) tell(row);
-    ({ cursor } = page);
-  } while (cursor !== undefined);
-}
-
 const lineOf = ({ id, kind, mode, base_url, name, webhook_path }: Connection): string =>
-  [id, kind, mode.padEnd(7), base_url, webhook_path, name].join("  ");
+  plain([id, kind, mode.padEnd(7), base_url, webhook_path, name].join("  "));
 
 const deliveryLine = ({ id, state, asset_id, attempts, received_at, detail }: Delivery): string =>
-  [
-    ...[id, state.padEnd(9), received_at, `asset ${asset_id ?? "-"}`],
-    ...[`${attempts} attempts`, detail ?? ""],
-  ].join("  ");
+  plain(
+    [
+      ...[id, state.padEnd(9), received_at, `asset ${asset_id ?? "-"}`],
+      ...[`${attempts} attempts`, detail ?? ""],
+    ].join("  "),
+  );
 
 function tellSuggestion(suggestion: Suggestion, json: boolean, io: CliIo): void {
   if (json) return io.stdout(JSON.stringify(suggestion));
   const { id, state, asset_id, ours, log_prob, itm } = suggestion;
   const scores = `log_prob ${log_prob.toFixed(2)}, itm ${itm === null ? "-" : itm.toFixed(2)}`;
   const said = JSON.stringify(ours.alt ?? ours.caption ?? "");
-  io.stdout([id, state.padEnd(10), `asset ${asset_id}`, scores, said].join("  "));
+  io.stdout(plain([id, state.padEnd(10), `asset ${asset_id}`, scores, said].join("  ")));
 }

@@ -1,8 +1,9 @@
 // `blip2-edge grants list | revoke`: what clients may do at /mcp by OAuth, over the typed client.
-import type { Client } from "@blip2-edge/shared/client";
 import type { Grant } from "@blip2-edge/shared/contracts/grants";
 import { eachId } from "./each-id.ts";
+import { everyPage } from "./every-page.ts";
 import { clientOf, commonHelp, parseFlags, runAction, usageError, type Command } from "./flags.ts";
+import { plain } from "./plain.ts";
 
 const usages = {
   list: "blip2-edge grants list [--tenant TENANT] [--of KEY-ID]",
@@ -29,8 +30,11 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
     if (positionals.length > 0) throw usageError("It takes no arguments", usages.list);
     const client = clientOf(values, io, usages.list);
     const which = { tenant: values.tenant, key_id: values.of };
-    for await (const grant of everyGrant(client, which, io.signal)) {
-      io.stdout(values.json ? JSON.stringify(grant) : lineOf(grant, (io.now ?? Date.now)()));
+    const read = (cursor?: string) => client.grantList({ ...which, cursor }, { signal: io.signal });
+    for await (const page of everyPage(read)) {
+      for (const grant of page.grants) {
+        io.stdout(values.json ? JSON.stringify(grant) : lineOf(grant, (io.now ?? Date.now)()));
+      }
     }
     return 0;
   },
@@ -47,22 +51,6 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
     });
   },
 };
-
-async function* everyGrant(
-  client: Client,
-  which: { readonly tenant: string | undefined; readonly key_id: string | undefined },
-  signal: AbortSignal,
-): AsyncGenerator<Grant> {
-  let cursor: string | undefined;
-  do {
-    const page = await client.grantList({ ...which, cursor }, { signal });
-    yield* page.grants;
-    ({ cursor } = page);
-  } while (cursor !== undefined);
-}
-
-/** A client wrote it: no sign of it moves the terminal's cursor. */
-const plain = (text: string): string => text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ");
 
 function lineOf(grant: Grant, now: number): string {
   const state =

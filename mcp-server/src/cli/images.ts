@@ -1,6 +1,7 @@
 // `blip2-edge images list | show | delete`: the records of a namespace over the typed client.
 import type { ImageRecord } from "@blip2-edge/shared/contracts/images";
 import { AppError } from "@blip2-edge/shared/problem";
+import { everyPage } from "./every-page.ts";
 import { clientOf, commonHelp, parseFlags, usageError } from "./flags.ts";
 import type { CliIo } from "./io.ts";
 import { plain } from "./plain.ts";
@@ -30,12 +31,8 @@ export async function images(args: readonly string[], io: CliIo): Promise<number
 
   if (action === "list") {
     if (ids.length > 0) throw usageError("list takes no ids", imagesUsage);
-    let cursor: string | undefined;
-    do {
-      const page = await client.imageList({ namespace, limit: 200, cursor }, signal);
-      for (const record of page.images) tell(record);
-      cursor = page.cursor;
-    } while (cursor !== undefined);
+    const read = (cursor?: string) => client.imageList({ namespace, limit: 200, cursor }, signal);
+    for await (const page of everyPage(read)) page.images.forEach(tell);
     return 0;
   }
   if (action !== "show" && action !== "delete") {

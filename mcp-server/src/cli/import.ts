@@ -2,9 +2,9 @@
 // in the namespace and nowhere else (docs/decisions/0156): ended at any point and begun again it goes on.
 import path from "node:path";
 import { setTimeout as sleepUnless } from "node:timers/promises";
-import type { Client } from "@blip2-edge/shared/client";
 import { AppError, toProblem } from "@blip2-edge/shared/problem";
 import pMap from "p-map";
+import { everyPage } from "./every-page.ts";
 import { clientOf, commonHelp, countOf, parseFlags, usageError } from "./flags.ts";
 import { createTally } from "./import-tally.ts";
 import type { CliIo } from "./io.ts";
@@ -69,7 +69,10 @@ export async function importFolder(args: readonly string[], io: CliIo): Promise<
   });
   const list = (cursor: string | undefined) =>
     pace.run(() => client.imageList({ namespace, limit: 200, cursor }, { signal }));
-  const known = values.again === true ? new Set<string>() : await knownIds(list);
+  const known = new Set<string>();
+  if (values.again !== true) {
+    for await (const page of everyPage(list)) for (const { id } of page.images) known.add(id);
+  }
   const waiting = pictures.filter((file) => !known.has(idOfPath(file)));
   const tally = createTally(waiting.length, io);
   tally.begin(pictures.length - waiting.length, others);
@@ -102,16 +105,3 @@ export async function importFolder(args: readonly string[], io: CliIo): Promise<
 }
 
 const isForAll = (error: AppError): boolean => ["all", "all_for_now"].includes(reachOf(error));
-
-type Page = Awaited<ReturnType<Client["imageList"]>>;
-
-async function knownIds(list: (cursor?: string) => Promise<Page>): Promise<Set<string>> {
-  const known = new Set<string>();
-  let cursor: string | undefined;
-  do {
-    const page = await list(cursor);
-    for (const { id } of page.images) known.add(id);
-    ({ cursor } = page);
-  } while (cursor !== undefined);
-  return known;
-}

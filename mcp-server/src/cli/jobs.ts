@@ -9,6 +9,7 @@ import {
 } from "@blip2-edge/shared/contracts/jobs";
 import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
 import { AppError } from "@blip2-edge/shared/problem";
+import { everyPage } from "./every-page.ts";
 import {
   clientOf,
   commonHelp,
@@ -94,12 +95,10 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
     const { values, positionals } = parseFlags(args, {}, usages.list);
     if (positionals.length > 0) throw usageError("It takes no arguments", usages.list);
     const client = clientOf(values, io, usages.list);
-    let cursor: string | undefined;
-    do {
-      const page = await client.jobList({ cursor }, { signal: io.signal });
+    const read = (cursor?: string) => client.jobList({ cursor }, { signal: io.signal });
+    for await (const page of everyPage(read)) {
       for (const job of page.jobs) tell(job, values.json, io);
-      ({ cursor } = page);
-    } while (cursor !== undefined);
+    }
     return 0;
   },
 

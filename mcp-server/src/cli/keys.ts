@@ -1,5 +1,4 @@
 // `blip2-edge keys create | list | rotate | revoke`: a Worker's API keys over the typed client.
-import type { Client } from "@blip2-edge/shared/client";
 import {
   createKeyRequestSchema,
   type Key,
@@ -7,6 +6,7 @@ import {
 } from "@blip2-edge/shared/contracts/keys";
 import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
 import { eachId } from "./each-id.ts";
+import { everyPage } from "./every-page.ts";
 import {
   clientOf,
   commonHelp,
@@ -98,8 +98,12 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
     const { values, positionals } = parseFlags(args, { tenant: { type: "string" } }, usages.list);
     if (positionals.length > 0) throw usageError("It takes no arguments", usages.list);
     const client = clientOf(values, io, usages.list);
-    for await (const key of everyKey(client, values.tenant, io.signal)) {
-      io.stdout(values.json ? JSON.stringify(key) : lineOf(key, (io.now ?? Date.now)()));
+    const tenant = values.tenant;
+    const read = (cursor?: string) => client.keyList({ tenant, cursor }, { signal: io.signal });
+    for await (const page of everyPage(read)) {
+      for (const key of page.keys) {
+        io.stdout(values.json ? JSON.stringify(key) : lineOf(key, (io.now ?? Date.now)()));
+      }
     }
     return 0;
   },
@@ -142,19 +146,6 @@ function printSecret({ key, ...about }: KeyWithSecret, json: boolean, io: CliIo)
   const { id, name, tenant, previous_secret_until: until } = about;
   io.stderr(`Key ${id} (${name}) of tenant ${tenant}. This secret is not shown again.`);
   if (until !== null) io.stderr(`The secret of before works until ${until}.`);
-}
-
-async function* everyKey(
-  client: Client,
-  tenant: string | undefined,
-  signal: AbortSignal,
-): AsyncGenerator<Key> {
-  let cursor: string | undefined;
-  do {
-    const page = await client.keyList({ tenant, cursor }, { signal });
-    yield* page.keys;
-    ({ cursor } = page);
-  } while (cursor !== undefined);
 }
 
 function lineOf(key: Key, now: number): string {

@@ -1,6 +1,5 @@
 // `blip2-edge usage`: what keys have spent, by key and day, as lines for people, CSV or JSON: every page of
 // GET /v1/usage, each written as soon as it is there.
-import type { Client } from "@blip2-edge/shared/client";
 import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
 import {
   usageQuerySchema,
@@ -8,6 +7,7 @@ import {
   type UsageQuery,
 } from "@blip2-edge/shared/contracts/usage";
 import { AppError } from "@blip2-edge/shared/problem";
+import { everyPage } from "./every-page.ts";
 import { clientOf, commonHelp, parseFlags, usageError } from "./flags.ts";
 import type { CliIo } from "./io.ts";
 
@@ -50,7 +50,10 @@ export async function usage(args: readonly string[], io: CliIo): Promise<number>
   const client = clientOf(values, io, usageUsage);
   const write = values.json ? asJson : values.csv === true ? asCsv : asText;
   if (values.csv === true) io.stdout(columns.join(","));
-  for await (const day of everyDay(client, query, io.signal)) io.stdout(write(day));
+  const read = (cursor?: string) => client.usage({ ...query, cursor }, { signal: io.signal });
+  for await (const page of everyPage(read)) {
+    for (const day of page.usage) io.stdout(write(day));
+  }
   return 0;
 }
 
@@ -61,19 +64,6 @@ function queryOf(asked: Readonly<Record<string, string | undefined>>): UsageQuer
     if (error instanceof AppError) throw usageError(error.detail, usageUsage);
     throw error;
   }
-}
-
-async function* everyDay(
-  client: Client,
-  query: UsageQuery,
-  signal: AbortSignal,
-): AsyncGenerator<UsageDay> {
-  let cursor: string | undefined;
-  do {
-    const page = await client.usage({ ...query, cursor }, { signal });
-    yield* page.usage;
-    ({ cursor } = page);
-  } while (cursor !== undefined);
 }
 
 const asJson = (day: UsageDay): string =>
