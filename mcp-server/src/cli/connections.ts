@@ -31,7 +31,8 @@ import type { CliIo } from "./io.ts";
 import { plain } from "./plain.ts";
 
 const usages = {
-  create: "blip2-edge connections create --name NAME --kind KIND --base-url URL [options]",
+  create:
+    "CMS_TOKEN=TOKEN blip2-edge connections create --name NAME --kind KIND --base-url URL [options]",
   list: "blip2-edge connections list",
   update: "blip2-edge connections update ID [options]",
   delete: "blip2-edge connections delete ID",

@@ -94,7 +94,7 @@ export function orUsage<Result>(usage: string, parse: () => Result): Result {
   try {
     return parse();
   } catch (error) {
-    if (error instanceof AppError) throw usageError(error.detail, usage);
+    if (error instanceof AppError && error.code !== "usage") throw usageError(error.detail, usage);
     throw error;
   }
 }
@@ -110,6 +110,7 @@ export function runAction(
   usage: string,
 ): Promise<number> {
   const action = Object.hasOwn(actions, name) ? actions[name] : undefined;
+  if (name === "") throw usageError("Say what to do", usage);
   if (action === undefined) throw usageError(`There is no "${command} ${name}"`, usage);
   return action(rest, io);
 }
