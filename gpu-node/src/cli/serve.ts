@@ -2,7 +2,9 @@
 // that it is ready and where; the log goes to standard error.
 import { nodeConfigSchema, parseNodeConfig } from "../config.ts";
 import { startNode } from "../http/start-node.ts";
+import { watchKeys } from "../http/watch-keys.ts";
 import { createLog } from "../observe/log.ts";
+import { engineThreads } from "../runtime/cores-allowed.ts";
 import type { CliIo } from "./io.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
 import { readKeys } from "./read-keys.ts";
@@ -57,11 +59,13 @@ export async function serve(args: readonly string[], io: ServeIo): Promise<numbe
     ...(keys === undefined ? {} : { keys }),
   });
   const log = createLog(io.stderr);
+  const watched =
+    keysFile === undefined ? undefined : watchKeys({ file: keysFile, keys: config.keys, log });
   const node = await startNode(
     {
       host: config.host,
       port: config.port,
-      keys: config.keys,
+      keys: watched?.keys ?? config.keys,
       maxQueueMs: config["max-queue-seconds"] * 1000,
       maxJobs: config["max-queue"],
       drainMs: config["drain-seconds"] * 1000,
@@ -85,7 +89,7 @@ export async function serve(args: readonly string[], io: ServeIo): Promise<numbe
           }),
       engine: {
         modelDirs: config.model,
-        threads: config.threads,
+        threads: await engineThreads(config.threads),
         provider: config.provider,
         featureStoreMaxBytes: config["feature-store-mb"] * 1024 * 1024,
       },
@@ -94,7 +98,10 @@ export async function serve(args: readonly string[], io: ServeIo): Promise<numbe
     io.signal,
   );
   // The log says how it went; a change that fails changes nothing.
-  io.onHangup(() => void node.reload().catch(() => {}));
+  io.onHangup(() => {
+    void watched?.look();
+    void node.reload().catch(() => {});
+  });
   io.stdout(
     JSON.stringify({
       event: "listening",
@@ -109,5 +116,6 @@ export async function serve(args: readonly string[], io: ServeIo): Promise<numbe
     });
   }
   await node.stop();
+  watched?.stop();
   return 0;
 }

@@ -9,7 +9,7 @@ import {
   heartbeatResponseSchema,
   heartbeatTag,
 } from "@blip2-edge/shared/wire/heartbeat";
-import { createSigner, type SigningKey } from "@blip2-edge/shared/wire/signature";
+import { createSigner, type SigningKeys } from "@blip2-edge/shared/wire/signature";
 import type { Log } from "../observe/log.ts";
 
 export interface AnnouncerOptions {
@@ -18,7 +18,7 @@ export interface AnnouncerOptions {
   /** Where the edge reaches this node. */
   readonly url: string;
   /** The first key signs. */
-  readonly keys: readonly SigningKey[];
+  readonly keys: SigningKeys;
   readonly describe: () => Pick<Heartbeat, "state" | "capacity" | "load" | "models">;
   readonly version: string;
   readonly log: Log;

@@ -1,5 +1,5 @@
 // The node put together: engine process, admission, door, socket, in the order in which they start and end.
-import { createVerifier, type SigningKey } from "@blip2-edge/shared/wire/signature";
+import { createVerifier, type SigningKeys } from "@blip2-edge/shared/wire/signature";
 import { createDispatcher } from "../engine/dispatcher.ts";
 import { forkEngine } from "../engine/fork-engine.ts";
 import type { EngineSettings } from "../engine/messages.ts";
@@ -21,7 +21,7 @@ export interface NodeSettings {
   /** 0 takes a free port. */
   readonly port: number;
   /** Every key is accepted. */
-  readonly keys: readonly SigningKey[];
+  readonly keys: SigningKeys;
   /** Estimated milliseconds of work that may be there. */
   readonly maxQueueMs: number;
   /** Jobs that may be there, whatever they cost. */
@@ -72,15 +72,13 @@ export async function startNode(
   signal?: AbortSignal,
 ): Promise<RunningNode> {
   let draining = false;
-  const logEvent = (event: string, fields?: Readonly<Record<string, unknown>>): void =>
-    log.info(event, fields);
   const engine = createSuccession({
     supervise: (hooks) =>
       createSupervisor({
         ...hooks,
         settings: settings.engine,
         fork: forkEngine,
-        log: logEvent,
+        log,
         onVisionPass: () => metrics.visionPass(),
         onActivity: (activity) => metrics.engine(activity),
         stopGraceMs: lastWordsMs,
@@ -93,7 +91,7 @@ export async function startNode(
     },
     onStats: () => dispatcher.heardStats(),
     beforeSwitch: () => dispatcher.release(),
-    log: logEvent,
+    log,
   });
   const suspects = createSuspects({ life: () => engine.restarts });
   const { maxQueueMs, maxJobs } = settings;
