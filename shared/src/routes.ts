@@ -4,6 +4,7 @@ import type { z } from "zod";
 import { adminRoutes } from "./routes/admin.ts";
 import { grantsRoutes } from "./routes/grants.ts";
 import { connectionsRoutes } from "./routes/connections.ts";
+import { fleetRoutes } from "./routes/fleet.ts";
 import { imagesRoutes } from "./routes/images.ts";
 import { inferRoutes } from "./routes/infer.ts";
 import { jobsRoutes } from "./routes/jobs.ts";
@@ -21,6 +22,7 @@ export const routes = {
   ...suggestionsRoutes,
   ...adminRoutes,
   ...grantsRoutes,
+  ...fleetRoutes,
   ...openRoutes,
 } as const satisfies Record<string, Route>;
 

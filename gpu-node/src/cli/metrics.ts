@@ -8,7 +8,7 @@ import { watchKeys } from "../http/watch-keys.ts";
 import { createLog } from "../observe/log.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
 import { readKeys } from "./read-keys.ts";
-import type { ServeIo } from "./serve.ts";
+import type { ServeIo } from "./run-node.ts";
 
 export const metricsUsage =
   "blip2 metrics --node URL [--port N] [--host 127.0.0.1] [--keys-file FILE]";

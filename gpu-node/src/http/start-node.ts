@@ -1,4 +1,5 @@
 // The node put together: engine process, admission, door, socket, in the order in which they start and end.
+import type { HeartbeatResponse } from "@blip2-edge/shared/wire/heartbeat";
 import { createVerifier, type SigningKeys } from "@blip2-edge/shared/wire/signature";
 import { createDispatcher } from "../engine/dispatcher.ts";
 import { forkEngine } from "../engine/fork-engine.ts";
@@ -33,9 +34,12 @@ export interface NodeSettings {
   /** To whom it announces itself; without it to nobody. */
   readonly announce?: {
     readonly edgeUrl: string;
-    /** Where the edge reaches it; undefined: where it listens. */
+    /** Where the edge reaches it; undefined: where `reach` says, or where it listens. */
     readonly as: string | undefined;
     readonly weight: number;
+    /** Opens the way to where it listens while the engine loads; resolves with its outer end. */
+    readonly reach?: ((url: string) => Promise<string | undefined>) | undefined;
+    readonly onTold?: ((answer: HeartbeatResponse) => Promise<void>) | undefined;
   };
   /** Where traces are sent; without it nowhere. */
   readonly tracing?: TracingSettings;
@@ -142,13 +146,15 @@ export async function startNode(
   });
 
   const { announce } = settings;
+  let reachedAt = announce?.as ?? listener.url;
   const announcer =
     announce === undefined
       ? undefined
       : createAnnouncer({
           edgeUrl: announce.edgeUrl,
-          url: announce.as ?? listener.url,
+          url: () => reachedAt,
           keys: settings.keys,
+          onTold: announce.onTold,
           version: packageFile.version,
           log,
           describe: () => {
@@ -188,8 +194,9 @@ export async function startNode(
   try {
     signal?.throwIfAborted();
     log.info("starting", { url: listener.url, models: settings.engine.modelDirs });
-    await engine.start();
+    const [, outer] = await Promise.all([engine.start(), announce?.reach?.(listener.url)]);
     signal?.throwIfAborted();
+    reachedAt = announce?.as ?? outer ?? reachedAt;
     announcer?.start();
   } catch (error) {
     await stop();
