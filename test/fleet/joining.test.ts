@@ -186,11 +186,12 @@ while :; do sleep 0.05; done`,
 
   await standIn(
     `echo "INF Registered tunnel connection connIndex=0" >&2
-sleep 5
+while [ ! -e ${said}.break ]; do sleep 0.05; done
 echo "ERR Unauthorized: Tunnel not found" >&2
 exit 1`,
   );
   const broken = await box("gpu-4", undefined, tunnel);
+  await writeFile(`${said}.break`, "");
   expect(await broken.process.ended).toBe(1);
   expect(broken.process.stderr.at(-1)).toMatch(/cloudflared has ended.*Tunnel not found/);
   await nodes("remove", "gpu-4");
