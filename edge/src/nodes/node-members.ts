@@ -63,7 +63,7 @@ export function nodeMembers(options: NodeMembersOptions): NodeMembers {
       .filter(({ keyId }) => keyIds.includes(keyId))
       .toSorted((a, b) => a.agoMs - b.agoMs);
     return {
-      ...{ name, by: "token", origin, key_ids: [...keyIds], joined_at: iso(joinedAt) },
+      ...{ name, by: "token" as const, origin, key_ids: [...keyIds], joined_at: iso(joinedAt) },
       ...(last === undefined ? nothing : heardOf(last)),
     };
   };

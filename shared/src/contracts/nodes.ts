@@ -3,7 +3,7 @@
 import { z } from "zod";
 
 /** The first part of the ids of its keys. */
-export const nodeNameSchema = z
+const nodeNameSchema = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]{0,40}$/, "must be 1 to 41 lower-case letters, digits and hyphens");
 
@@ -63,4 +63,3 @@ export type Node = z.infer<typeof nodeSchema>;
 
 /** All of them: there are some hundreds at most. */
 export const nodeListSchema = z.object({ nodes: z.array(nodeSchema) });
-export type NodeList = z.infer<typeof nodeListSchema>;
