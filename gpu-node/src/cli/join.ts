@@ -75,21 +75,22 @@ export async function join(args: readonly string[], io: ServeIo): Promise<number
     });
   settings(`checked:${"0".repeat(32)}`);
   const joined = await joinedAs({ edge, token, folder, log, signal: io.signal });
-  const { name, origin } = joined;
+  const { origin } = joined;
+  const ending = new AbortController();
   const renewed = renewedKeys({
     keys: joined.keys,
     save: (keys) => writeNodeState(folder, "joined", { ...joined, keys: [...keys] }),
+    onSentAway: () => ending.abort(),
     log,
   });
-  const ending = new AbortController();
-  let tunnel: Tunnel | undefined;
-  let broken: AppError | undefined;
+  const opened: { tunnel?: Tunnel; broken?: AppError } = {};
   const reach = async (target: string): Promise<string | undefined> => {
     // Without a star it is an address.
     if (!opens) return origin.includes("*") ? undefined : origin;
-    tunnel = await openTunnel({ target, tokenFile, log, signal: io.signal });
+    const tunnel = await openTunnel({ target, tokenFile, log, signal: io.signal });
+    opened.tunnel = tunnel;
     void tunnel.broken.then((why) => {
-      broken = why;
+      opened.broken = why;
       ending.abort(why);
     });
     return tunnel.url;
@@ -99,23 +100,16 @@ export async function join(args: readonly string[], io: ServeIo): Promise<number
       {
         config: settings(joined.keys.map(({ id, secret }) => `${id}:${secret}`).join(",")),
         keys: renewed.keys,
-        announcing: {
-          reach,
-          async onTold(answer) {
-            if (answer.leave !== true) return renewed.told(answer);
-            if (!ending.signal.aborted) log.warn("sent_away", { node: name });
-            ending.abort();
-          },
-        },
+        announcing: { reach, onTold: renewed.told },
         signal: AbortSignal.any([io.signal, ending.signal]),
         log,
       },
       io,
     );
   } finally {
-    await tunnel?.stop();
+    await opened.tunnel?.stop();
   }
-  if (broken !== undefined) throw broken;
+  if (opened.broken !== undefined) throw opened.broken;
   return 0;
 }
 

@@ -6,8 +6,9 @@ const key = (id: string): NodeKey => ({ id, secret: `secret of ${id}`.padEnd(32,
 
 function setUp(save = vi.fn((_: readonly NodeKey[]) => Promise.resolve())) {
   const log = { info: vi.fn(), warn: vi.fn(), error: vi.fn() };
-  const renewed = renewedKeys({ keys: [key("a")], save, log });
-  return { renewed, save, log, ids: () => renewed.keys().map(({ id }) => id) };
+  const onSentAway = vi.fn();
+  const renewed = renewedKeys({ keys: [key("a")], save, onSentAway, log });
+  return { renewed, save, onSentAway, log, ids: () => renewed.keys().map(({ id }) => id) };
 }
 
 test("a newer key signs once it is written down; an older one goes when it is named no more", async () => {
@@ -29,6 +30,14 @@ test("an edge that names none of them takes none away", async () => {
   const { renewed, ids } = setUp();
   await renewed.told({ key_ids: ["x"] });
   await renewed.told({ key_ids: [] });
+  expect(ids()).toEqual(["a"]);
+});
+
+test("who is sent away hears of it once, whatever is said again", async () => {
+  const { renewed, onSentAway, ids } = setUp();
+  await renewed.told({ leave: true });
+  await renewed.told({ leave: true });
+  expect(onSentAway).toHaveBeenCalledTimes(1);
   expect(ids()).toEqual(["a"]);
 });
 

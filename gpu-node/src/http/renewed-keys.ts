@@ -7,7 +7,9 @@ import type { Log } from "../observe/log.ts";
 
 export interface RenewedKeys {
   readonly keys: () => readonly SigningKey[];
-  told(answer: Pick<HeartbeatResponse, "key_ids" | "new_key">): Promise<void>;
+  readonly told: (
+    answer: Pick<HeartbeatResponse, "key_ids" | "new_key" | "leave">,
+  ) => Promise<void>;
 }
 
 export interface RenewedKeysOptions {
@@ -15,6 +17,8 @@ export interface RenewedKeysOptions {
   readonly keys: readonly NodeKey[];
   /** Writes them down. */
   readonly save: (keys: readonly NodeKey[]) => Promise<void>;
+  /** An operator has removed the node; once. */
+  readonly onSentAway: () => void;
   readonly log: Log;
 }
 
@@ -23,12 +27,19 @@ const signing = ({ id, secret }: NodeKey): SigningKey => ({
   secret: new TextEncoder().encode(secret),
 });
 
-export function renewedKeys({ keys: first, save, log }: RenewedKeysOptions): RenewedKeys {
+export function renewedKeys(options: RenewedKeysOptions): RenewedKeys {
+  const { keys: first, save, onSentAway, log } = options;
   let held = first;
+  let isAway = false;
   let keys = held.map(signing);
   return {
     keys: () => keys,
-    async told({ key_ids: ids, new_key: newKey }) {
+    async told({ key_ids: ids, new_key: newKey, leave }) {
+      if (leave === true && !isAway) {
+        isAway = true;
+        log.warn("sent_away");
+        onSentAway();
+      }
       if (ids === undefined) return;
       const others = held.filter(({ id }) => id !== newKey?.id && ids.includes(id));
       const next = newKey === undefined ? others : [newKey, ...others];
