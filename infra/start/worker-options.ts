@@ -52,7 +52,10 @@ export async function miniflareOptions(options: WorkerOptions): Promise<Miniflar
     ...config.vars,
     NODE_URL: options.nodeUrl,
     ...(options.nodeKeys.length === 0 ? {} : { NODE_KEYS: formatSigningKeys(options.nodeKeys) }),
-    PARTITION_SECRET: `local:${options.nodeKeys.map(({ secret }) => secret).join(":")}`.padEnd(38, "-"),
+    PARTITION_SECRET: `local:${options.nodeKeys.map(({ secret }) => secret).join(":")}`.padEnd(
+      38,
+      "-",
+    ),
     ALLOW_FETCH: allowFetch.join(","),
     // BLIP2_API_KEY may be any text on a development machine.
     ACCEPT_FOREIGN_KEYS: "true",

@@ -8,7 +8,10 @@ import { until } from "../support/served-node.ts";
 import type { Answered, Load } from "../support/steady-load.ts";
 
 const names = ["one", "two", "three"] as const;
-const keyNamed = (id: string): KeyText => ({ id, secret: `a-secret-that-is-long-enough-for-${id}` });
+const keyNamed = (id: string): KeyText => ({
+  id,
+  secret: `a-secret-that-is-long-enough-for-${id}`,
+});
 const patienceMs = 50_000;
 
 let fleet: LiveFleet;
@@ -17,7 +20,9 @@ beforeAll(async () => {
   artifacts = { full: await nanoArtifact("fp32"), small: await nanoArtifact("int8") };
   fleet = await startLiveFleet({
     artifact: artifacts.full,
-    keysOf: Object.fromEntries(names.map((name) => [name, [keyNamed(name), keyNamed(`${name}-2`)]])),
+    keysOf: Object.fromEntries(
+      names.map((name) => [name, [keyNamed(name), keyNamed(`${name}-2`)]]),
+    ),
   });
 });
 afterAll(() => fleet?.stop());
@@ -97,8 +102,7 @@ test("their keys are replaced, in files that they read while they run: no call f
       const before = fleet.nodes.map((node) => node.logged("keys_read").length);
       for (const node of fleet.nodes) await node.writeKeys(keysOf(node));
       await until(
-        () =>
-          fleet.nodes.every((node, at) => node.logged("keys_read").length > (before[at] ?? 0)),
+        () => fleet.nodes.every((node, at) => node.logged("keys_read").length > (before[at] ?? 0)),
         "the files are read",
         patienceMs,
       );

@@ -33,9 +33,7 @@ export function cli(
   const [stdout, stderr]: [string[], string[]] = [[], []];
   const out = createInterface({ input: child.stdout }).on("line", (line) => stdout.push(line));
   createInterface({ input: child.stderr }).on("line", (line) => stderr.push(line));
-  const ended = once(child, "close").then(
-    ([status, name]) => (status ?? name) as number | string,
-  );
+  const ended = once(child, "close").then(([status, name]) => (status ?? name) as number | string);
   const first = once(out, "line").then(([line]) => line as string);
   return {
     stdout,

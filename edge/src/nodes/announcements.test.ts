@@ -63,7 +63,9 @@ test("a node is told when to speak again, and is alive until three heartbeats ar
 
 describe("a node that joined", () => {
   const [old, newest] = ["gpu-1.000000000000", "gpu-1.ffffffffffff"] as const;
-  const keyOf = async (id: string) => [(await joined.find(id)) ?? { id, secret: new Uint8Array(32) }];
+  const keyOf = async (id: string) => [
+    (await joined.find(id)) ?? { id, secret: new Uint8Array(32) },
+  ];
   const told = async (answer: HeardMember, keyId: string = old) => {
     const said: string[] = [];
     const hearMember: RegistryCalls["hearMember"] = ({ keyId: by }) => {

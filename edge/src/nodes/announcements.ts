@@ -73,7 +73,9 @@ export function announcements(options: AnnouncementOptions): Announcements {
         `The key ${keyId} may not announce ${heartbeat.url}. ANNOUNCE_ORIGINS of the Worker says what it may.`,
       );
     }
-    const heard = await askRegistry((registry) => registry.hear({ url, keyId, heartbeat }, aliveMs));
+    const heard = await askRegistry((registry) =>
+      registry.hear({ url, keyId, heartbeat }, aliveMs),
+    );
     if (heard !== "heard") throw notHeard(heard);
     return { node: url, answer: { next_ms: everyMs } };
   }
@@ -141,7 +143,9 @@ const factsOf =
     };
   };
 
-function notHeard(why: Exclude<HeardMember["kind"], "heard" | "sent_away" | "elsewhere">): AppError {
+function notHeard(
+  why: Exclude<HeardMember["kind"], "heard" | "sent_away" | "elsewhere">,
+): AppError {
   if (why === "full") return registryFull();
   return refused(
     why === "unknown"

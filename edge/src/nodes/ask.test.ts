@@ -225,16 +225,14 @@ describe("a node that fails", () => {
     expect(twice.seen).toHaveLength(2);
   });
 
-  test.each([
-    "share_exceeded",
-    "deadline_exceeded",
-    "poison_request",
-    "prompt_too_long",
-  ] as const)("%s is final", async (code) => {
-    const { infer, seen } = asker([fails(new AppError(code, ""))], pair);
-    await expect(infer()).rejects.toMatchObject({ code });
-    expect(seen).toHaveLength(1);
-  });
+  test.each(["share_exceeded", "deadline_exceeded", "poison_request", "prompt_too_long"] as const)(
+    "%s is final",
+    async (code) => {
+      const { infer, seen } = asker([fails(new AppError(code, ""))], pair);
+      await expect(infer()).rejects.toMatchObject({ code });
+      expect(seen).toHaveLength(1);
+    },
+  );
 
   test("who holds another revision by now is not asked for that one again", async () => {
     const mismatch = fails(new AppError("revision_mismatch", ""));

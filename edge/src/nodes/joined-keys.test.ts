@@ -19,12 +19,16 @@ test("a key hangs on its id and on the Worker's secret, and on nothing else", as
   );
 });
 
-test.each(["", "gpu-1", "gpu-1.0123", "GPU.0123456789ab", "gpu-1.0123456789ab.", "a/b.0123456789ab"])(
-  "%o is no key's id",
-  async (id) => {
-    expect(await keys.find(id)).toBeUndefined();
-  },
-);
+test.each([
+  "",
+  "gpu-1",
+  "gpu-1.0123",
+  "GPU.0123456789ab",
+  "gpu-1.0123456789ab.",
+  "a/b.0123456789ab",
+])("%o is no key's id", async (id) => {
+  expect(await keys.find(id)).toBeUndefined();
+});
 
 test("a token proves that it was made here; its key is none", async () => {
   const id = newTokenId();

@@ -146,7 +146,11 @@ export function createMembership(sql: RosterSql): Membership {
     },
     standingOf(keyId, now) {
       tidy(now);
-      const [row] = rowsOf("SELECT * FROM members WHERE key_id = ? OR old_key_id = ?", keyId, keyId);
+      const [row] = rowsOf(
+        "SELECT * FROM members WHERE key_id = ? OR old_key_id = ?",
+        keyId,
+        keyId,
+      );
       return row === undefined ? undefined : { ...memberOf(row), removed: row.removed_at !== null };
     },
     signsWith(keyId, now) {

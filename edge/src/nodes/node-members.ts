@@ -110,7 +110,12 @@ export function nodeMembers(options: NodeMembersOptions): NodeMembers {
       const { members, known } = await askRegistry((registry) => registry.everyone());
       const ofSettings = (keyId: string) => known.filter((node) => node.keyId === keyId);
       const announced = allowedIds.flatMap((keyId): Node[] => {
-        const about = { name: keyId, by: "announce_origins", origin: null, joined_at: null } as const;
+        const about = {
+          name: keyId,
+          by: "announce_origins",
+          origin: null,
+          joined_at: null,
+        } as const;
         const heard = ofSettings(keyId);
         return (heard.length === 0 ? [nothing] : heard.map(heardOf)).map((last) => ({
           ...{ ...about, key_ids: [keyId] },

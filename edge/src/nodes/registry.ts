@@ -3,11 +3,22 @@
 import type { Heartbeat } from "@blip2-edge/shared/wire/heartbeat";
 import { announcedOrigin, readAllowedOrigin } from "./announcers.ts";
 import { createMembership, type Member, type Offer } from "./membership.ts";
-import { createRoster, type Announced, type Heard, type Known, type Listed, type RosterSql } from "./roster.ts";
+import {
+  createRoster,
+  type Announced,
+  type Heard,
+  type Known,
+  type Listed,
+  type RosterSql,
+} from "./roster.ts";
 
 /** What becomes of the heartbeat of a node that joined. */
 export type HeardMember =
-  | { readonly kind: "heard"; readonly url: string; readonly keyIds: readonly [string, ...string[]] }
+  | {
+      readonly kind: "heard";
+      readonly url: string;
+      readonly keyIds: readonly [string, ...string[]];
+    }
   | { readonly kind: "stale" | "full" | "unknown" | "sent_away" }
   /** It may not say that it is there, or somebody else is. */
   | { readonly kind: "elsewhere"; readonly origin: string };

@@ -19,7 +19,8 @@ export const joinUsage =
   "blip2 join --edge URL [--token TOKEN] --model DIR [--model DIR]... [--url URL | --tunnel [--tunnel-token-file FILE]] [--state DIR] [settings of blip2 serve]";
 
 const announced = ["announce", "announce-as", "keys"];
-export const joinHelp = (): string => `Runs a node that has its key from the Worker. An operator makes the token: blip2-edge nodes token.
+export const joinHelp =
+  (): string => `Runs a node that has its key from the Worker. An operator makes the token: blip2-edge nodes token.
 
   --edge URL           base address of the Worker
   --token TOKEN        good once, and not for long; or from BLIP2_JOIN_TOKEN, which other users of the machine do not

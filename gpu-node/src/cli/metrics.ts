@@ -52,9 +52,7 @@ export async function metrics(args: readonly string[], io: ServeIo): Promise<num
   if (!port.success) throw usageError("--port is no port", metricsUsage);
   const file = values["keys-file"];
   const watched =
-    file === undefined
-      ? undefined
-      : watchKeys({ file, keys: signing, log: createLog(io.stderr) });
+    file === undefined ? undefined : watchKeys({ file, keys: signing, log: createLog(io.stderr) });
   const reader = createMetricsReader({ nodeUrl: node, keys: watched?.keys ?? signing });
   const listener = await listen({
     host,

@@ -15,9 +15,10 @@ const { keys: _keys, model: _model, ...settings } = nodeConfigSchema.shape;
 /** Flags of settings, all but `model` given once. */
 export const settingFlags = {
   model: { type: "string", multiple: true },
-  ...(Object.fromEntries(
-    Object.keys(settings).map((name) => [name, { type: "string" }]),
-  ) as Record<keyof typeof settings, { type: "string" }>),
+  ...(Object.fromEntries(Object.keys(settings).map((name) => [name, { type: "string" }])) as Record<
+    keyof typeof settings,
+    { type: "string" }
+  >),
 } as const;
 
 /** One line per setting, from the schema itself. */
@@ -51,10 +52,7 @@ export async function serve(args: readonly string[], io: ServeIo): Promise<numbe
   const watched =
     keysFile === undefined ? undefined : watchKeys({ file: keysFile, keys: config.keys, log });
   const run = { config, keys: watched?.keys ?? config.keys, signal: io.signal, log };
-  await runNode(
-    watched === undefined ? run : { ...run, onHangup: () => void watched.look() },
-    io,
-  );
+  await runNode(watched === undefined ? run : { ...run, onHangup: () => void watched.look() }, io);
   watched?.stop();
   return 0;
 }

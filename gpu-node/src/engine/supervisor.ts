@@ -188,7 +188,11 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       // Before anybody is answered: what they are told of the time to wait depends on it.
       restartAt = now() + backoffMs;
       const why = failure?.detail ?? reason;
-      log.warn("engine_ended", { engine_pid: engine.pid, reason: why, internal: failure?.internal });
+      log.warn("engine_ended", {
+        engine_pid: engine.pid,
+        reason: why,
+        internal: failure?.internal,
+      });
       failPending(
         new AppError(
           "engine_restarted",

@@ -51,15 +51,7 @@ const byTimer = (ms: number, what: () => void): (() => void) => {
 };
 
 export function createAnnouncer(options: AnnouncerOptions): Announcer {
-  const {
-    edgeUrl,
-    keys,
-    describe,
-    version,
-    log,
-    firstPauseMs = 1000,
-    timeoutMs = 3000,
-  } = options;
+  const { edgeUrl, keys, describe, version, log, firstPauseMs = 1000, timeoutMs = 3000 } = options;
   const { fetch = globalThis.fetch, now = Date.now, schedule = byTimer } = options;
   const signer = createSigner({ keys, tag: heartbeatTag, now });
   const target = new URL(heartbeatPath, edgeUrl).href;

@@ -70,4 +70,7 @@ function jsonOf(text: string): unknown {
 }
 
 const notUnderstood = (edgeUrl: string): AppError =>
-  new AppError("api_unexpected", `What answers at ${edgeUrl} is no blip2-edge that lets nodes join.`);
+  new AppError(
+    "api_unexpected",
+    `What answers at ${edgeUrl} is no blip2-edge that lets nodes join.`,
+  );

@@ -35,8 +35,7 @@ const keptLines = 5;
 export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
   const { target, tokenFile, log, signal, program = "cloudflared" } = options;
   const { openMs = 60_000, stopMs = 35_000 } = options;
-  const way =
-    tokenFile === undefined ? ["--url", target] : ["run", "--token-file", tokenFile];
+  const way = tokenFile === undefined ? ["--url", target] : ["run", "--token-file", tokenFile];
   const child = spawn(program, ["tunnel", "--no-autoupdate", "--grace-period", "30s", ...way], {
     stdio: ["ignore", "ignore", "pipe"],
   });
@@ -81,11 +80,7 @@ export async function openTunnel(options: TunnelOptions): Promise<Tunnel> {
 }
 
 /** Resolves with why it has ended. */
-function endOf(
-  child: ChildProcess,
-  program: string,
-  last: readonly string[],
-): Promise<AppError> {
+function endOf(child: ChildProcess, program: string, last: readonly string[]): Promise<AppError> {
   return new Promise((resolve) => {
     child.once("error", (cause) =>
       resolve(

@@ -9,11 +9,19 @@ test.each([
   ["a container of version 2", { [`${at}/cpu.max`]: "200000 100000\n" }, "0::/\n", 2],
   [
     "a unit, in a slice that has less",
-    { [`${at}/a.slice/b.service/cpu.max`]: "400000 100000", [`${at}/a.slice/cpu.max`]: "150000 100000" },
+    {
+      [`${at}/a.slice/b.service/cpu.max`]: "400000 100000",
+      [`${at}/a.slice/cpu.max`]: "150000 100000",
+    },
     "0::/a.slice/b.service\n",
     1.5,
   ],
-  ["one without a limit", { [`${at}/a.slice/cpu.max`]: "max 100000\n" }, "0::/a.slice\n", undefined],
+  [
+    "one without a limit",
+    { [`${at}/a.slice/cpu.max`]: "max 100000\n" },
+    "0::/a.slice\n",
+    undefined,
+  ],
   [
     "version 1",
     {
@@ -32,8 +40,7 @@ test.each([
 });
 
 test("threads that are asked for stand; else as many as are allowed, when those are fewer than there are", async () => {
-  const limited = (max: string) =>
-    files({ "/proc/self/cgroup": "0::/\n", [`${at}/cpu.max`]: max });
+  const limited = (max: string) => files({ "/proc/self/cgroup": "0::/\n", [`${at}/cpu.max`]: max });
   expect(await engineThreads(3, limited("100000 100000"), 8)).toBe(3);
   expect(await engineThreads(0, limited("250000 100000"), 8)).toBe(2);
   expect(await engineThreads(0, limited("10000 100000"), 8)).toBe(1);

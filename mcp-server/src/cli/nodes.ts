@@ -71,7 +71,9 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
     io.stdout(values.json ? JSON.stringify(made) : made.token);
     if (values.json) return 0;
     const { url } = placeOf(values, io, usage);
-    io.stderr(`It lets one box join as ${made.name} until ${made.expires_at}, and is not shown again:`);
+    io.stderr(
+      `It lets one box join as ${made.name} until ${made.expires_at}, and is not shown again:`,
+    );
     io.stderr(`  BLIP2_JOIN_TOKEN=TOKEN blip2 join --edge ${url} --model DIR`);
     return 0;
   },
@@ -108,7 +110,9 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
     return eachId(positionals, io, async (name) => {
       const node = await client.nodeRemove({ name }, { signal: io.signal });
       io.stdout(
-        values.json ? JSON.stringify(node) : `${name} gets no more requests, and ends when it is done`,
+        values.json
+          ? JSON.stringify(node)
+          : `${name} gets no more requests, and ends when it is done`,
       );
     });
   },
