@@ -65,15 +65,15 @@ export function steadyLoad({ url, apiKey, events, callers = 4 }: LoadOptions): L
   return {
     async whileAsked(during) {
       const calls: Answered[] = [];
-      let over = false;
+      const over = new AbortController();
       const caller = async (): Promise<void> => {
-        while (!over) calls.push(await ask());
+        while (!over.signal.aborted) calls.push(await ask());
       };
       const asking = Promise.all(Array.from({ length: callers }, caller));
       try {
         await Promise.race([during({ calls, answered: () => calls.length }), asking]);
       } finally {
-        over = true;
+        over.abort();
         await asking;
       }
       await expect.poll(() => eventsOf(calls).length, { timeout: 5000 }).toBe(calls.length);

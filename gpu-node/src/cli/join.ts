@@ -85,15 +85,16 @@ export async function join(args: readonly string[], io: ServeIo): Promise<number
     log,
   });
   const opened: { tunnel?: Tunnel; broken?: AppError } = {};
+  const endWith = async (tunnel: Tunnel): Promise<void> => {
+    opened.broken = await tunnel.broken;
+    ending.abort(opened.broken);
+  };
   const reach = async (target: string): Promise<string | undefined> => {
     // Without a star it is an address.
     if (!opens) return origin.includes("*") ? undefined : origin;
     const tunnel = await openTunnel({ target, tokenFile, log, signal: io.signal });
     opened.tunnel = tunnel;
-    void tunnel.broken.then((why) => {
-      opened.broken = why;
-      ending.abort(why);
-    });
+    void endWith(tunnel);
     return tunnel.url;
   };
   try {

@@ -4,7 +4,9 @@ import { renewedKeys } from "./renewed-keys.ts";
 
 const key = (id: string): NodeKey => ({ id, secret: `secret of ${id}`.padEnd(32, "x") });
 
-function setUp(save = vi.fn((_: readonly NodeKey[]) => Promise.resolve())) {
+type Save = (keys: readonly NodeKey[]) => Promise<void>;
+
+function setUp(save = vi.fn<Save>(() => Promise.resolve())) {
   const log = { info: vi.fn(), warn: vi.fn(), error: vi.fn() };
   const onSentAway = vi.fn();
   const renewed = renewedKeys({ keys: [key("a")], save, onSentAway, log });
@@ -42,7 +44,7 @@ test("who is sent away hears of it once, whatever is said again", async () => {
 });
 
 test("what cannot be written down is not used, and is tried again", async () => {
-  const save = vi.fn<(keys: readonly NodeKey[]) => Promise<void>>();
+  const save = vi.fn<Save>();
   save.mockRejectedValueOnce(new Error("no space"));
   const { renewed, log, ids } = setUp(save);
   const answer = { key_ids: ["b", "a"], new_key: key("b") };
