@@ -9,9 +9,11 @@ import type {
 } from "@blip2-edge/shared/wire/protocol";
 import type { AskNode, Question } from "../../edge/src/nodes/ask.ts";
 import { embedCall, inferCall, matchCall, type NodeAsked } from "../../edge/src/nodes/calls.ts";
+import type { FleetPolicy } from "../../edge/src/nodes/policy.ts";
 import { type Spread, spreadOf } from "../../gpu-node/src/bench/percentiles.ts";
 import { createRandom } from "../../gpu-node/src/generate/random.ts";
 import { virtualClock } from "../../test/support/virtual-clock.ts";
+import { mixTexts } from "./mix-texts.ts";
 import type { NodeProfile } from "./node-profile.ts";
 import { answerTokens, arrivalsOf, type MixRequest, type RequestMix, requestsOf } from "./request-mix.ts";
 import { createTimedFleet } from "./timed-fleet.ts";
@@ -51,6 +53,13 @@ export interface SimulationOptions {
   /** Requests that have been there before the first, and whose answers are kept. */
   readonly before?: number;
   readonly timeoutMs?: number;
+  readonly policy?: Partial<FleetPolicy>;
+  /** How long a call waits for a place at a node when all are taken, as NODE_QUEUE_MS. */
+  readonly queueMs?: number;
+  /** What a model really takes instead of what the profile says; as the profile says when left out. */
+  readonly vary?: (ms: number) => number;
+  /** Hears what each counted request took. */
+  readonly onServed?: (tookMs: number) => void;
 }
 
 export interface SimulationReport {
@@ -91,9 +100,6 @@ function pictureOf(picture: number) {
   return { pixels, image: { image_id: `img_${id}`, size: timedImageSize } as const };
 }
 
-const textsOf = (kind: string, at: number, count: number): string[] =>
-  Array.from({ length: count }, (_, index) => `${kind} ${at}-${index} of some words`);
-
 async function askFor(
   request: MixRequest,
   ask: AskNode,
@@ -107,7 +113,7 @@ async function askFor(
     pixels?: Uint8Array,
   ): Question<Asked> => ({ request, remainingMs, pixels });
   if (task === "search") {
-    const texts = textsOf("search", text, 1);
+    const texts = [mixTexts.search(text)];
     const asked = asking<EmbedRequest>((deadline_ms) => ({
       ...{ ...timedComparer, texts, deadline_ms },
       features: "projected",
@@ -117,7 +123,7 @@ async function askFor(
   }
   const { pixels, image } = pictureOf(request.picture ?? 0);
   if (task === "match") {
-    const texts = textsOf("label", text, mix.texts_per_match);
+    const texts = mixTexts.labels(mix, text);
     const asked = asking<MatchRequest>(
       (deadline_ms) => ({
         ...{ ...timedComparer, partition, image, texts, deadline_ms },
@@ -128,7 +134,8 @@ async function askFor(
     await ask(matchCall, asked, signal);
     return;
   }
-  const texts: (string | null)[] = task === "vqa" ? textsOf("question", text, 1) : [null];
+  // In the template that the edge puts a question into.
+  const texts = task === "vqa" ? [`Question: ${mixTexts.question(text)} Answer:`] : [null];
   const generation = { max_new_tokens: Math.max(...mix.answer_tokens) };
   const asked = asking<InferRequest>(
     (deadline_ms) => ({ ...timedWriter, partition, image, texts, generation, deadline_ms }),
@@ -139,12 +146,15 @@ async function askFor(
 
 export async function simulate(options: SimulationOptions): Promise<SimulationReport> {
   const { profile, mix, edge, load, seconds, seed = 1, timeoutMs = 60_000 } = options;
-  const { warmUpS = seconds / 5, isolates = 1, places = 1, before = 0 } = options;
+  const { warmUpS = seconds / 5, isolates = 1, places = 1, before = 0, onServed } = options;
   const clock = virtualClock(1_000_000, turns);
   const random = createRandom(seed, 3);
   const fleet = createTimedFleet({
     ...{ profile, clock, random, isolates, nodes: options.nodes, toNodeMs: edge.toNodeMs },
     tokensOf: answerTokens(mix),
+    ...(options.policy === undefined ? {} : { policy: options.policy }),
+    ...(options.queueMs === undefined ? {} : { queueMs: options.queueMs }),
+    ...(options.vary === undefined ? {} : { vary: options.vary }),
   });
   const next = requestsOf(mix, seed);
   const wait = arrivalsOf(mix, load.kind === "open" ? load.perS : 1, seed);
@@ -218,7 +228,9 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       }
     };
     const { how, failed, againS } = await told();
-    if (counted) served.push({ how, failed, tookMs: clock.now() - startedAt });
+    const tookMs = clock.now() - startedAt;
+    if (counted) served.push({ how, failed, tookMs });
+    if (counted) onServed?.(tookMs);
     return againS;
   }
 

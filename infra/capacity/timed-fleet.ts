@@ -19,6 +19,7 @@ export interface TimedFleetOptions extends TimedNodeOptions {
   readonly toNodeMs: number;
   readonly random: () => number;
   readonly policy?: Partial<FleetPolicy>;
+  readonly queueMs?: number;
 }
 
 export interface TimedFleet {
@@ -38,7 +39,7 @@ const routes: Readonly<Record<string, (call: JobCall) => Promise<Answered>>> = {
 };
 
 export function createTimedFleet(options: TimedFleetOptions): TimedFleet {
-  const { clock, toNodeMs, random, policy } = options;
+  const { clock, toNodeMs, random, policy, queueMs = 2000 } = options;
   const nodes = new Map(
     Array.from({ length: options.nodes }, (_, at) => [`http://node-${at + 1}`, createTimedNode(options)]),
   );
@@ -72,7 +73,7 @@ export function createTimedFleet(options: TimedFleetOptions): TimedFleet {
     return nodeAsker({
       ...{ fleet, exchangeWith, clock, random },
       held: heldImages({ now: () => clock.now() }),
-      ...{ retryWaitMs: 100, queueMs: 2000 },
+      ...{ retryWaitMs: 100, queueMs },
     });
   });
 

@@ -16,6 +16,7 @@ export interface TimedNodeOptions {
   readonly tokensOf: TimedModelOptions["tokensOf"];
   /** Pictures whose features are held. */
   readonly heldPictures?: number;
+  readonly vary?: (ms: number) => number;
 }
 
 export interface TimedNode {
@@ -36,14 +37,15 @@ const reportMs = 250;
 const featureBytes = 4;
 
 export function createTimedNode(options: TimedNodeOptions): TimedNode {
-  const { profile, clock, tokensOf, heldPictures = 4096 } = options;
+  const { profile, clock, tokensOf, heldPictures = 4096, vary = (ms) => ms } = options;
   let busyMs = 0;
   let visionPasses = 0;
   let stats: EngineStats | undefined;
   let cancel = (): void => {};
   const sleep = (ms: number): Promise<void> => {
-    busyMs += ms;
-    return clock.sleep(ms);
+    const really = vary(ms);
+    busyMs += really;
+    return clock.sleep(really);
   };
   const timed = { profile, sleep, tokensOf };
   // Of each picture the tower's output as well, since both models look through one tower.
