@@ -5,6 +5,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { costAt } from "./cost.ts";
+import { hitRate } from "./hit-rate.ts";
 import { readProfile } from "./node-profile.ts";
 import { costTable, drawCosts, reportTable } from "./page-figures.ts";
 import { capacityOfOne, defaultBounds, nodesFor } from "./plan.ts";
@@ -67,6 +68,8 @@ const positive = (value: string | undefined): number | undefined =>
   value === undefined ? undefined : z.coerce.number().positive().parse(value);
 const json = (file: string): unknown => JSON.parse(readFileSync(file, "utf8"));
 
+const mostBefore = 1_000_000;
+const mostRequests = 20_000;
 const rates = [1, 3, 10, 30, 100, 300, 1000, 3000, 10_000];
 
 async function run(profileFile: string, mixFile: string): Promise<void> {
@@ -98,8 +101,20 @@ async function run(profileFile: string, mixFile: string): Promise<void> {
   console.log(`${one.callsPerS.toPrecision(3)} of which reach it:\n`);
   console.log(reportTable([["1 node", one.report]]));
   if (rate !== undefined) {
-    const found = await nodesFor(rate, fixed, bounds);
-    console.log(`\n${found.nodes} nodes for ${rate} requests a second, with caches that begin empty:\n`);
+    const ttlS = number("ttl-days") * 86_400;
+    const missed = 1 - hitRate(mix, rate, ttlS);
+    const found = await nodesFor(
+      rate,
+      {
+        ...fixed,
+        places: number("places"),
+        // Caches as they are after their time, and enough requests that nodes hear of some.
+        before: Math.min(mostBefore, Math.round(rate * ttlS)),
+        requests: Math.min(mostRequests, Math.ceil(fixed.requests / missed)),
+      },
+      bounds,
+    );
+    console.log(`\n${found.nodes} nodes for ${rate} requests a second, with full caches:\n`);
     console.log(reportTable([[`${found.nodes} nodes`, found.report]]));
   }
   if (!values.table) return;
