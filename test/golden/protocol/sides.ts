@@ -1,6 +1,5 @@
 // Both sides of the protocol as they are today, each with what writes and reads messages and nothing behind it: the
 // edge's asking of nodes and its hearing of heartbeats, the node's door and its announcer. A scenario stands for the engine.
-import type { AppError } from "@blip2-edge/shared/problem";
 import { problemResponse } from "@blip2-edge/shared/problem";
 import type { CatalogModel } from "@blip2-edge/shared/wire/protocol";
 import { createVerifier, parseSigningKeys } from "@blip2-edge/shared/wire/signature";
@@ -128,7 +127,7 @@ export function hearingEdge(): { readonly hear: Fetch; list(): Promise<readonly 
         const { answer } = await rooms.hear({ method, url, headers }, readBody);
         return Response.json(answer);
       } catch (error) {
-        return problemResponse(error as AppError);
+        return problemResponse(error);
       }
     },
     list: () => rooms.list(Date.now()),
