@@ -26,15 +26,19 @@ const query = (db: DatabaseSync, sql: string): Row[] =>
 const columnsOf = (db: DatabaseSync, table: string): Column[] =>
   query(db, `PRAGMA table_info("${table}")`) as unknown as Column[];
 const tablesOf = (db: DatabaseSync): string[] =>
-  query(db, `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`)
+  query(
+    db,
+    `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`,
+  )
     .map(({ name }) => String(name))
     .filter((name) => name !== "d1_migrations");
 
 /** Tables, indices and what else there is; how it is spaced is no matter. */
 const schemaOf = (db: DatabaseSync) => ({
-  entries: query(db, "SELECT type, name, sql FROM sqlite_master WHERE name <> 'sqlite_sequence' ORDER BY type, name").map(
-    ({ sql, ...entry }) => ({ ...entry, sql: String(sql).replaceAll(/\s+/g, "") }),
-  ),
+  entries: query(
+    db,
+    "SELECT type, name, sql FROM sqlite_master WHERE name <> 'sqlite_sequence' ORDER BY type, name",
+  ).map(({ sql, ...entry }) => ({ ...entry, sql: String(sql).replaceAll(/\s+/g, "") })),
   columns: tablesOf(db).map((table) => columnsOf(db, table)),
 });
 

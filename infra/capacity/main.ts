@@ -58,7 +58,10 @@ const { values } = parseArgs({
     ...{ profile: text, mix: text, rate: text, nodes: text, svg: text, prices: text },
     table: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
-    ...(Object.fromEntries(Object.keys(numbers).map((name) => [name, text])) as Record<NumberName, typeof text>),
+    ...(Object.fromEntries(Object.keys(numbers).map((name) => [name, text])) as Record<
+      NumberName,
+      typeof text
+    >),
   },
 });
 
@@ -78,7 +81,13 @@ async function run(profileFile: string, mixFile: string): Promise<void> {
   const prices = values.prices === undefined ? publishedPrices : pricesFrom(json(values.prices));
   const [rate, nodes] = [positive(values.rate), positive(values.nodes)];
   const fixed = {
-    ...{ profile, mix, seed: number("seed"), isolates: number("isolates"), requests: number("requests") },
+    ...{
+      profile,
+      mix,
+      seed: number("seed"),
+      isolates: number("isolates"),
+      requests: number("requests"),
+    },
     edge: {
       hitMs: number("hit-ms"),
       farMs: number("far-ms"),
@@ -93,7 +102,9 @@ async function run(profileFile: string, mixFile: string): Promise<void> {
   if (rate !== undefined && nodes !== undefined) {
     const seconds = fixed.requests / rate;
     const load = { kind: "open", perS: rate } as const;
-    console.log(reportTable([[`${nodes} nodes`, await simulate({ ...fixed, nodes, load, seconds })]]));
+    console.log(
+      reportTable([[`${nodes} nodes`, await simulate({ ...fixed, nodes, load, seconds })]]),
+    );
     return;
   }
   const one = await capacityOfOne(fixed, bounds);
@@ -121,15 +132,24 @@ async function run(profileFile: string, mixFile: string): Promise<void> {
   const rows = rates.map((perS) =>
     costAt(perS, {
       ...{ mix, prices, callsPerNode: one.callsPerS, boxPrice: number("box-price") },
-      ...{ ttlS: number("ttl-days") * 86_400, places: number("places"), spareNodes: number("spare") },
+      ...{
+        ttlS: number("ttl-days") * 86_400,
+        places: number("places"),
+        spareNodes: number("spare"),
+      },
       cpuMs: { hit: number("hit-cpu-ms"), miss: number("miss-cpu-ms") },
       liveS: one.report.liveMs.p50 / 1000,
     }),
   );
-  console.log(`\n${prices.currency}, Cloudflare's list prices of ${prices.as_of}, ${number("box-price")} a box:\n`);
+  console.log(
+    `\n${prices.currency}, Cloudflare's list prices of ${prices.as_of}, ${number("box-price")} a box:\n`,
+  );
   console.log(costTable(rows));
   if (values.svg !== undefined) {
-    writeFileSync(values.svg, drawCosts(rows, `${path.basename(mixFile, ".json")}: ${profile.source}`));
+    writeFileSync(
+      values.svg,
+      drawCosts(rows, `${path.basename(mixFile, ".json")}: ${profile.source}`),
+    );
   }
 }
 

@@ -21,9 +21,9 @@ const billed = (calls: readonly string[]): Amounts => {
   };
 };
 /** What is left out of the table is nothing. */
-const whole = ({ sqlite_rows_written: _, ...amounts }: Amounts): Amounts => ({
+const whole = (amounts: Amounts): Amounts => ({
   ...{ kv_reads: 0, kv_writes: 0, r2_writes: 0, r2_reads: 0, do_requests: 0 },
-  ...amounts,
+  ...Object.fromEntries(Object.entries(amounts).filter(([name]) => !name.startsWith("sqlite_"))),
 });
 
 test("a file that is new, and the same again", async () => {
@@ -31,8 +31,7 @@ test("a file that is new, and the same again", async () => {
   try {
     const worker = await workerInProcess({ node });
     const key = await worker.keyOf("ada");
-    const file = new Uint8Array(await png(40));
-    const ask = async (): Promise<Amounts> => {
+    const ask = async (file: Uint8Array<ArrayBuffer>): Promise<Amounts> => {
       const body = new FormData();
       body.set("image", new Blob([file]), "picture");
       worker.calls();
@@ -41,8 +40,11 @@ test("a file that is new, and the same again", async () => {
       expect(response.status).toBe(200);
       return billed(worker.calls());
     };
-    expect(await ask()).toEqual(whole(operations.miss));
-    expect(await ask()).toEqual(whole(operations.near));
+    const [first, file] = [new Uint8Array(await png(30)), new Uint8Array(await png(40))];
+    // The first of an isolate asks for the catalogue too.
+    await ask(first);
+    expect(await ask(file)).toEqual(whole(operations.miss));
+    expect(await ask(file)).toEqual(whole(operations.near));
   } finally {
     await node.stop();
   }

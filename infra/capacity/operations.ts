@@ -7,12 +7,12 @@ import type { Amounts } from "./prices.ts";
 const near: Amounts = { worker_requests: 1 };
 /** Found in KV: the file's digest and the result are read. */
 const far: Amounts = { worker_requests: 1, kv_reads: 2 };
-/** Not found: looked for in KV, written there; the pixels kept in R2; the meter's two calls and the lease's two. */
+/** Not found: looked for in KV, written there; the pixels, their mark and the thumbnail kept in R2; the meter's two calls and the lease's two. */
 const miss: Amounts = {
   worker_requests: 1,
   kv_reads: 2,
   kv_writes: 2,
-  r2_writes: 1,
+  r2_writes: 3,
   do_requests: 4,
   sqlite_rows_written: 4,
 };

@@ -15,7 +15,17 @@ function tableOf(head: readonly string[], rows: readonly (readonly string[])[]):
 
 export const costTable = (rows: readonly CostRow[]): string =>
   tableOf(
-    ["requests/s", "found", "calls of nodes/s", "nodes", "edge a month", "boxes a month", "together", "per 1,000", "most of the edge"],
+    [
+      "requests/s",
+      "found",
+      "calls of nodes/s",
+      "nodes",
+      "edge a month",
+      "boxes a month",
+      "together",
+      "per 1,000",
+      "most of the edge",
+    ],
     rows.map((row) => [
       figure(row.perS),
       percent(row.hitRate),
@@ -59,7 +69,11 @@ export const drawCosts = (rows: readonly CostRow[], subtitle: string): string =>
     charts: [
       {
         title: "A month, by requests a second",
-        lines: [line("together", ({ total }) => total), line("boxes", ({ boxes }) => boxes), line("Cloudflare", ({ edge }) => edge)],
+        lines: [
+          line("together", ({ total }) => total),
+          line("boxes", ({ boxes }) => boxes),
+          line("Cloudflare", ({ edge }) => edge),
+        ],
       },
       { title: "Nodes", lines: [line("nodes", ({ nodes }) => nodes)] },
     ],

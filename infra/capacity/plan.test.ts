@@ -19,13 +19,27 @@ const mixOf = (more: object = {}) =>
 const profile = nodeProfileSchema.parse({
   format: "blip2-edge/node-profile/v1",
   source: "a test",
-  look_ms: [[1, 90], [8, 480]],
-  prefill_ms: [[33, 40], [231, 210]],
-  step_ms: [[1, 12], [8, 20], [16, 32]],
+  look_ms: [
+    [1, 90],
+    [8, 480],
+  ],
+  prefill_ms: [
+    [33, 40],
+    [231, 210],
+  ],
+  step_ms: [
+    [1, 12],
+    [8, 20],
+    [16, 32],
+  ],
 });
 
 test("times between two sizes lie on the line, beyond them they go on", () => {
-  const points: [number, number][] = [[1, 10], [3, 20], [5, 50]];
+  const points: [number, number][] = [
+    [1, 10],
+    [3, 20],
+    [5, 50],
+  ];
   expect([0.5, 1, 2, 3, 4, 5, 7].map((size) => timeAt(points, size))).toEqual([
     10, 10, 15, 20, 35, 50, 80,
   ]);
@@ -45,9 +59,18 @@ test("what blip2 bench wrote is a profile", () => {
       ...[stage("decode", 8, 0.2), stage("decode", 1, 0.1)],
     ],
   });
-  expect(read.look_ms).toEqual([[1, 1100], [8, 8500]]);
-  expect(read.prefill_ms).toEqual([[33, 200], [264, 1000]]);
-  expect(read.step_ms).toEqual([[1, 100], [8, 200]]);
+  expect(read.look_ms).toEqual([
+    [1, 1100],
+    [8, 8500],
+  ]);
+  expect(read.prefill_ms).toEqual([
+    [33, 200],
+    [264, 1000],
+  ]);
+  expect(read.step_ms).toEqual([
+    [1, 100],
+    [8, 200],
+  ]);
   expect(() => readProfile({ format: "else" })).toThrow();
 });
 
@@ -115,7 +138,9 @@ test("one node takes so much, and so many nodes take more", async () => {
 
 test("what is included costs nothing, what is given in place of a price counts", () => {
   expect(priceOf(publishedPrices, { worker_requests: 10_000_000 }).worker_requests).toBe(0);
-  expect(priceOf(publishedPrices, { worker_requests: 12_000_000 }).worker_requests).toBeCloseTo(0.6);
+  expect(priceOf(publishedPrices, { worker_requests: 12_000_000 }).worker_requests).toBeCloseTo(
+    0.6,
+  );
   const mine = pricesFrom({ units: { kv_writes: { per: 1, price: 2, included: 3 } } });
   expect(priceOf(mine, { kv_writes: 5 }).kv_writes).toBe(4);
   expect(mine.units.kv_reads).toEqual(publishedPrices.units.kv_reads);

@@ -23,9 +23,14 @@ export type Fixed = Omit<SimulationOptions, "nodes" | "load" | "seconds"> & {
 const simulateAt = (perS: number, nodes: number, { requests, ...fixed }: Fixed) =>
   simulate({ ...fixed, nodes, load: { kind: "open", perS }, seconds: requests / perS });
 
-export function keeps({ requests, answered, latencyMs }: SimulationReport, bounds: Bounds): boolean {
+export function keeps(
+  { requests, answered, latencyMs }: SimulationReport,
+  bounds: Bounds,
+): boolean {
   return (
-    requests > 0 && (requests - answered) / requests <= bounds.failing && latencyMs.p99 <= bounds.p99Ms
+    requests > 0 &&
+    (requests - answered) / requests <= bounds.failing &&
+    latencyMs.p99 <= bounds.p99Ms
   );
 }
 
@@ -56,7 +61,7 @@ export async function capacityOfOne(fixed: Fixed, bounds: Bounds): Promise<NodeC
   const alone = oneByOne(fixed);
   let best: { readonly perS: number; readonly report: SimulationReport } | undefined;
   let over: number | undefined;
-  for (let perS = alone / 2; perS > alone / 64 && perS < alone * 1000; ) {
+  for (let perS = alone / 2; perS > alone / 64 && perS < alone * 1000;) {
     const report = await simulateAt(perS, 1, fixed);
     if (keeps(report, bounds)) best = { perS, report };
     else over = perS;
@@ -66,7 +71,9 @@ export async function capacityOfOne(fixed: Fixed, bounds: Bounds): Promise<NodeC
     else perS = (over + best.perS) / 2;
   }
   if (best === undefined) {
-    throw new RangeError("One node alone does not keep the bounds at any rate: allow a longer time.");
+    throw new RangeError(
+      "One node alone does not keep the bounds at any rate: allow a longer time.",
+    );
   }
   return { ...best, callsPerS: best.report.nodeCallsPerS };
 }

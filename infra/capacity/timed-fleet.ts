@@ -41,7 +41,10 @@ const routes: Readonly<Record<string, (call: JobCall) => Promise<Answered>>> = {
 export function createTimedFleet(options: TimedFleetOptions): TimedFleet {
   const { clock, toNodeMs, random, policy, queueMs = 2000 } = options;
   const nodes = new Map(
-    Array.from({ length: options.nodes }, (_, at) => [`http://node-${at + 1}`, createTimedNode(options)]),
+    Array.from({ length: options.nodes }, (_, at) => [
+      `http://node-${at + 1}`,
+      createTimedNode(options),
+    ]),
   );
   let calls = 0;
 
@@ -87,4 +90,3 @@ export function createTimedFleet(options: TimedFleetOptions): TimedFleet {
     stop: () => [...nodes.values()].forEach((node) => node.stop()),
   };
 }
-

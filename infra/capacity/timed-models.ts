@@ -1,7 +1,11 @@
 // Models that only take time: what the engine asks of a model, answered after as long as the profile says. So the node's
 // own engine runs them, with its scheduling, batching and costs, on a virtual clock or a real one. Their texts say nothing;
 // how long each is, is drawn once for each picture and question.
-import type { PreparedRow, Progress, RunningBatch } from "../../gpu-node/src/generate/running-batch.ts";
+import type {
+  PreparedRow,
+  Progress,
+  RunningBatch,
+} from "../../gpu-node/src/generate/running-batch.ts";
 import type { Comparer } from "../../gpu-node/src/engine/compare-jobs.ts";
 import type { Writer } from "../../gpu-node/src/engine/writing-job.ts";
 import { floatTensor } from "../../gpu-node/src/tensor/tensor.ts";
@@ -22,7 +26,8 @@ export interface TimedModelOptions {
 /** A number in 0..1 that hangs on every byte: FNV-1a, mixed. */
 export function markOf(bytes: ArrayLike<number>): number {
   let hash = 0x811c9dc5;
-  for (let at = 0; at < bytes.length; at += 1) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193);
+  for (let at = 0; at < bytes.length; at += 1)
+    hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return ((hash ^ (hash >>> 16)) >>> 8) / 2 ** 24;
@@ -136,7 +141,12 @@ export function createTimedWriter(options: TimedModelOptions): Writer {
       bytes: 1,
     }),
     openBatch: <Key>() => timedBatch<Key>(options),
-    resultOf: (prepared: PreparedRow, { sequences: [{ tokenIds }] }: { readonly sequences: readonly [{ readonly tokenIds: readonly number[] }] }) => ({
+    resultOf: (
+      prepared: PreparedRow,
+      {
+        sequences: [{ tokenIds }],
+      }: { readonly sequences: readonly [{ readonly tokenIds: readonly number[] }] },
+    ) => ({
       ...{ text: "timed", token_ids: [...tokenIds], finish_reason: "stop", log_prob: -1 },
       usage: {
         image_tokens: profile.image_tokens,
@@ -165,7 +175,10 @@ export function createTimedComparer(options: TimedModelOptions): Comparer {
     },
     async embedTexts(texts: readonly string[]) {
       await sleep(timeAt(embedMs, texts.length));
-      return texts.map(() => ({ textOutput: floatTensor(Float32Array.of(1), [1, 1]), projected: vector }));
+      return texts.map(() => ({
+        textOutput: floatTensor(Float32Array.of(1), [1, 1]),
+        projected: vector,
+      }));
     },
   };
   return comparer as unknown as Comparer;

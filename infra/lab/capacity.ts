@@ -6,7 +6,14 @@ import { createApiKey } from "../../edge/src/auth/api-key.ts";
 import { type Spread, spreadOf } from "../../gpu-node/src/bench/percentiles.ts";
 import { startWorker } from "../start/worker.ts";
 import { nodeProfileSchema } from "../capacity/node-profile.ts";
-import { answerTokens, arrivalsOf, type MixRequest, requestMixSchema, type RequestMix, requestsOf } from "../capacity/request-mix.ts";
+import {
+  answerTokens,
+  arrivalsOf,
+  type MixRequest,
+  requestMixSchema,
+  type RequestMix,
+  requestsOf,
+} from "../capacity/request-mix.ts";
 import { type EdgeTimes, type Load, simulate } from "../capacity/simulate.ts";
 import { capacityClient, type CapacityClient } from "./capacity-client.ts";
 import { measureTimed } from "./measure-timed.ts";
@@ -24,11 +31,27 @@ const within = 0.2;
 const script = nodeProfileSchema.parse({
   format: "blip2-edge/node-profile/v1",
   source: "scripted",
-  look_ms: [[1, 90], [8, 480]],
-  prefill_ms: [[33, 40], [231, 210]],
-  step_ms: [[1, 12], [8, 20], [16, 32]],
-  match_ms: [[1, 25], [4, 70]],
-  embed_texts_ms: [[1, 20], [4, 40]],
+  look_ms: [
+    [1, 90],
+    [8, 480],
+  ],
+  prefill_ms: [
+    [33, 40],
+    [231, 210],
+  ],
+  step_ms: [
+    [1, 12],
+    [8, 20],
+    [16, 32],
+  ],
+  match_ms: [
+    [1, 25],
+    [4, 70],
+  ],
+  embed_texts_ms: [
+    [1, 20],
+    [4, 40],
+  ],
 });
 const site = requestMixSchema.parse({
   format: "blip2-edge/request-mix/v1",
@@ -60,7 +83,9 @@ async function withStack<Result>(
   work: (client: CapacityClient) => Promise<Result>,
 ): Promise<Result> {
   const servers = await Promise.all(
-    Array.from({ length: nodes }, () => startTimedNode({ profile: script, tokensOf: answerTokens(mix) })),
+    Array.from({ length: nodes }, () =>
+      startTimedNode({ profile: script, tokensOf: answerTokens(mix) }),
+    ),
   );
   const worker = await startWorker({
     port: 0,
@@ -81,7 +106,12 @@ async function withStack<Result>(
 /** What the Worker takes besides its nodes, of one request at a time. */
 async function measureEdge(): Promise<EdgeTimes> {
   return withStack(1, site, async ({ ask }) => {
-    const fresh = (picture: number): MixRequest => ({ task: "caption", picture, text: undefined, key: "" });
+    const fresh = (picture: number): MixRequest => ({
+      task: "caption",
+      picture,
+      text: undefined,
+      key: "",
+    });
     for (let at = 1; at <= 10; at += 1) await ask(fresh(-at));
     const missMs: number[] = [];
     const hitMs: number[] = [];
@@ -138,8 +168,12 @@ const measure = (nodes: number, mix: RequestMix, load: Load): Promise<Measured> 
 
 const profile = await measureTimed(script, 200);
 const edge = await measureEdge();
-console.log("One node alone, milliseconds:", JSON.stringify(profile, (name, value: unknown) =>
-  typeof value === "number" && name !== "max_queue" ? Number(value.toFixed(1)) : value));
+console.log(
+  "One node alone, milliseconds:",
+  JSON.stringify(profile, (name, value: unknown) =>
+    typeof value === "number" && name !== "max_queue" ? Number(value.toFixed(1)) : value,
+  ),
+);
 console.log("The Worker besides its nodes:", JSON.stringify(edge));
 
 const runs: readonly (readonly [string, number, RequestMix, Load])[] = [
@@ -151,7 +185,9 @@ const runs: readonly (readonly [string, number, RequestMix, Load])[] = [
   ["other", 3, other, { kind: "closed", callers: 24 }],
 ];
 let off = 0;
-console.log("\n| mix | nodes | load | | predicted | measured | off |\n| --- | ---: | --- | --- | ---: | ---: | ---: |");
+console.log(
+  "\n| mix | nodes | load | | predicted | measured | off |\n| --- | ---: | --- | --- | ---: | ---: | ---: |",
+);
 for (const [name, nodes, mix, load] of runs) {
   const predicted = await simulate({ profile, edge, mix, nodes, load, seconds, warmUpS, seed });
   const measured = await measure(nodes, mix, load);
@@ -165,11 +201,18 @@ for (const [name, nodes, mix, load] of runs) {
     const ratio = before / after - 1;
     if (Math.abs(ratio) > within) off += 1;
     const shown = [before, after].map((value) => value.toFixed(digits)).join(" | ");
-    console.log(`| ${name} | ${nodes} | ${under} | ${what} | ${shown} | ${(ratio * 100).toFixed(0)} % |`);
+    console.log(
+      `| ${name} | ${nodes} | ${under} | ${what} | ${shown} | ${(ratio * 100).toFixed(0)} % |`,
+    );
   }
-  const [hits, found] = [predicted.hitRate, measured.hitRate].map((rate) => `${(rate * 100).toFixed(0)} %`);
+  const [hits, found] = [predicted.hitRate, measured.hitRate].map(
+    (rate) => `${(rate * 100).toFixed(0)} %`,
+  );
   console.log(`| ${name} | ${nodes} | ${under} | found | ${hits} | ${found} | |`);
-  if (measured.failed > 0) console.log(`${measured.failed} requests failed; predicted: ${JSON.stringify(predicted.failed)}`);
+  if (measured.failed > 0)
+    console.log(
+      `${measured.failed} requests failed; predicted: ${JSON.stringify(predicted.failed)}`,
+    );
 }
 console.log(`\n${off === 0 ? "Every figure" : `${off} figures are not`} within ${within * 100} %.`);
 process.exitCode = off === 0 ? 0 : 1;

@@ -26,10 +26,7 @@ async function pointsAt(sizes: readonly number[], of: (size: number) => Promise<
   return points;
 }
 
-export async function measureTimed(
-  profile: NodeProfile,
-  mostTokens: number,
-): Promise<NodeProfile> {
+export async function measureTimed(profile: NodeProfile, mostTokens: number): Promise<NodeProfile> {
   const { sleep } = realClock;
   const timed = { profile, sleep, tokensOf: () => mostTokens };
   const [writer, comparer] = [createTimedWriter(timed), createTimedComparer(timed)];
@@ -60,6 +57,8 @@ export async function measureTimed(
     match_ms: await pointsAt([1, 4], (count) =>
       tookMs(() => comparer.match({}, texts(count), ["itm"])),
     ),
-    embed_texts_ms: await pointsAt([1, 4], (count) => tookMs(() => comparer.embedTexts(texts(count)))),
+    embed_texts_ms: await pointsAt([1, 4], (count) =>
+      tookMs(() => comparer.embedTexts(texts(count))),
+    ),
   };
 }

@@ -30,16 +30,21 @@ export const checks: readonly Check[] = [
     what: "CHANGELOG.md",
     faults(root, version) {
       const [latest = "no heading"] = /^## .*$/m.exec(read(root, "CHANGELOG.md")) ?? [];
-      return new RegExp(`^## ${version.replaceAll(".", "\\.")} \\(\\d{4}-\\d\\d-\\d\\d\\)$`).test(latest)
+      return new RegExp(`^## ${version.replaceAll(".", "\\.")} \\(\\d{4}-\\d\\d-\\d\\d\\)$`).test(
+        latest,
+      )
         ? []
-        : [`its first heading is "${latest}", not "## ${version} (its day)": npm run release -- ${version}`];
+        : [
+            `its first heading is "${latest}", not "## ${version} (its day)": npm run release -- ${version}`,
+          ];
     },
   },
   {
     what: "the golden of the protocol",
     faults(root, version) {
       const file = `test/golden/protocol/${protocolVersion}/${version}.json`;
-      if (!existsSync(path.join(root, file))) return [`${file} is missing: node test/golden/protocol/make.ts`];
+      if (!existsSync(path.join(root, file)))
+        return [`${file} is missing: node test/golden/protocol/make.ts`];
       const golden = goldenSchema.parse(JSON.parse(read(root, file)));
       const missing = Object.keys(scenarios).filter((name) => golden.scenarios[name] === undefined);
       const isToday = isDeepStrictEqual(golden.readers, readersToday());
@@ -75,5 +80,8 @@ export const checks: readonly Check[] = [
         ? []
         : ["it is not what the lockfile says: npm run licences"],
   },
-  { what: "the list of components (SBOM)", faults: (root) => missingFromSbom(root).map((name) => `${name} ships and is not in it`) },
+  {
+    what: "the list of components (SBOM)",
+    faults: (root) => missingFromSbom(root).map((name) => `${name} ships and is not in it`),
+  },
 ];

@@ -53,7 +53,12 @@ test("another version is said in every place, and nothing else is touched", () =
   );
   expect(faultsOf("one version everywhere", folder, "12.34.56")).toEqual([]);
   setVersion(folder, packageFile.version);
-  for (const file of ["package-lock.json", "package.json", "edge/package.json", "docs/operate.md"]) {
+  for (const file of [
+    "package-lock.json",
+    "package.json",
+    "edge/package.json",
+    "docs/operate.md",
+  ]) {
     expect(readFileSync(path.join(folder, file), "utf8"), file).toBe(
       readFileSync(path.join(root, file), "utf8"),
     );

@@ -35,7 +35,9 @@ function columnsOf(db: DatabaseSync): Map<string, Map<string, Column>> {
       const columns = query(db, `PRAGMA table_info("${String(name)}")`) as unknown as Column[];
       return [
         String(name),
-        new Map(columns.map(({ cid: _, ...column }: Column & { cid?: unknown }) => [column.name, column])),
+        new Map(
+          columns.map(({ cid: _, ...column }: Column & { cid?: unknown }) => [column.name, column]),
+        ),
       ];
     }),
   );
@@ -68,7 +70,8 @@ describe.each(goldens)("release $version", ({ objects }) => {
     expect(columnsOf(left.db)).toEqual(columnsOf(fresh.db));
     for (const [table, columns] of then) {
       const now = columnsOf(fresh.db).get(table);
-      for (const [column, facts] of columns) expect(now?.get(column), `${table}.${column}`).toEqual(facts);
+      for (const [column, facts] of columns)
+        expect(now?.get(column), `${table}.${column}`).toEqual(facts);
       // It names the columns that it fills, so whatever came since must fill itself.
       for (const [column, { notnull, dflt_value: preset }] of now ?? []) {
         const fillsItself = columns.has(column) || notnull === 0 || preset !== null;

@@ -139,10 +139,7 @@ export function unpacked(base64: string, folder: string): MemoryIndex {
   return memoryIndex(file);
 }
 
-export async function makeObjectsGolden(
-  version: string,
-  folder: string,
-): Promise<ObjectsGolden> {
+export async function makeObjectsGolden(version: string, folder: string): Promise<ObjectsGolden> {
   const objects: ObjectsGolden["objects"] = {};
   for (const [name, object] of Object.entries(storedObjects)) {
     const memory = memoryIndex();

@@ -1,7 +1,11 @@
 // A golden of the protocol: everything that edge and node of one release said to each other, what each understood, and
 // how each read: its schemas as they were, as JSON Schema. Made by make.ts, never changed once the release is out.
 import { AppError, problemKinds, toProblem } from "@blip2-edge/shared/problem";
-import { eventStreamType, readServerSentEvents, type ServerSentEvent } from "@blip2-edge/shared/sse";
+import {
+  eventStreamType,
+  readServerSentEvents,
+  type ServerSentEvent,
+} from "@blip2-edge/shared/sse";
 import { textEventSchema } from "@blip2-edge/shared/contracts/stream";
 import { framedType, readFrame } from "@blip2-edge/shared/wire/frame";
 import { heartbeatResponseSchema, heartbeatSchema } from "@blip2-edge/shared/wire/heartbeat";
@@ -144,9 +148,8 @@ export async function beat() {
 }
 
 /** Without times of the clock. */
-export const timeless = (
-  nodes: readonly { readonly heardAt?: unknown; readonly startedAt?: unknown }[],
-): unknown => plain(nodes.map(({ heardAt, startedAt, ...rest }) => rest));
+export const timeless = (nodes: readonly object[]): unknown =>
+  plain(nodes.map((node) => ({ ...node, heardAt: undefined, startedAt: undefined })));
 /** As JSON keeps it. */
 export const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value)) as unknown;
 

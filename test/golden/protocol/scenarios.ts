@@ -55,8 +55,9 @@ const always =
     Promise.resolve(outcome);
 const failing =
   (error: AppError): Behaviour["run"] =>
-  () =>
-    Promise.reject(error);
+  async () => {
+    throw error;
+  };
 
 const askCaption: Scenario["ask"] = async ({ ask }) =>
   (

@@ -151,7 +151,10 @@ export async function announcingNode(send: Fetch): Promise<readonly number[]> {
       load: { jobs: 3, work_ms: 250 },
       models: catalog,
     }),
-    fetch: (url, init) => send(String(url), init ?? {}),
+    fetch: (input, init = {}) => {
+      if (typeof input !== "string") throw new Error("the announcer names its target by a text");
+      return send(input, init);
+    },
     schedule(ms, what) {
       if (ms > 0) pauses.push(ms);
       plan.resolve(what);
