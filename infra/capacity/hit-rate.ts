@@ -17,7 +17,7 @@ function foundOf(shares: readonly Float64Array[], perS: number, ttlS: number): n
 }
 
 /** Of each kind of request. `perS`: of all kinds together. */
-export function hitRates(mix: RequestMix, perS: number, ttlS: number): Record<Task, number> {
+function hitRates(mix: RequestMix, perS: number, ttlS: number): Record<Task, number> {
   const shares = taskShares(mix);
   const pictures = zipfShares(mix.pictures);
   const about = (task: Task, texts: readonly Float64Array[]): number => {

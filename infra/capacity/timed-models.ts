@@ -24,7 +24,7 @@ export interface TimedModelOptions {
 }
 
 /** A number in 0..1 that hangs on every byte: FNV-1a, mixed. */
-export function markOf(bytes: ArrayLike<number>): number {
+function markOf(bytes: ArrayLike<number>): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < bytes.length; at += 1)
     hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193);

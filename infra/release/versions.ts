@@ -105,7 +105,7 @@ export function setVersion(root: string, version: string): void {
 }
 
 /** The heading of a release in CHANGELOG.md. */
-export const headingOf = (version: string, day: string): string => `## ${version} (${day})`;
+const headingOf = (version: string, day: string): string => `## ${version} (${day})`;
 
 /** What is not released yet becomes this release. Throws RangeError when there is nothing. */
 export function nameChanges(root: string, version: string, day: string): void {

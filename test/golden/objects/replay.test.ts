@@ -31,15 +31,16 @@ function columnsOf(db: DatabaseSync): Map<string, Map<string, Column>> {
       schema === "main" && type !== "shadow" && !String(name).startsWith("sqlite_"),
   );
   return new Map(
-    tables.map(({ name }) => {
-      const columns = query(db, `PRAGMA table_info("${String(name)}")`) as unknown as Column[];
-      return [
-        String(name),
-        new Map(
-          columns.map(({ cid: _, ...column }: Column & { cid?: unknown }) => [column.name, column]),
-        ),
-      ];
-    }),
+    tables.map(({ name }) => [
+      String(name),
+      new Map(
+        (query(db, `PRAGMA table_info("${String(name)}")`) as unknown as Column[]).map((column) => [
+          column.name,
+          // Where it stands among the others is no matter.
+          { ...column, cid: 0 },
+        ]),
+      ),
+    ]),
   );
 }
 
