@@ -53,6 +53,12 @@ export async function processDelivery(
   const isWritten = why === "own_words" && recent[0]?.delivery === delivery.id;
   if (isWritten) return { state: "written", why: undefined };
   if (why !== undefined) return skipped(why);
+  // New words would take the place of a person's.
+  const [latest] = recent;
+  const isEdited = latest?.state === "open" && latest.edited_at !== null;
+  if (isEdited && latest.version === asset.version) {
+    return { state: "suggested", why: because("edited") };
+  }
   const suggestion = await suggest(rooms, tasks, connection, delivery, connected, asset, context);
   if (suggestion === "gone") return skipped("asset_gone");
   if (options.mode === "suggest" || suggestion.reason !== null) {

@@ -16,6 +16,7 @@ export const reasons = {
   asset_gone: "The CMS has no such file any more.",
   superseded: "A newer version of the file was delivered and has its own entry.",
   // Not written at once
+  edited: "Somebody has edited the words that wait for review.",
   mode_suggest: "The connection only suggests.",
   below_log_prob: "The model was less sure of its words than the connection asks for.",
   below_itm: "The words match the picture less than the connection asks for.",
