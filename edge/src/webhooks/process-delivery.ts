@@ -12,7 +12,7 @@ import type { DeliveryRecord } from "./delivery-record.ts";
 import type { DeliveryStore } from "./delivery-store.ts";
 import { describe } from "./describe.ts";
 import { asIfEmpty, hasWords, isSame, writable, type WriteRule } from "./may-write.ts";
-import { because, Hopeless, reasons, type Explained, type Reason } from "./reasons.ts";
+import { because, Hopeless, tellReason, type Explained, type Reason } from "./reasons.ts";
 import { ownWords, type SuggestionRecord, type SuggestionStore } from "./suggestion-store.ts";
 import { writeBack } from "./write-back.ts";
 
@@ -63,12 +63,10 @@ export async function processDelivery(
   if (suggestion === "gone") return skipped("asset_gone");
   if (options.mode === "suggest" || suggestion.reason !== null) {
     const reason = suggestion.reason ?? "mode_suggest";
-    return { state: "suggested", why: { reason, detail: sentenceOf(reason) } };
+    return { state: "suggested", why: { reason, detail: tellReason(reason) } };
   }
   return apply(rooms, connection, connected, suggestion, rule);
 }
-
-const sentenceOf = (reason: string): string => reasons[reason as Reason];
 
 /** Why nothing is to be done, before a byte is fetched. */
 function idleBecause(
