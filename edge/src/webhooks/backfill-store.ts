@@ -177,6 +177,10 @@ export function backfillStore({
           ...[id, connectionId],
         ),
         prepared(
+          `UPDATE deliveries SET due_at = ?2 WHERE backfill = ?1 AND state = 'queued' AND lease IS NULL AND due_at > ?2`,
+          ...[id, at],
+        ),
+        prepared(
           `UPDATE backfills SET state = 'running', rate = coalesce(?3, rate), attempts = 0, reason = NULL, detail = NULL,
              due_at = iif(lease IS NULL, ?2, due_at) WHERE id = ?1 AND ended_at IS NULL`,
           ...[id, at, rate ?? null],
