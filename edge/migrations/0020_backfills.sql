@@ -3,7 +3,7 @@ ALTER TABLE suggestions ADD COLUMN original TEXT;
 ALTER TABLE suggestions ADD COLUMN edited_at INTEGER;
 ALTER TABLE suggestions ADD COLUMN edited_by TEXT;
 
--- `backfill`: which one found it. `bulk`: it stands behind what comes in fresh. In state `listed` its turn has not come,
+-- `backfill`: which one found it. `bulk`: it stands behind what comes in fresh, as what a sweep finds does. In state `listed` its turn has not come,
 -- and `due_at` is null.
 ALTER TABLE deliveries ADD COLUMN backfill TEXT;
 ALTER TABLE deliveries ADD COLUMN bulk INTEGER NOT NULL DEFAULT 0;

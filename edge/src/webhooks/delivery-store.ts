@@ -29,7 +29,7 @@ export type Over = Extract<DeliveryState, "written" | "suggested" | "skipped" | 
 
 export interface Claim {
   readonly connectionId: string;
-  /** The most rows to take, and the most that may be worked on; one of these places is kept free of backfills. */
+  /** The most rows to take, and the most that may be worked on; one of these places is for what comes in fresh. */
   readonly want: number;
   readonly atOnce: number;
   readonly leaseMs: number;
@@ -88,7 +88,7 @@ const standingSchema = z.object({
 /** Under a lease that is not over. */
 const leased = "FROM deliveries WHERE connection_id = ?1 AND lease IS NOT NULL AND due_at > ?3";
 
-/** Rows that are due, fresh or of a backfill, whose asset nobody works on and no other row of it is before. */
+/** Rows that are due, fresh or in bulk, whose asset nobody works on and no other row of it is before. */
 const claimable = (bulk: 0 | 1): string =>
   `SELECT id, bulk, due_at, rowid AS nth FROM deliveries AS one
    WHERE connection_id = ?1 AND due_at <= ?3 AND bulk = ${bulk}
@@ -123,8 +123,8 @@ export function deliveryStore(options: DeliveryStoreOptions): DeliveryStore {
         return [
           prepared(
             `INSERT INTO deliveries (id, connection_id, delivery_id, body_digest, event, asset_id, version,
-               state, reason, detail, due_at, received_at, finished_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+               state, reason, detail, due_at, received_at, finished_at, bulk)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
              ON CONFLICT DO NOTHING RETURNING id`,
             ...[id, connectionId, deliveryId, from, event, assetId, version],
             ...[
@@ -133,6 +133,7 @@ export function deliveryStore(options: DeliveryStoreOptions): DeliveryStore {
               why?.detail ?? null,
             ],
             ...[why === undefined ? at : null, at, why === undefined ? null : at],
+            Number(event === sweepEvent),
           ),
           noting(
             table,
@@ -180,8 +181,8 @@ export function deliveryStore(options: DeliveryStoreOptions): DeliveryStore {
 
     claim: ({ connectionId, want, atOnce, leaseMs }) =>
       rowsOf(
-        // One statement, so no two claims count the same free places or take the same asset. What a backfill brought
-        // comes last, and leaves a place free for what comes in.
+        // One statement, so no two claims count the same free places or take the same asset. What sweeps and backfills
+        // brought comes last, and leaves a place free for what comes in.
         `UPDATE deliveries SET state = 'fetching', lease = ?2, due_at = ?3 + ?4, attempts = attempts + 1
          WHERE id IN (
            SELECT id FROM (
@@ -329,6 +330,9 @@ export function deliveryStore(options: DeliveryStoreOptions): DeliveryStore {
     },
   };
 }
+
+/** What a sweep finds has waited already. */
+export const sweepEvent = "sweep";
 
 /** Whoever looks through the CMS calls a picture so. */
 export const sweepId = (assetId: string, version: string): string => `sweep ${assetId} ${version}`;

@@ -13,7 +13,7 @@ import {
   optionsOf,
   type ConnectionRecord,
 } from "./connection-record.ts";
-import type { DeliveryStore } from "./delivery-store.ts";
+import { sweepEvent, type DeliveryStore } from "./delivery-store.ts";
 import type { ConnectionQueue } from "./messages.ts";
 import { explain } from "./reasons.ts";
 import { noting } from "./trail.ts";
@@ -73,7 +73,7 @@ export function connectionSweep(rooms: SweepRooms): () => Promise<SweptConnectio
     for (let page = 0; page < perSweep.pages; page++) {
       const { assets, cursor: next } = await adapter.listUntitled(cms, cursor);
       const notices = assets.map((asset) => ({
-        ...{ event: "sweep", assetId: asset.id, version: asset.version },
+        ...{ event: sweepEvent, assetId: asset.id, version: asset.version },
       }));
       found += (await deliveries.receive(id, notices, "sweep")).received;
       cursor = next;

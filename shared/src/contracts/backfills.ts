@@ -8,7 +8,6 @@ export const backfillIdSchema = z
 
 /** paused: by a person until it is resumed, or until `resumes_at` by what holds up all of the connection. */
 export const backfillStates = ["running", "paused", "done", "cancelled", "failed"] as const;
-export type BackfillState = (typeof backfillStates)[number];
 
 export const backfillPictures = ["untitled", "all"] as const;
 
