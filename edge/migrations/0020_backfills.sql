@@ -7,6 +7,8 @@ ALTER TABLE suggestions ADD COLUMN edited_by TEXT;
 -- and `due_at` is null.
 ALTER TABLE deliveries ADD COLUMN backfill TEXT;
 ALTER TABLE deliveries ADD COLUMN bulk INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX deliveries_fresh ON deliveries (connection_id, due_at) WHERE due_at IS NOT NULL AND bulk = 0;
+CREATE INDEX deliveries_bulk ON deliveries (connection_id, due_at) WHERE due_at IS NOT NULL AND bulk = 1;
 CREATE INDEX deliveries_backfill ON deliveries (backfill, state) WHERE backfill IS NOT NULL;
 
 -- When the next message about the connection comes, if it is not lost: so many rows need no more than one.

@@ -133,7 +133,7 @@ export function deliveryStore(options: DeliveryStoreOptions): DeliveryStore {
               why?.detail ?? null,
             ],
             ...[why === undefined ? at : null, at, why === undefined ? null : at],
-            Number(event === sweepEvent),
+            Number(from === "sweep" && event === sweepEvent),
           ),
           noting(
             table,
