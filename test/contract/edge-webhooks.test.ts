@@ -233,12 +233,13 @@ describe.each([0, 1, 2])("CMS %i", (index) => {
     await deliver(careful, cms.vendor.hook("created", picture, secret));
     const [end] = await over(careful, picture);
     const { suggestions } = await ada.suggestionList({ connection: careful.id, state: "open" });
-    const [{ id = "", ours: said } = {}] = suggestions;
+    const [open] = suggestions;
+    const id = open?.id ?? "";
     const long = ada.suggestionEdit({ id, alt: "Longer than twenty characters" });
     await expect(long).rejects.toMatchObject({ code: "invalid_request", errors: [{ field: "alt" }] });
     const edited = await ada.suggestionEdit({ id, alt: "By an editor" });
     expect([edited.state, edited.ours.alt, edited.original?.alt, picture.alt]).toEqual([
-      ...["open", "By an editor", said?.alt, null],
+      ...["open", "By an editor", open?.ours.alt, null],
     ]);
     // Worked on once more, the words that wait stay.
     await ada.deliveryReplay({ connection: careful.id, id: end?.id ?? "" });
