@@ -20,11 +20,9 @@ const { values } = parseArgs({
     fresh: { type: "string", default: "40" },
   },
 });
-const [pictureCount, rate, freshCount] = [values.pictures, values.rate, values.fresh].map(Number) as [
-  number,
-  number,
-  number,
-];
+const [pictureCount, rate, freshCount] = [values.pictures, values.rate, values.fresh].map(
+  Number,
+) as [number, number, number];
 const haltMs = 30_000;
 const windowMs = 60_000;
 const secret = "the-webhook-secret-of-the-lab";
@@ -81,7 +79,9 @@ try {
       if (Date.now() - told < 15_000) continue;
       told = Date.now();
       const { counts, state, left_s: leftS, detail } = await clientOf().backfillRead({ id });
-      say(`${seconds(told - begunAt)}: ${state}, ${counts.written} written, ${leftS} s left ${detail ?? ""}`);
+      say(
+        `${seconds(told - begunAt)}: ${state}, ${counts.written} written, ${leftS} s left ${detail ?? ""}`,
+      );
     }
   }
 
@@ -133,7 +133,9 @@ try {
   const waits = uploads
     .map(({ id: one, at }) => (writes.find((write) => write.id === one)?.at ?? Infinity) - at)
     .toSorted((a, b) => a - b);
-  console.log(`${once} of ${pictureCount} pictures were written once; the backfill is ${end.state}: ${JSON.stringify(end.counts)}`);
+  console.log(
+    `${once} of ${pictureCount} pictures were written once; the backfill is ${end.state}: ${JSON.stringify(end.counts)}`,
+  );
   console.log(
     `${seconds(tookMs)} in all, of which ${seconds(haltMs)} halted; at most ${most} writes in a minute, at a rate of ${rate}`,
   );

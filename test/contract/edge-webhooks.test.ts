@@ -236,7 +236,10 @@ describe.each([0, 1, 2])("CMS %i", (index) => {
     const [open] = suggestions;
     const id = open?.id ?? "";
     const long = ada.suggestionEdit({ id, alt: "Longer than twenty characters" });
-    await expect(long).rejects.toMatchObject({ code: "invalid_request", errors: [{ field: "alt" }] });
+    await expect(long).rejects.toMatchObject({
+      code: "invalid_request",
+      errors: [{ field: "alt" }],
+    });
     const edited = await ada.suggestionEdit({ id, alt: "By an editor" });
     expect([edited.state, edited.ours.alt, edited.original?.alt, picture.alt]).toEqual([
       ...["open", "By an editor", open?.ours.alt, null],
@@ -421,8 +424,11 @@ describe("a backfill", () => {
     const pictures = await fill(100, 12);
     waits(13, 400);
     const { id } = await begin(connection);
-    const uploaded = () => pictures.filter((one) => library.asked.includes(`GET /assets/${one.id}`));
-    await expect.poll(() => uploaded().length, { timeout: 10_000, interval: 20 }).toBeGreaterThan(1);
+    const uploaded = () =>
+      pictures.filter((one) => library.asked.includes(`GET /assets/${one.id}`));
+    await expect
+      .poll(() => uploaded().length, { timeout: 10_000, interval: 20 })
+      .toBeGreaterThan(1);
     const fresh = await upload(library, 90);
     await deliver(connection, library.vendor.hook("created", fresh, secret));
     const [first] = await over(connection, fresh);

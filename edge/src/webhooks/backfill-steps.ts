@@ -60,7 +60,10 @@ export function backfillSteps(options: {
   async function roomOf({ id, most, dry_run: isDry, counted }: BackfillRecord): Promise<number> {
     if (most === null) return Infinity;
     if (isDry) return most - counted;
-    const row = await prepared("SELECT count(*) AS n FROM deliveries WHERE backfill = ?", id).first();
+    const row = await prepared(
+      "SELECT count(*) AS n FROM deliveries WHERE backfill = ?",
+      id,
+    ).first();
     return most - z.object({ n: z.number() }).parse(row).n;
   }
 

@@ -46,7 +46,9 @@ export interface BackfillStore {
 }
 
 const pageSize = 20;
-const standingSchema = z.array(z.object({ backfill: z.string(), state: z.string(), n: z.number() }));
+const standingSchema = z.array(
+  z.object({ backfill: z.string(), state: z.string(), n: z.number() }),
+);
 const idSchema = z.object({ id: z.string() }).nullable();
 
 /** Into the list again: what is in the inbox and nobody has begun. ?1: the backfill. */
@@ -63,10 +65,7 @@ export function backfillStore({
   const prepared = (sql: string, ...values: SqlValue[]) => table.prepare(sql).bind(...values);
   const unknownBackfill = () => new AppError("not_found", "There is no backfill with this id.");
   async function find(id: string): Promise<BackfillRecord | undefined> {
-    const row = await prepared(
-      `SELECT ${backfillColumns} FROM backfills WHERE id = ?`,
-      id,
-    ).first();
+    const row = await prepared(`SELECT ${backfillColumns} FROM backfills WHERE id = ?`, id).first();
     return row === null ? undefined : backfillRecordSchema.parse(row);
   }
   async function found(id: string): Promise<BackfillRecord> {

@@ -239,7 +239,10 @@ test("a dry run counts, and leaves nothing behind", async () => {
 test("a limit is a limit", async () => {
   await create({ limit: 6 });
   expect(await untilOver()).toHaveLength(6);
-  expect(await told()).toMatchObject({ state: "done", counts: { found: 6, listed: 6, written: 6 } });
+  expect(await told()).toMatchObject({
+    state: "done",
+    counts: { found: 6, listed: 6, written: 6 },
+  });
 });
 
 describe("halted", () => {
@@ -308,7 +311,10 @@ describe("one at a time", () => {
     await expect(create({ rate: 5 })).resolves.toMatchObject({ rate: 60 });
     await expect(
       backfills.create(`bkf_${"3".repeat(32)}`, "ada", "key", { connection }),
-    ).rejects.toMatchObject({ code: "backfill_open", detail: expect.stringContaining(id) as unknown });
+    ).rejects.toMatchObject({
+      code: "backfill_open",
+      detail: expect.stringContaining(id) as unknown,
+    });
     await expect(backfills.read("bob", id)).rejects.toMatchObject({ code: "not_found" });
   });
 
@@ -349,7 +355,11 @@ describe("a CMS that fails", () => {
     await create();
     faults = [new CmsFault("cms_unexpected")];
     await step();
-    expect(await told()).toMatchObject({ state: "failed", reason: "cms_unexpected", listing: false });
+    expect(await told()).toMatchObject({
+      state: "failed",
+      reason: "cms_unexpected",
+      listing: false,
+    });
   });
 
   test("that asks us to wait is not asked before", async () => {
@@ -374,7 +384,10 @@ test("what holds up the connection pauses it until then, and says why", async ()
     ...{ state: "paused", reason: "quota_exceeded", detail: "The key's quota is used up." },
     resumes_at: new Date(at + 5000).toISOString(),
   });
-  expect(backfillOf(record, {}, heldUp, at + 5000)).toMatchObject({ state: "running", reason: null });
+  expect(backfillOf(record, {}, heldUp, at + 5000)).toMatchObject({
+    state: "running",
+    reason: null,
+  });
 });
 
 test("what could not be worked on for a while is not made good by a burst", async () => {

@@ -116,7 +116,8 @@ export function backfillRunner(rooms: BackfillRooms): RunBackfill {
     if (!step.dry_run && optionsOf(connection.kind, connection.options).mode === "off") {
       throw new Halt("mode_off");
     }
-    if (connection.paused_until > now()) return Math.max(now() + soonestMs, connection.paused_until);
+    if (connection.paused_until > now())
+      return Math.max(now() + soonestMs, connection.paused_until);
     const current = step.listing ? await listSome(connection, step) : step;
     if (current === undefined) return undefined;
     if (current.listing) return now();

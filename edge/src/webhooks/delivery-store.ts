@@ -78,7 +78,9 @@ export interface DeliveryStore {
 const pageSize = 100;
 export const maxIdCharacters = 200;
 const idsSchema = z.array(z.object({ id: z.string() }));
-const dueSchema = z.array(z.object({ due_at: z.number().nullable() }));
+const dueSchema = z.array(
+  z.object({ due_at: z.number().nullable(), backfill: z.string().nullable() }),
+);
 const standingSchema = z.object({
   paused_until: z.number(),
   next_due_at: z.number().nullable(),
@@ -168,13 +170,13 @@ export function deliveryStore(options: DeliveryStoreOptions): DeliveryStore {
                      due_at = iif(bulk = 1 AND lease IS NULL AND finished_at IS NULL, ?5, due_at)
                    WHERE connection_id = ?1
                    AND ((delivery_id = ?2 AND asset_id = ?3) OR (version <> '' AND asset_id = ?3 AND version = ?4))
-                   RETURNING due_at`,
+                   RETURNING due_at, backfill`,
               ...[connectionId, deliveryId, assetId, version, at],
             ),
           ),
         );
         const dueAt = told.flatMap(({ results }) => dueSchema.parse(results));
-        woken = dueAt.filter(({ due_at: due }) => due === at).length;
+        woken = dueAt.filter((row) => row.due_at === at && row.backfill !== null).length;
       }
       return { received: rows.length - known.length, known: known.length, woken };
     },

@@ -56,20 +56,28 @@ test("what a person wrote is not ours; what that person left as it was is", asyn
 
 test("words that the connection would not write are refused by name, and nothing is changed", async () => {
   const { id } = await suggested();
-  await expect(edit({ alt: "A cat that is much too long", tags: ["cat"] }, id)).rejects.toMatchObject({
+  await expect(
+    edit({ alt: "A cat that is much too long", tags: ["cat"] }, id),
+  ).rejects.toMatchObject({
     code: "invalid_request",
     errors: [{ field: "tags" }, { field: "alt" }],
   });
   // Twenty characters, each of two UTF-16 units.
   expect((await edit({ alt: "😺".repeat(20) }, id)).ours.alt).toBe("😺".repeat(20));
-  await expect(edit({ alt: "😺".repeat(21) }, id)).rejects.toMatchObject({ code: "invalid_request" });
+  await expect(edit({ alt: "😺".repeat(21) }, id)).rejects.toMatchObject({
+    code: "invalid_request",
+  });
 });
 
 test("what is decided is not edited any more, also when it was decided a moment ago", async () => {
   const open = await suggested();
   await suggestions.decide(open, "rejected", "key");
   await expect(edit({ alt: "Late" }, open.id)).rejects.toMatchObject({ code: "suggestion_closed" });
-  const stale = editSuggestion({ suggestions }, { connection, suggestion: open, caller }, { alt: "Late" });
+  const stale = editSuggestion(
+    { suggestions },
+    { connection, suggestion: open, caller },
+    { alt: "Late" },
+  );
   await expect(stale).rejects.toMatchObject({ code: "suggestion_closed" });
   expect((await suggestions.read("ada", open.id)).ours.alt).toBe("A cat");
 });

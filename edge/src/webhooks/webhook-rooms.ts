@@ -82,7 +82,18 @@ export function webhookRooms(options: WebhookRoomsOptions): WebhookRooms {
     maxPauseMs: longestPauseMs,
   };
   return {
-    ...{ backfills, table, book, deliveries, suggestions, queue, callerOfKey, ways, connected, now },
+    ...{
+      backfills,
+      table,
+      book,
+      deliveries,
+      suggestions,
+      queue,
+      callerOfKey,
+      ways,
+      connected,
+      now,
+    },
     run: connectionLane({
       rooms: { ...connected, deliveries, suggestions },
       ...{ roomsFor: options.roomsFor, book, deliveries, queue, callerOfKey, now },

@@ -193,6 +193,10 @@ function tell(one: Backfill, json: boolean, io: CliIo): void {
         `${rate} a minute`,
       ];
   io.stdout(
-    plain([id, state.padEnd(9), ...done, at, connection, ...(detail === null ? [] : [detail])].join("  ")),
+    plain(
+      [id, state.padEnd(9), ...done, at, connection, ...(detail === null ? [] : [detail])].join(
+        "  ",
+      ),
+    ),
   );
 }

@@ -34,7 +34,10 @@ async function run(args: readonly string[], answer: (path: string) => unknown) {
 }
 
 test("list tells what waits, and whether a person has edited it", async () => {
-  const edited = suggestion("2", { ours: { alt: "Tom\u001B[2J" }, edited_at: "2030-01-01T00:00:00.000Z" });
+  const edited = suggestion("2", {
+    ours: { alt: "Tom\u001B[2J" },
+    edited_at: "2030-01-01T00:00:00.000Z",
+  });
   const { status, requests, out } = await run(["list", connection, "--state", "open"], () => ({
     suggestions: [suggestion("1"), edited],
   }));

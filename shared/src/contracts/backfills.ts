@@ -52,7 +52,9 @@ export const resumeBackfillSchema = z.strictObject({
 const count = z.int().min(0);
 export const backfillCountsSchema = z.object({
   found: count.describe("Pictures that the CMS named."),
-  known: count.describe("Of these, those that were asked about before and have words or a suggestion."),
+  known: count.describe(
+    "Of these, those that were asked about before and have words or a suggestion.",
+  ),
   listed: count.describe("Of these, those that it takes up, or would."),
   waiting: count.describe("Their turn has not come."),
   queued: count.describe("In the inbox, or worked on."),
@@ -70,7 +72,10 @@ export const backfillSchema = z.object({
   state: z.enum(backfillStates),
   reason: z.string().nullable().describe("Why it stands, or has trouble, as a word."),
   detail: z.string().nullable().describe("The same in a sentence."),
-  resumes_at: z.string().nullable().describe("When it goes on by itself; null: it must be resumed."),
+  resumes_at: z
+    .string()
+    .nullable()
+    .describe("When it goes on by itself; null: it must be resumed."),
   pictures: z.enum(backfillPictures),
   rate: z.int(),
   limit: z.int().nullable(),
