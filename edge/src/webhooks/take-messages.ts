@@ -17,13 +17,15 @@ export async function takeConnectionMessages(
 ): Promise<void> {
   await Promise.all(
     messages.map(async (message) => {
-      const about = connectionMessageSchema.parse(message.body);
-      const isBackfill = about.kind === "backfill";
-      const work = isBackfill ? backfill(about.backfill, on) : run(about.connection, on);
-      const id = isBackfill ? { backfill_id: about.backfill } : { connection_id: about.connection };
-      await settleMessage(message, work, (cause) =>
-        writeEvent({ event: "connection_message_failed", ...id, cause }, on.write),
-      );
+      const asked = connectionMessageSchema.parse(message.body);
+      const [work, connectionId, backfillId] =
+        asked.kind === "backfill"
+          ? [backfill(asked.backfill, on), undefined, asked.backfill]
+          : [run(asked.connection, on), asked.connection, undefined];
+      await settleMessage(message, work, (cause) => {
+        const about = { connection_id: connectionId, backfill_id: backfillId };
+        writeEvent({ event: "connection_message_failed", ...about, cause }, on.write);
+      });
     }),
   );
 }
