@@ -23,8 +23,8 @@ export async function takeConnectionMessages(
           ? [backfill(asked.backfill, on), undefined, asked.backfill]
           : [run(asked.connection, on), asked.connection, undefined];
       await settleMessage(message, work, (cause) => {
-        const about = { connection_id: connectionId, backfill_id: backfillId };
-        writeEvent({ event: "connection_message_failed", ...about, cause }, on.write);
+        const event = { event: "connection_message_failed", connection_id: connectionId };
+        writeEvent({ ...event, backfill_id: backfillId, cause }, on.write);
       });
     }),
   );
