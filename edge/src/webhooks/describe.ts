@@ -47,7 +47,8 @@ export async function describe(
     context,
   );
   const { glossary, max_length: maxLength } = options;
-  const alt = altText(said.text, { glossary, maxLength });
+  const rules = { glossary, isUnfinished: said.finish_reason === "length" };
+  const alt = altText(said.text, { ...rules, maxLength });
   if (alt === "") throw new Hopeless("nothing_to_say");
   const scores = await scoresOf(rooms, picture, said.text, targets, options, context);
   const itm = options.min_itm === null ? null : (scores?.caption ?? null);
@@ -56,7 +57,7 @@ export async function describe(
       ...(targets.alt === undefined ? {} : { alt }),
       ...(targets.caption === undefined
         ? {}
-        : { caption: altText(said.text, { glossary, maxLength: maxCaptionLength }) }),
+        : { caption: altText(said.text, { ...rules, maxLength: maxCaptionLength }) }),
       ...(targets.tags === undefined ? {} : { tags: tagsOf(said.text, scores?.labels, options) }),
     },
     imageId: said.image_id,
