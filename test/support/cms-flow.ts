@@ -99,7 +99,7 @@ function wayTo(cms: FakeLibrary, asked: { url: URL; headers: Headers }[]): Fetch
   return async (url, init) => {
     const request = new Request(url, init);
     asked.push({ url: new URL(url), headers: request.headers });
-    const answer = cms.answer({
+    const answer = await cms.answer({
       ...{ method: request.method, url: new URL(url), body: await request.text() },
       headers: Object.fromEntries(request.headers),
     });

@@ -17,11 +17,11 @@ export async function startFakeCms(vendor: FakeVendor): Promise<FakeCms> {
   const server = http.createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
+    request.on("end", async () => {
       const url = new URL(request.url ?? "/", `http://${request.headers.host}`);
       const { method = "GET", headers } = request;
       const body = Buffer.concat(chunks).toString();
-      const answer = library.answer({ method, url, headers, body });
+      const answer = await library.answer({ method, url, headers, body });
       if (answer === "hang") return;
       if (answer === "unreachable") return void response.destroy();
       const { type, bytes } = bodyOf(answer);

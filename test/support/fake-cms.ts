@@ -76,7 +76,11 @@ export interface FakeVendor {
   writtenId?(request: CmsRequest): string;
   /** The name that an asset has there. */
   idOf(index: number, mime: string): string;
-  answer(request: CmsRequest, assets: Map<string, FakeAsset>, token: string): CmsAnswer;
+  answer(
+    request: CmsRequest,
+    assets: Map<string, FakeAsset>,
+    token: string,
+  ): CmsAnswer | Promise<CmsAnswer>;
   /** Undefined: the vendor sends none for this. `sent` left out: now, to `/`. */
   hook(event: HookEvent, asset: FakeAsset, secret: string, sent?: HookSent): FakeHook | undefined;
 }
@@ -100,7 +104,7 @@ export interface FakeLibrary {
   before(what: Doing, count: number, act: () => void): void;
   /** The token is another one from here on. */
   changeToken(): void;
-  answer(request: CmsRequest): Fault;
+  answer(request: CmsRequest): Promise<Fault>;
 }
 
 export function fakeLibrary(vendor: FakeVendor): FakeLibrary {
@@ -134,7 +138,7 @@ export function fakeLibrary(vendor: FakeVendor): FakeLibrary {
       void faults.push(...answers.map((answer) => ({ what, answer }))),
     before: (what, count, act) => void acts.push({ what, left: count, act }),
     changeToken: () => void (tokens += 1),
-    answer(request) {
+    async answer(request) {
       const line = `${request.method} ${request.url.pathname}`;
       const doing = vendor.doing(request);
       asked.push(line);
@@ -148,7 +152,7 @@ export function fakeLibrary(vendor: FakeVendor): FakeLibrary {
         each.left -= 1;
         if (each.left === 0) each.act();
       }
-      const answer = fault ?? vendor.answer(request, assets, token());
+      const answer = fault ?? (await vendor.answer(request, assets, token()));
       if (doing === "write" && answer.status === 200) {
         const id = idWritten(request);
         writes.set(id, (writes.get(id) ?? 0) + 1);
@@ -168,4 +172,18 @@ export function bodyOf({ body }: CmsAnswer): { readonly type: string; readonly b
   if (typeof body === "string") return { type: "text/html", bytes: Buffer.from(body) };
   const bytes = body === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(body));
   return { type: "application/json", bytes };
+}
+
+/** Whole numbers that grow with every change that is looked at, as versions of a CMS do. */
+export function countingVersions(): (asset: FakeAsset) => number {
+  const seen = new WeakMap<FakeAsset, { readonly state: string; readonly version: number }>();
+  return (asset) => {
+    const { alt, caption, tags, uploads } = asset;
+    const state = JSON.stringify([alt, caption, tags, uploads]);
+    const before = seen.get(asset);
+    if (before?.state === state) return before.version;
+    const version = (before?.version ?? 0) + 1;
+    seen.set(asset, { state, version });
+    return version;
+  };
 }

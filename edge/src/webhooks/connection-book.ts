@@ -77,11 +77,12 @@ export function connectionBook(options: ConnectionBookOptions): ConnectionBook {
     async create(id, tenant, keyId, request) {
       const { kind, name, base_url: baseUrl, token, webhook_secret: secret } = request;
       const stored = storedOf(request);
-      refuseOptions(kind, stored, secret);
+      const base = baseUrl.replace(/\/+$/, "");
+      refuseOptions(kind, stored, secret, base);
       const at = now();
       const columns: Record<string, SqlValue> = {
         ...{ id, tenant, key_id: keyId, name, kind },
-        base_url: baseUrl.replace(/\/+$/, ""),
+        base_url: base,
         allow_private: Number(request.allow_private ?? false),
         options: JSON.stringify(stored),
         token: await sealer.seal(tokenPurpose(id), token),
@@ -200,9 +201,17 @@ const storedOf = (request: object): StoredOptions => {
 };
 
 /** Throws invalid_request for what the CMS has no place for. */
-function refuseOptions(kind: ConnectionKind, options: StoredOptions, secret?: string): void {
-  const { targets, secret: rule } = adapters[kind];
+function refuseOptions(
+  kind: ConnectionKind,
+  options: StoredOptions,
+  secret: string | undefined,
+  baseUrl?: string,
+): void {
+  const { targets, secret: rule, basePath } = adapters[kind];
   const faults: FieldFault[] = [];
+  if (baseUrl !== undefined && basePath?.pattern.test(new URL(baseUrl).pathname) === false) {
+    faults.push({ field: "base_url", message: basePath.message });
+  }
   if (secret !== undefined && !rule.pattern.test(secret)) {
     faults.push({ field: "webhook_secret", message: rule.message });
   }
