@@ -95,7 +95,7 @@ function replaced(asset: FakeAsset, body: string): void {
 }
 
 function list({ searchParams }: URL, assets: Map<string, FakeAsset>): CmsAnswer {
-  const [skip, limit] = ["skip", "limit"].map((name) => Number(searchParams.get(name)));
+  const [skip = 0, limit = 0] = ["skip", "limit"].map((name) => Number(searchParams.get(name)));
   const all = [...assets.values()].filter(
     (asset) => asset.mime.startsWith("image/") && !keptOf(asset).isArchived,
   );
@@ -103,7 +103,7 @@ function list({ searchParams }: URL, assets: Map<string, FakeAsset>): CmsAnswer 
     searchParams.get("mimetype_group") === "image" &&
     searchParams.get("sys.archivedAt[exists]") === "false";
   if (!isAsked) return error(400, "InvalidQuery");
-  const items = all.slice(skip, (skip ?? 0) + (limit ?? 0)).map(rowOf);
+  const items = all.slice(skip, skip + limit).map(rowOf);
   return { status: 200, body: { sys: { type: "Array" }, total: all.length, skip, limit, items } };
 }
 

@@ -162,7 +162,7 @@ async function apply(
   });
   if (outcome.kind === "written") {
     await rooms.suggestions.decide(suggestion, "written", "worker", outcome.words);
-    return { state: "written", why: outcome.isSaved ? because("not_published") : undefined };
+    return { state: "written", why: outcome.isSaved === true ? because("not_published") : undefined };
   }
   await rooms.suggestions.decide(suggestion, "superseded", "worker");
   if (outcome.kind === "gone") return skipped("asset_gone");
