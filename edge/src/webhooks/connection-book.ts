@@ -215,13 +215,15 @@ function refuseOptions(
   if (secret !== undefined && !rule.pattern.test(secret)) {
     faults.push({ field: "webhook_secret", message: rule.message });
   }
+  const { fields } = optionsOf(kind, options);
   for (const word of words) {
     const name = options.fields?.[word] ?? null;
     if (name === null) continue;
     const target = targets[word];
-    if (target?.allowed.test(name) === true) continue;
-    const message =
-      target === undefined ? `is nothing that ${kind} holds` : "cannot be written there";
+    const twin = words.find((other) => other !== word && fields[other] === name);
+    if (target?.allowed.test(name) === true && twin === undefined) continue;
+    const refused = twin === undefined ? "cannot be written there" : `is that of \`${twin}\` too`;
+    const message = target === undefined ? `is nothing that ${kind} holds` : refused;
     faults.push({ field: `fields.${word}`, message });
   }
   if (faults.length > 0) throw invalidRequest(faults);

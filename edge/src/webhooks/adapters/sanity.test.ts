@@ -94,6 +94,11 @@ test.each(["https://p1.api.sanity.io", "https://p1.api.sanity.io/v2025-02-19/dat
   },
 );
 
+test("two kinds of words in one field are refused", async () => {
+  const made = cmsFlow(fakeSanity, { fields: { alt: "description", caption: "description" } });
+  await expect(made).rejects.toMatchObject({ code: "invalid_request" });
+});
+
 test("alt text may go to the description instead, and then that is what counts", async () => {
   const flow = await cmsFlow(fakeSanity, { fields: { alt: "description" } });
   const plain = flow.cms.add({ bytes: Buffer.from("a picture"), alt: "Of the other field" });
