@@ -45,10 +45,7 @@ export interface CmsFlow {
   /** Throws what the inbox refuses with. */
   deliver(hook: FakeHook | undefined): Promise<HookAccepted>;
   /** A webhook of the connection's secret is delivered, and what is due then is done. */
-  tell(
-    event: Parameters<FakeVendor["hook"]>[0],
-    asset: FakeAsset,
-  ): Promise<readonly Delivery[]>;
+  tell(event: Parameters<FakeVendor["hook"]>[0], asset: FakeAsset): Promise<readonly Delivery[]>;
   /** Everything that is due is done. */
   work(): Promise<void>;
   /** Time goes by, and the minute's sweep comes. */

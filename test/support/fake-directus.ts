@@ -53,7 +53,9 @@ export const fakeDirectus: FakeVendor = {
               ({ type, description }) => type.startsWith("image/") && (description ?? "") === "",
             )
           : all.filter((row) => row.id === filter.id?._eq);
-      const [limit = 1, page = 1] = ["limit", "page"].map((name) => Number(url.searchParams.get(name) ?? 1));
+      const [limit = 1, page = 1] = ["limit", "page"].map((name) =>
+        Number(url.searchParams.get(name) ?? 1),
+      );
       const from = (page - 1) * limit;
       return { status: 200, body: { data: rows.slice(from, from + limit) } };
     }

@@ -43,7 +43,9 @@ export const fakeStrapi: FakeVendor = {
       const untitled = rows.filter(
         ({ mime, alternativeText }) => mime.startsWith("image/") && (alternativeText ?? "") === "",
       );
-      const [from = 0, count = 0] = ["start", "limit"].map((name) => Number(url.searchParams.get(name)));
+      const [from = 0, count = 0] = ["start", "limit"].map((name) =>
+        Number(url.searchParams.get(name)),
+      );
       return { status: 200, body: untitled.slice(from, from + count) };
     }
     const inPath = /^\/api\/upload\/files\/(\d+)$/.exec(url.pathname)?.[1];

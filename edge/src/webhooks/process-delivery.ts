@@ -116,11 +116,9 @@ async function suggest(
   if (bytes === undefined) return "gone";
   const options = optionsOf(connection.kind, connection.options);
   const { describe: look = describe } = rooms;
-  const said = await look(tasks, bytes, cms.targets, options, context).catch(
-    (error: unknown) => {
-      throw error instanceof AppError ? ofFile(error) : error;
-    },
-  );
+  const said = await look(tasks, bytes, cms.targets, options, context).catch((error: unknown) => {
+    throw error instanceof AppError ? ofFile(error) : error;
+  });
   await rooms.deliveries.described(delivery);
   return rooms.suggestions.add({
     ...{ connection_id: connection.id, tenant: connection.tenant, delivery: delivery.id },
@@ -162,7 +160,10 @@ async function apply(
   });
   if (outcome.kind === "written") {
     await rooms.suggestions.decide(suggestion, "written", "worker", outcome.words);
-    return { state: "written", why: outcome.isSaved === true ? because("not_published") : undefined };
+    return {
+      state: "written",
+      why: outcome.isSaved === true ? because("not_published") : undefined,
+    };
   }
   await rooms.suggestions.decide(suggestion, "superseded", "worker");
   if (outcome.kind === "gone") return skipped("asset_gone");

@@ -3,7 +3,15 @@
 import { z } from "zod";
 import type { Adapter, Asset, Cms, Notice } from "../adapter.ts";
 import { unexpected } from "../cms-fault.ts";
-import { anySigns, beforeBody, hmac, objectOf, refuseStale, toBase64, unproven } from "../proofs.ts";
+import {
+  anySigns,
+  beforeBody,
+  hmac,
+  objectOf,
+  refuseStale,
+  toBase64,
+  unproven,
+} from "../proofs.ts";
 
 const toleranceMs = 5 * 60_000;
 const prefix = "whsec_";
