@@ -1,7 +1,7 @@
 // The whole of a deployment before a stand-in for Cloudflare's API, with what wrangler does call by call: an account in
 // which nothing is, half is, or something else is; a token that may not; limits; and a run that is broken off at every
 // single request and begun again.
-import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -171,6 +171,20 @@ test("another machine, without the secrets, changes nothing either, and deploys 
   expect(partition).toBe((await first.secretsOf()).PARTITION_SECRET);
 });
 
+test("nodes that join need no key of the settings; one that does is added later", async () => {
+  const { standIn, run, said, secretsOf } = scene();
+  expect(await run()).toBe(0);
+  const bound = () => liveVersion(standIn.workers, "blip2-edge")?.bindings.map(({ name }) => name);
+  expect(bound()).not.toContain("NODE_KEYS");
+  expect(bound()).not.toContain("ANNOUNCE_ORIGINS");
+  expect(said.join("\n")).toContain("nodes token gpu-1 --origin");
+  expect(said.join("\n")).not.toContain((await secretsOf()).OPERATOR_KEYS);
+  expect(await run("status")).toBe(0);
+  expect(await run(...node)).toBe(0);
+  expect(bound()).toContain("NODE_KEYS");
+  expect(await run("status")).toBe(0);
+});
+
 test("staging and production share nothing", async () => {
   const { standIn, run, secretsOf } = scene();
   await run(...node);
@@ -309,6 +323,24 @@ test("what is another's is not touched", async () => {
   for (const { standIn } of [queue, database]) {
     expect(changing(standIn.asked).filter((line) => line !== "POST /d1/database")).toEqual([]);
   }
+});
+
+test("an index of another shape, an operator key that is not here, secrets that cannot be read", async () => {
+  const index = scene();
+  index.standIn.storage.indexes.set("blip2-edge-candidates", { dimensions: 16, metric: "cosine" });
+  await expect(index.run(...node, "--use", "vectorize")).rejects.toThrow(/has 16 dimensions/);
+
+  const first = scene();
+  await first.run(...node);
+  for (const { sqlite } of first.standIn.storage.databases.values()) {
+    sqlite.exec("UPDATE api_keys SET revoked_at = 1");
+  }
+  await expect(scene({}, first.standIn).run(...node)).rejects.toThrow(/operator key .* not in/);
+  const secrets = path.join(first.home, "state/production/secrets.json");
+  await writeFile(secrets, '{"PARTITION_SECRET": "too short"}');
+  const error: unknown = await first.run().catch((thrown: unknown) => thrown);
+  expect(String(error)).toContain("secrets.json cannot be understood");
+  expect(String(error)).not.toContain("too short");
 });
 
 test("an account without a name under workers.dev, or with one that is taken", async () => {

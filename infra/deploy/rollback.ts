@@ -59,5 +59,6 @@ export async function rollback(options: DeployOptions, io: DeployIo): Promise<nu
   await agreed("Go back?", options, io);
   await wrangler.rollback(worker, before.version, `Back from ${current.version}`);
   const subdomain = await account.subdomain();
-  return tryOut(liveAt(hostOf(wanted, { ...nothingThere, subdomain }) ?? "", io), secrets, io);
+  const live = liveAt(hostOf(wanted, { ...nothingThere, subdomain }) ?? "", io);
+  return (await tryOut(live, secrets, io)) === "wrong" ? 1 : 0;
 }
