@@ -7,8 +7,8 @@ import type { DeployOptions } from "./options.ts";
 import { hostOf } from "./plan.ts";
 import { readDatabase } from "./read-there.ts";
 import { agreed, liveAt, openScene, tryOut, type DeployIo, type Scene } from "./scene.ts";
-import { migrationOf } from "./source-config.ts";
 import { nothingThere } from "./there.ts";
+import { migrationOf } from "./worker-config.ts";
 
 /** What the database has that a version does not know, and how it would be taken back. */
 async function databaseLines(

@@ -2,14 +2,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
-import {
-  migrationOf,
-  namesIn,
-  optionalBindings,
-  readSourceConfig,
-  workerConfig,
-} from "./source-config.ts";
+import { namesIn, optionalBindings, readSourceConfig } from "./source-config.ts";
 import { wantedOf } from "./wanted.ts";
+import { migrationOf, workerConfig } from "./worker-config.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const text = readFileSync(path.join(root, "edge/wrangler.jsonc"), "utf8");

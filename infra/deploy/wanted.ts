@@ -2,7 +2,8 @@
 import { parseSettings } from "../../edge/src/config.ts";
 import { DeployError } from "./deploy-error.ts";
 import type { Environment } from "./environment.ts";
-import { namesIn, workerConfig, type Ids, type Names, type SourceConfig } from "./source-config.ts";
+import { namesIn, type Names, type SourceConfig } from "./source-config.ts";
+import { workerConfig, type Ids } from "./worker-config.ts";
 
 /** Where a Vectorize index is used: BLIP-2's numbers (docs/search.md). */
 const indexShape = { dimensions: 256, metric: "cosine" } as const;
