@@ -183,17 +183,24 @@ test("the answer with the admin key was lost: it is asked for again, and is the 
   expect(inventory(standIn).databases[0]?.[2]).toEqual({ keys: 1 });
 });
 
-test("a trigger or consumer that got lost is put back", async () => {
-  const { run, standIn } = scene();
-  await run(...node);
-  const worker = standIn.workers.scripts.get("blip2-edge");
-  if (worker !== undefined) worker.crons = [];
-  for (const queue of standIn.storage.queues.values()) queue.consumers = [];
-  expect(await run("status")).toBe(1);
-  expect(await run()).toBe(0);
-  expect(worker?.crons).toEqual(["* * * * *"]);
-  expect(standIn.storage.queues.get("blip2-edge-jobs")?.consumers).toHaveLength(1);
-});
+test.each(["its cron trigger", "the consumer of its queue", "its place on workers.dev"])(
+  "%s got lost: it is put back",
+  async (what) => {
+    const { run, standIn } = scene();
+    await run(...node);
+    const worker = standIn.workers.scripts.get("blip2-edge");
+    const queue = standIn.storage.queues.get("blip2-edge-jobs");
+    if (worker === undefined || queue === undefined) throw new Error("nothing was deployed");
+    if (what.includes("cron")) worker.crons = [];
+    if (what.includes("consumer")) queue.consumers = [];
+    if (what.includes("workers.dev")) worker.onWorkersDev = false;
+    expect(await run("status")).toBe(1);
+    expect(await run()).toBe(0);
+    expect(worker).toMatchObject({ crons: ["* * * * *"], onWorkersDev: true });
+    expect(queue.consumers).toMatchObject([{ script: "blip2-edge" }]);
+    expect(await run("status")).toBe(0);
+  },
+);
 
 test("back to the version before, and forward again", async () => {
   const { run, standIn, change, said } = scene();
