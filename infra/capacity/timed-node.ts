@@ -69,18 +69,28 @@ export function createTimedNode(options: TimedNodeOptions): TimedNode {
       },
       holds,
       retryAfterS: () => 1,
-      run: (job, signal, onText) =>
-        engine.run(job, signal, {
+      run(job, signal, onText) {
+        keepReporting();
+        return engine.run(job, signal, {
           onStore: () => {},
           onVisionPass: () => void (visionPasses += 1),
           ...(onText === undefined ? {} : { onText }),
-        }),
+        });
+      },
     },
   });
+  /** While there is something to do; what the engine has left is nothing then. */
+  let reports = false;
   const report = (): void => {
     const { queuedMs } = engine.load();
     stats = { queuedMs, costs: engine.costs(), batchRows: engine.budgets.maxRows };
     dispatcher.heardStats();
+    reports = dispatcher.running > 0;
+    if (reports) cancel = clock.after(reportMs, report);
+  };
+  const keepReporting = (): void => {
+    if (reports) return;
+    reports = true;
     cancel = clock.after(reportMs, report);
   };
   return {

@@ -39,8 +39,7 @@ const edit = (folder: string, file: string, change: (text: string) => string): v
 test("this tree says one version, whatever is not released yet", () => {
   expect(faultsOf("one version everywhere", root, packageFile.version)).toEqual([]);
   expect(faultsOf("migrations and their way back", root, packageFile.version)).toEqual([]);
-  expect(faultsOf("the golden of the protocol", root, packageFile.version)).toEqual([]);
-  expect(faultsOf("the golden of Durable Objects", root, packageFile.version)).toEqual([]);
+  // Goldens need to be today's when a release is made, and not between two.
 });
 
 test("another version is said in every place, and nothing else is touched", () => {
