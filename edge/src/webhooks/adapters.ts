@@ -2,8 +2,13 @@
 // shared/src/contracts/connections.ts.
 import type { ConnectionKind } from "@blip2-edge/shared/contracts/connections";
 import type { Adapter } from "./adapter.ts";
+import { contentful } from "./adapters/contentful.ts";
 import { directus } from "./adapters/directus.ts";
+import { sanity } from "./adapters/sanity.ts";
 import { standard } from "./adapters/standard.ts";
 import { strapi } from "./adapters/strapi.ts";
 
-export const adapters: Readonly<Record<ConnectionKind, Adapter>> = { standard, directus, strapi };
+export const adapters: Readonly<Record<ConnectionKind, Adapter>> = {
+  ...{ standard, directus, strapi },
+  ...{ sanity, contentful },
+};
