@@ -3,7 +3,15 @@
 import type { ConnectionKind } from "@blip2-edge/shared/contracts/connections";
 import type { Adapter } from "./adapter.ts";
 import { directus } from "./adapters/directus.ts";
+import { payload } from "./adapters/payload.ts";
 import { standard } from "./adapters/standard.ts";
 import { strapi } from "./adapters/strapi.ts";
+import { wordpress } from "./adapters/wordpress.ts";
 
-export const adapters: Readonly<Record<ConnectionKind, Adapter>> = { standard, directus, strapi };
+export const adapters: Readonly<Record<ConnectionKind, Adapter>> = {
+  standard,
+  directus,
+  strapi,
+  wordpress,
+  payload,
+};

@@ -47,7 +47,7 @@ const usages = {
 const connectionsUsage = `blip2-edge connections ${Object.keys(usages).join(" | ")}`;
 export const connectionsHelp = `${Object.values(usages).join("\n")}
 
-  --kind KIND          standard, directus or strapi
+  --kind KIND          standard, directus, strapi, wordpress or payload
   --base-url URL       of the CMS's API
   --mode MODE          off, suggest (default) or apply
   --options JSON       everything else, e.g. '{"vocabulary":["cat","dog"],"max_length":100}'
