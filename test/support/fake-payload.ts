@@ -70,9 +70,7 @@ export const fakePayload: FakeVendor = {
       return { status: 200, body: { docs: [written], errors: [], message: "Updated 1 Media." } };
     }
     if (url.pathname === route) {
-      const rows = all.filter(
-        ({ mime, alt }) => mime.startsWith("image/") && (alt ?? "") === "",
-      );
+      const rows = all.filter(({ mime, alt }) => mime.startsWith("image/") && (alt ?? "") === "");
       const [limit, page] = ["limit", "page"].map((name) => Number(query.get(name))) as [
         number,
         number,
@@ -81,15 +79,20 @@ export const fakePayload: FakeVendor = {
       return { status: 200, body: { docs, hasNextPage: page * limit < rows.length, page } };
     }
     const asset = assets.get(url.pathname.slice(route.length + 1));
-    return asset === undefined
-      ? refusal(404, "Not Found")
-      : { status: 200, body: rowOf(asset) };
+    return asset === undefined ? refusal(404, "Not Found") : { status: 200, body: rowOf(asset) };
   },
 
   hook(event, asset, secret, sent) {
     if (event === "edited" || event === "deleted") return undefined;
     const now = sent === undefined ? new Date() : new Date(sent.nowMs);
-    const { id, filename: file, mimeType: mime_type, filesize, width, height } = {
+    const {
+      id,
+      filename: file,
+      mimeType: mime_type,
+      filesize,
+      width,
+      height,
+    } = {
       ...{ width: undefined, height: undefined },
       ...rowOf(asset),
     };

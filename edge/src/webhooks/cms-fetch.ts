@@ -88,8 +88,7 @@ export function cmsFetch(options: CmsFetchOptions): (ask: Ask) => Promise<Told> 
 
   async function told({ method, path, headers, json, form, expects = [] }: Ask): Promise<Told> {
     const asked = new URL(`${place.base_url}${path}`);
-    if (!/^[/?]/.test(path) || asked.origin !== origin)
-      throw new Error("a path of another origin");
+    if (!/^[/?]/.test(path) || asked.origin !== origin) throw new Error("a path of another origin");
     const { url, via } = admit(asked.href, allow);
     const go = via === "private" ? ways.privateNet : ways.internet;
     if (go === undefined) throw new CmsFault("address_refused", { internal: "no private network" });

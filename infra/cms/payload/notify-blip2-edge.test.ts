@@ -25,7 +25,14 @@ beforeAll(async () => {
 beforeEach(() => void calls.splice(0));
 afterAll(() => void server.close());
 
-const upload = { id: 7, filename: "a.png", mimeType: "image/png", filesize: 9, width: 3, height: 2 };
+const upload = {
+  id: 7,
+  filename: "a.png",
+  mimeType: "image/png",
+  filesize: 9,
+  width: 3,
+  height: 2,
+};
 const logged: string[] = [];
 const requestOf = () => ({
   payload: { logger: { error: (what: string) => void logged.push(what) } },

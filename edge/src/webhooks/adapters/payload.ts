@@ -66,7 +66,9 @@ export const payload: Adapter = {
       path: where({
         depth: "0",
         "where[and][0][id][equals]": asset.id,
-        ...(asset.revision === undefined ? {} : { "where[and][1][updatedAt][equals]": asset.revision }),
+        ...(asset.revision === undefined
+          ? {}
+          : { "where[and][1][updatedAt][equals]": asset.revision }),
       }),
       headers: authorised(cms),
       json: fields,
@@ -81,7 +83,8 @@ export const payload: Adapter = {
     const [written] = docs;
     if (told.status === 200 && written === undefined) return "conflict";
     const isThere = Object.keys(fields).every((name) => written !== undefined && name in written);
-    if (told.status !== 200 || written?.id !== asset.id || !isThere) throw unexpected("write", told);
+    if (told.status !== 200 || written?.id !== asset.id || !isThere)
+      throw unexpected("write", told);
     return "written";
   },
 
