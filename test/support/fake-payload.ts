@@ -1,17 +1,15 @@
 // Payload 3.90 with a collection of uploads `media` of the fields alt, caption and tags: API keys, updates by a query,
 // and the site's own hook for files. An empty field is left out, as a document store leaves it out.
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { Webhook } from "standardwebhooks";
-import type { CmsAnswer, FakeAsset, FakeVendor } from "./fake-cms.ts";
+import { countingVersions, type CmsAnswer, type FakeAsset, type FakeVendor } from "./fake-cms.ts";
 
 const route = "/api/media";
 
-/** Another moment for every other content. */
-const updatedAt = ({ alt, caption, tags, uploads }: FakeAsset): string => {
-  const content = JSON.stringify([alt, caption, tags, uploads]);
-  const digest = createHash("sha256").update(content).digest();
-  return new Date(digest.readUIntBE(0, 5)).toISOString();
-};
+const versionOf = countingVersions();
+/** Another moment for every change. */
+const updatedAt = (asset: FakeAsset): string =>
+  new Date(Date.UTC(2026, 10, 23, 7, 17) + versionOf(asset)).toISOString();
 const rowOf = (asset: FakeAsset) => ({
   ...{ id: Number(asset.id), filename: asset.name, mimeType: asset.mime },
   ...{ filesize: asset.bytes.length, url: `${route}/file/${asset.name}` },

