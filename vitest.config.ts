@@ -4,9 +4,8 @@
 import { defineConfig } from "vitest/config";
 
 const seldom = [
-  "test/bench/**/*.test.ts",
+  "test/{bench,budgets,deploy,real-cms}/**/*.test.ts",
   "test/providers/webgpu.test.ts",
-  "test/real-cms/**/*.test.ts",
 ];
 const long = { testTimeout: 60_000, hookTimeout: 180_000 };
 

@@ -68,7 +68,10 @@ export const fakePayload: FakeVendor = {
       return { status: 200, body: { docs: [written], errors: [], message: "Updated 1 Media." } };
     }
     if (url.pathname === route) {
-      const rows = all.filter(({ mime, alt }) => mime.startsWith("image/") && (alt ?? "") === "");
+      const ofUntitled = query.has("where[and][1][or][0][alt][exists]");
+      const rows = all.filter(
+        ({ mime, alt }) => mime.startsWith("image/") && (!ofUntitled || (alt ?? "") === ""),
+      );
       const [limit, page] = ["limit", "page"].map((name) => Number(query.get(name))) as [
         number,
         number,

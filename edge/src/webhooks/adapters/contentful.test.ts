@@ -1,7 +1,7 @@
 // Contentful: the suite of adapters, and what only Contentful has. Signatures are made by Contentful's own package,
 // @contentful/node-apps-toolkit; nothing here was captured from the hosted service.
 import { createHmac } from "node:crypto";
-import { signRequest, verifyRequest } from "@contentful/node-apps-toolkit";
+import { signRequest, verifyRequest } from "@contentful/node-apps-toolkit/requests";
 import { describe, expect, test } from "vitest";
 import { testAdapter } from "../../../../test/support/adapter-suite.ts";
 import { cmsFlow, secretNamed } from "../../../../test/support/cms-flow.ts";

@@ -3,7 +3,7 @@
 // so that Payload itself passes over a document that has changed, and refuses one that an editor has open. Its
 // fields are the site's own: one that holds anything but plain text is left alone.
 import { z } from "zod";
-import type { Adapter, Asset, Cms, Words } from "../adapter.ts";
+import type { Adapter, Asset, Cms, UntitledPage, Words } from "../adapter.ts";
 import { CmsFault, unexpected } from "../cms-fault.ts";
 import { toldFileSchema, versionOfFile } from "../file-facts.ts";
 import { believeStandard, standardSecretRule, toldId } from "../standard-webhooks.ts";
@@ -88,24 +88,36 @@ export const payload: Adapter = {
     return "written";
   },
 
-  async listUntitled(cms, cursor = "1") {
+  async listUntitled(cms, cursor) {
     const { alt } = cms.targets;
     if (alt === undefined) return { assets: [], cursor: undefined };
-    const path = where({
-      ...{ depth: "0", limit: String(perPage), page: cursor, sort: "createdAt" },
-      "where[and][0][mimeType][contains]": "image/",
+    const isEmpty = {
       [`where[and][1][or][0][${alt}][exists]`]: "false",
       [`where[and][1][or][1][${alt}][equals]`]: "",
-    });
-    const told = await cms.ask({ method: "GET", path, headers: authorised(cms) });
-    const parsed = listSchema.safeParse(told.body);
-    if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
-    return {
-      assets: parsed.data.docs.map((row) => ({ id: row.id, version: versionOf(row) })),
-      cursor: parsed.data.hasNextPage ? String(Number(cursor) + 1) : undefined,
     };
+    return list(cms, isEmpty, cursor);
   },
+
+  listAll: (cms, cursor) => list(cms, {}, cursor),
 };
+
+async function list(
+  cms: Cms,
+  terms: Readonly<Record<string, string>>,
+  cursor = "1",
+): Promise<UntitledPage> {
+  const path = where({
+    ...{ depth: "0", limit: String(perPage), page: cursor, sort: "createdAt" },
+    ...{ "where[and][0][mimeType][contains]": "image/", ...terms },
+  });
+  const told = await cms.ask({ method: "GET", path, headers: authorised(cms) });
+  const parsed = listSchema.safeParse(told.body);
+  if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
+  return {
+    assets: parsed.data.docs.map((row) => ({ id: row.id, version: versionOf(row) })),
+    cursor: parsed.data.hasNextPage ? String(Number(cursor) + 1) : undefined,
+  };
+}
 
 function fieldsOf({ targets }: Cms, { alt, caption, tags }: Words): Record<string, unknown> {
   return {

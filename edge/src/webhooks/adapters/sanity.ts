@@ -11,7 +11,6 @@ import {
   objectOf,
   refuseStale,
   secretRule,
-  secretText,
   toBase64,
   unproven,
 } from "../proofs.ts";
@@ -64,7 +63,7 @@ export const sanity: Adapter = {
     if (given === "") throw unproven("no signature");
     const signed = beforeBody(`${at}.`, body);
     const isProven = await anySigns(secrets, [given], async (secret) =>
-      toBase64Url(await hmac("SHA-256", secretText(secret), signed)),
+      toBase64Url(await hmac("SHA-256", secret, signed)),
     );
     if (!isProven) throw unproven("signature");
     refuseStale(Number(at), now, toleranceMs);

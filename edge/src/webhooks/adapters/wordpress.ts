@@ -3,7 +3,7 @@
 // plugin the sweep and the write work all the same; both ask core for what only the plugin understands, and core
 // passes over it. Core has no tags of media.
 import { z } from "zod";
-import type { Adapter, Asset, Cms, Told, Words } from "../adapter.ts";
+import type { Adapter, Asset, Cms, Told, UntitledPage, Words } from "../adapter.ts";
 import { unexpected } from "../cms-fault.ts";
 import { fileFactsSchema, toldFileSchema, versionOfFile } from "../file-facts.ts";
 import { believeStandard, standardSecretRule } from "../standard-webhooks.ts";
@@ -86,34 +86,46 @@ export const wordpress: Adapter = {
     return "written";
   },
 
-  async listUntitled(cms, cursor = "1") {
-    const page = {
-      ...{ context: "edit", media_type: "image", orderby: "id", order: "asc" },
-      ...{ per_page: String(perPage), page: cursor, _fields: namesOf(listedSchema) },
-      // The plugin lists these alone; core all.
-      blip2_edge_untitled: "1",
-    };
-    const told = await cms.ask({
-      method: "GET",
-      path: `${route}${query(page)}`,
-      headers: authorised(cms),
-    });
-    // The list has become shorter since its last page was asked for.
-    if (refusalOf(told) === "rest_post_invalid_page_number") {
-      return { assets: [], cursor: undefined };
-    }
-    const parsed = z.array(listedSchema).safeParse(told.body);
-    if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
-    const untitled = parsed.data.filter(({ alt_text: alt }) => alt.trim() === "");
-    return {
-      assets: untitled.map((media) => ({
-        id: String(media.id),
-        version: versionOfFile(media.media_details),
-      })),
-      cursor: parsed.data.length < perPage ? undefined : String(Number(cursor) + 1),
-    };
+  // The plugin lists these alone; core all, so that those with alt text are left out here.
+  async listUntitled(cms, cursor) {
+    const { rows, next } = await list(cms, { blip2_edge_untitled: "1" }, cursor);
+    return pageOf(
+      rows.filter(({ alt_text: alt }) => alt.trim() === ""),
+      next,
+    );
+  },
+
+  async listAll(cms, cursor) {
+    const { rows, next } = await list(cms, {}, cursor);
+    return pageOf(rows, next);
   },
 };
+
+async function list(cms: Cms, where: Readonly<Record<string, string>>, cursor = "1") {
+  const page = {
+    ...{ context: "edit", media_type: "image", orderby: "id", order: "asc", ...where },
+    ...{ per_page: String(perPage), page: cursor, _fields: namesOf(listedSchema) },
+  };
+  const path = `${route}${query(page)}`;
+  const told = await cms.ask({ method: "GET", path, headers: authorised(cms) });
+  // The list has become shorter since its last page was asked for.
+  if (refusalOf(told) === "rest_post_invalid_page_number") return { rows: [], next: undefined };
+  const parsed = z.array(listedSchema).safeParse(told.body);
+  if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
+  const next = parsed.data.length < perPage ? undefined : String(Number(cursor) + 1);
+  return { rows: parsed.data, next };
+}
+
+const pageOf = (
+  rows: readonly z.output<typeof listedSchema>[],
+  cursor: string | undefined,
+): UntitledPage => ({
+  assets: rows.map((media) => ({
+    id: String(media.id),
+    version: versionOfFile(media.media_details),
+  })),
+  cursor,
+});
 
 /** Fields that are left out keep what they hold. */
 const fieldsOf = ({ targets }: Cms, { alt, caption }: Words): Record<string, string> => ({
