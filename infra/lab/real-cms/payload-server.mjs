@@ -1,12 +1,12 @@
 // A Payload without Next.js: its own REST handler behind node:http, SQLite, and a collection of uploads with our hook.
-// Run from a copy beside an installation of Payload (payload.ts), with PORT, FOLDER and API_KEY in its environment.
+// Run from a copy below an installation of Payload (payload.ts), with PORT, FOLDER and API_KEY in its environment.
 import { existsSync, readFileSync } from "node:fs";
 import http from "node:http";
 import path from "node:path";
 import { sqliteAdapter } from "@payloadcms/db-sqlite";
 import { buildConfig, getPayload, handleEndpoints } from "payload";
 import sharp from "sharp";
-import { notifyBlip2Edge } from "./notify-blip2-edge.ts";
+import { notifyBlip2Edge } from "../../cms/payload/notify-blip2-edge.ts";
 
 const { PORT, FOLDER, API_KEY } = process.env;
 /** Of the connection, which is made when this runs already. */
