@@ -4,7 +4,7 @@
 import { defineConfig } from "vitest/config";
 
 const seldom = [
-  "test/{bench,budgets,deploy,real-cms}/**/*.test.ts",
+  "test/{bench,budgets,deploy,fleet,real-cms}/**/*.test.ts",
   "test/providers/webgpu.test.ts",
 ];
 const long = { testTimeout: 60_000, hookTimeout: 180_000 };
