@@ -2,8 +2,18 @@
 // shared/src/contracts/connections.ts.
 import type { ConnectionKind } from "@blip2-edge/shared/contracts/connections";
 import type { Adapter } from "./adapter.ts";
+import { cloudinary } from "./adapters/cloudinary.ts";
 import { directus } from "./adapters/directus.ts";
+import { shopify } from "./adapters/shopify.ts";
 import { standard } from "./adapters/standard.ts";
+import { storyblok } from "./adapters/storyblok.ts";
 import { strapi } from "./adapters/strapi.ts";
 
-export const adapters: Readonly<Record<ConnectionKind, Adapter>> = { standard, directus, strapi };
+export const adapters: Readonly<Record<ConnectionKind, Adapter>> = {
+  standard,
+  directus,
+  strapi,
+  cloudinary,
+  storyblok,
+  shopify,
+};

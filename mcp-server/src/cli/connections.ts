@@ -2,6 +2,7 @@
 // Secrets come from the environment, where other users of the machine do not see them.
 import type { Client } from "@blip2-edge/shared/client";
 import {
+  connectionKinds,
   createConnectionRequestSchema,
   updateConnectionRequestSchema,
   type Connection,
@@ -47,7 +48,7 @@ const usages = {
 const connectionsUsage = `blip2-edge connections ${Object.keys(usages).join(" | ")}`;
 export const connectionsHelp = `${Object.values(usages).join("\n")}
 
-  --kind KIND          standard, directus or strapi
+  --kind KIND          ${connectionKinds.join(", ")}
   --base-url URL       of the CMS's API
   --mode MODE          off, suggest (default) or apply
   --options JSON       everything else, e.g. '{"vocabulary":["cat","dog"],"max_length":100}'
