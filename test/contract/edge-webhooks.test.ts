@@ -7,7 +7,8 @@ import type { Delivery } from "@blip2-edge/shared/contracts/deliveries";
 import { AppError } from "@blip2-edge/shared/problem";
 import { createApiKey } from "../../edge/src/auth/api-key.ts";
 import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
-import { startFakeCms, type FakeAsset, type FakeCms, type FakeHook } from "../support/fake-cms.ts";
+import { startFakeCms, type FakeCms } from "../support/fake-cms-server.ts";
+import type { FakeAsset, FakeHook } from "../support/fake-cms.ts";
 import { fakeDirectus } from "../support/fake-directus.ts";
 import { fakeSite } from "../support/fake-site.ts";
 import { fakeStrapi } from "../support/fake-strapi.ts";
@@ -137,7 +138,7 @@ describe.each([0, 1, 2])("CMS %i", (index) => {
 
   test("a human who writes between our look and our write is not overwritten", async () => {
     const picture = await upload(cms, 5);
-    cms.beforeRead(2, () => (picture.alt = "A human was quicker"));
+    cms.before("read", 2, () => (picture.alt = "A human was quicker"));
     await deliver(connection, cms.vendor.hook("created", picture, secret));
     const [end] = await over(connection, picture);
     expect([end?.state, picture.alt]).toEqual([

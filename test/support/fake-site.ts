@@ -5,6 +5,7 @@ import { Webhook } from "standardwebhooks";
 import type { FakeAsset, FakeVendor } from "./fake-cms.ts";
 import { uploadedOn } from "./fake-cms.ts";
 
+const perPage = 100;
 const rowOf = (asset: FakeAsset) => ({
   ...{ id: asset.id, version: uploadedOn(asset), url: `/assets/${asset.id}/file` },
   ...{ mime_type: asset.mime, name: asset.name },
@@ -15,15 +16,31 @@ const rowOf = (asset: FakeAsset) => ({
 export const fakeSite: FakeVendor = {
   kind: "standard",
   hasTags: true,
-  isFile: (path) => path.endsWith("/file"),
+  captionField: "caption",
+  proof: {
+    headers: ["webhook-id", "webhook-timestamp", "webhook-signature"],
+    ...{ windowMs: 300_000, coversBody: true },
+  },
+  checksRevision: true,
+  canReplace: true,
+  doing({ method, url: { pathname } }) {
+    if (method === "PATCH") return "write";
+    if (pathname.endsWith("/file")) return "file";
+    return pathname === "/assets" ? "list" : "read";
+  },
   idOf: (index) => `asset-${index}`,
 
   answer({ method, url, headers, body }, assets, token) {
     if (headers.authorization !== `Bearer ${token}`) return { status: 401 };
     const [, , id = "", file] = url.pathname.split("/");
     if (id === "") {
-      const rows = Array.from(assets.values(), rowOf);
-      return { status: 200, body: { assets: rows.filter(({ alt }) => (alt ?? "") === "") } };
+      const rows = Array.from(assets.values(), rowOf).filter(
+        ({ alt, mime_type: mime }) => (alt ?? "") === "" && mime.startsWith("image/"),
+      );
+      const from = Number(url.searchParams.get("cursor") ?? 0);
+      const page = rows.slice(from, from + perPage);
+      const more = from + perPage < rows.length ? { cursor: String(from + perPage) } : {};
+      return { status: 200, body: { assets: page, ...more } };
     }
     const asset = assets.get(decodeURIComponent(id));
     if (asset === undefined) return { status: 404 };
@@ -37,10 +54,11 @@ export const fakeSite: FakeVendor = {
     return { status: 200, body: rowOf(asset) };
   },
 
-  hook(event, asset, secret) {
+  hook(event, asset, secret, sent) {
     const { id, version, mime_type } = rowOf(asset);
-    const type = event === "created" ? "asset.created" : "asset.updated";
-    const now = new Date();
+    const name = { created: "asset.created", deleted: "asset.deleted" };
+    const type = event === "created" || event === "deleted" ? name[event] : "asset.updated";
+    const now = sent === undefined ? new Date() : new Date(sent.nowMs);
     const body = JSON.stringify({
       ...{ type, timestamp: now.toISOString(), data: { id, version, mime_type } },
     });

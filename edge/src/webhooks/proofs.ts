@@ -20,6 +20,23 @@ export const unproven = (internal: string): AppError =>
     { internal },
   );
 
+/** What many sign: something about the webhook, then its raw body. */
+export function beforeBody(
+  head: string,
+  body: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  const bytes = encoder.encode(head);
+  const all = new Uint8Array(bytes.length + body.length);
+  all.set(bytes);
+  all.set(body, bytes.length);
+  return all;
+}
+
+/** The bytes of a secret that is used as it is written. */
+export const secretText = (secret: string): Uint8Array<ArrayBuffer> => encoder.encode(secret);
+
+export const toBase64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes));
+
 /** HMAC of a text or bytes, with the key as bytes. */
 export async function hmac(
   hash: "SHA-256" | "SHA-1",

@@ -18,6 +18,7 @@ import {
   oneSuggestionSchema,
   type Suggestion,
 } from "@blip2-edge/shared/contracts/suggestions";
+import { toHex } from "@blip2-edge/shared/hex";
 import { everyPage } from "./every-page.ts";
 import {
   clientOf,
@@ -80,7 +81,7 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
     );
     if (positionals.length > 0) throw usageError(`"${positionals[0]}" belongs to no flag`, usage);
     const given = io.env["CMS_WEBHOOK_SECRET"];
-    const secret = given ?? newSecret();
+    const secret = given ?? newSecret(values.kind);
     const request = orUsage(usage, () =>
       parseOrRefuse(createConnectionRequestSchema, {
         ...settingsOf(values, usage),
@@ -232,10 +233,11 @@ function ids(positionals: readonly string[], count: number, usage: string): read
   throw usageError(count === 1 ? "Give one id" : `Give ${count} ids`, usage);
 }
 
-const newSecret = (): string => {
+/** In the form of Standard Webhooks, which most take; Contentful takes 64 characters and no other number. */
+function newSecret(kind: string | undefined): string {
   const bytes = crypto.getRandomValues(new Uint8Array(secretBytes));
-  return `whsec_${btoa(String.fromCharCode(...bytes))}`;
-};
+  return kind === "contentful" ? toHex(bytes) : `whsec_${btoa(String.fromCharCode(...bytes))}`;
+}
 
 const lineOf = ({ id, kind, mode, base_url, name, webhook_path }: Connection): string =>
   plain([id, kind, mode.padEnd(7), base_url, webhook_path, name].join("  "));

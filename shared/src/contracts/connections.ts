@@ -7,12 +7,9 @@ import { textSchema } from "./text.ts";
 
 /** Each is a row of edge/src/webhooks/adapters.ts. */
 export const connectionKinds = [
-  "standard",
-  "directus",
-  "strapi",
-  "cloudinary",
-  "storyblok",
-  "shopify",
+  ...(["standard", "directus", "strapi"] as const),
+  ...(["sanity", "contentful"] as const),
+  ...(["cloudinary", "storyblok", "shopify"] as const),
 ] as const;
 export type ConnectionKind = (typeof connectionKinds)[number];
 

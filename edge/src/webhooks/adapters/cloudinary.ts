@@ -61,6 +61,7 @@ async function ask(cms: Cms, what: Omit<Ask, "headers">): Promise<Told> {
 
 export const cloudinary: Adapter = {
   secret: secretRule,
+  basePath: { pattern: /^\/v1_1\/[\w-]{1,100}$/, message: "must end in /v1_1/CLOUD_NAME" },
   targets: {
     alt: { preset: "alt", allowed: contextKey },
     caption: { preset: null, allowed: contextKey },

@@ -73,6 +73,10 @@ const writeQuery = `mutation Describe($id: ID!, $alt: String!) {
 
 export const shopify: Adapter = {
   secret: secretRule,
+  basePath: {
+    ...{ pattern: /^\/admin\/api\/(?:\d{4}-\d{2}|unstable)$/ },
+    message: "must end in /admin/api/VERSION, such as 2026-10",
+  },
   targets: { alt: { preset: "alt", allowed: /^alt$/ } },
 
   async verify({ headers, body }, secrets) {

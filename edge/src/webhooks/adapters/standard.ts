@@ -3,7 +3,7 @@
 import { z } from "zod";
 import type { Adapter, Asset, Cms, Notice } from "../adapter.ts";
 import { unexpected } from "../cms-fault.ts";
-import { anySigns, hmac, objectOf, refuseStale, unproven } from "../proofs.ts";
+import { anySigns, beforeBody, hmac, objectOf, refuseStale, toBase64, unproven } from "../proofs.ts";
 
 const toleranceMs = 5 * 60_000;
 const prefix = "whsec_";
@@ -35,7 +35,6 @@ const listSchema = z.object({
 
 const secretBytes = (secret: string): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(atob(secret.slice(prefix.length)), (character) => character.charCodeAt(0));
-const toBase64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes));
 
 const authorised = ({ token }: Cms) => ({ authorization: `Bearer ${token}` });
 const pathOf = (assetId: string): string => `/assets/${encodeURIComponent(assetId)}`;
@@ -57,10 +56,7 @@ export const standard: Adapter = {
     const given = (headers.get("webhook-signature") ?? "").split(" ").slice(0, 10);
     if (id === null || id === "" || id.length > 200) throw unproven("no webhook-id");
     if (!/^\d{1,12}$/.test(at)) throw unproven("no webhook-timestamp");
-    const head = new TextEncoder().encode(`${id}.${at}.`);
-    const signed = new Uint8Array(head.length + body.length);
-    signed.set(head);
-    signed.set(body, head.length);
+    const signed = beforeBody(`${id}.${at}.`, body);
     const proven = await anySigns(
       secrets,
       given,

@@ -40,6 +40,7 @@ const encoder = new TextEncoder();
 
 export const storyblok: Adapter = {
   secret: secretRule,
+  basePath: { pattern: /^\/v1\/spaces\/\d{1,20}$/, message: "must end in /v1/spaces/SPACE_ID" },
   targets: {
     alt: { preset: "alt", allowed: fieldName },
     caption: { preset: null, allowed: fieldName },
