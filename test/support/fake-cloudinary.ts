@@ -1,7 +1,7 @@
 // Cloudinary as its published API describes it (Admin API: resources by asset_id, list of images; Upload API: context
 // and tags; webhook notifications): the hour of calls that is used up is 420, commands answer with what they were
 // applied to, files are on another host. Notifications are signed by the vendor's own package.
-import { utils } from "cloudinary";
+import { v2 as vendor } from "cloudinary";
 import type { CmsAnswer, CmsRequest, FakeAsset, FakeHook, FakeVendor } from "./fake-cms.ts";
 
 const cloud = "demo";
@@ -85,6 +85,7 @@ export const fakeCloudinary: FakeVendor = {
   checksRevision: false,
   canReplace: true,
   basePath: `/v1_1/${cloud}`,
+  sentToken: (token) => `Basic ${Buffer.from(token).toString("base64")}`,
   secretOf: (name) => `api-secret-${name}`.padEnd(27, "_"),
   doing({ method, url: { hostname, pathname } }) {
     if (hostname === "res.cloudinary.com") return "file";
@@ -102,7 +103,7 @@ export const fakeCloudinary: FakeVendor = {
       if (asset === undefined) return { status: 404 };
       return { status: 200, headers: { "content-type": asset.mime }, body: asset.bytes };
     }
-    if (headers["authorization"] !== `Basic ${Buffer.from(token).toString("base64")}`) {
+    if (headers["authorization"] !== fakeCloudinary.sentToken?.(token)) {
       return errorOf(401, "Invalid credentials");
     }
     const path = url.pathname.slice(`/v1_1/${cloud}`.length);
@@ -156,7 +157,7 @@ function signed(said: object, secret: string, at: number): FakeHook {
   return {
     headers: {
       ...{ "content-type": "application/json", "x-cld-timestamp": String(at) },
-      "x-cld-signature": utils.webhook_signature(body, at, { api_secret: secret }),
+      "x-cld-signature": vendor.utils.webhook_signature(body, at, { api_secret: secret }),
     },
     body,
   };

@@ -5,7 +5,11 @@ import type { CmsAnswer, CmsRequest, FakeAsset, FakeVendor } from "./fake-cms.ts
 
 interface Query {
   readonly query: string;
-  readonly variables: { readonly id?: string; readonly after?: string | null; readonly alt?: string };
+  readonly variables: {
+    readonly id?: string;
+    readonly after?: string | null;
+    readonly alt?: string;
+  };
 }
 const queryOf = ({ body }: Pick<CmsRequest, "body">): Query => JSON.parse(body) as Query;
 const cdn = "cdn.shopify.com";
@@ -109,7 +113,11 @@ function productWith(asset: FakeAsset) {
     ...{ variant_ids: [], admin_graphql_api_id: asset.id },
   };
   return {
-    ...{ id: 788_032_119, title: "A lamp", admin_graphql_api_id: "gid://shopify/Product/788032119" },
+    ...{
+      id: 788_032_119,
+      title: "A lamp",
+      admin_graphql_api_id: "gid://shopify/Product/788032119",
+    },
     ...{ images: [], media: [medium] },
   };
 }

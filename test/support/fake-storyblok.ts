@@ -10,7 +10,13 @@ const notFound: CmsAnswer = { status: 404, body: ["This record could not be foun
 function assetOf(asset: FakeAsset) {
   const upload = createHash("sha1").update(`${asset.id} ${asset.uploads}`).digest("hex");
   return {
-    ...{ id: Number(asset.id), space_id: space, asset_folder_id: null, deleted_at: null, file: null },
+    ...{
+      id: Number(asset.id),
+      space_id: space,
+      asset_folder_id: null,
+      deleted_at: null,
+      file: null,
+    },
     filename: `https://a.storyblok.com/f/${space}/64x64/${upload.slice(0, 10)}/${asset.name}`,
     ...{ short_filename: asset.name, content_type: asset.mime, content_length: asset.bytes.length },
     ...{ created_at: "2026-11-23T07:16:00.000Z", updated_at: new Date().toISOString() },

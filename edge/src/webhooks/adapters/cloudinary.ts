@@ -5,7 +5,15 @@ import { toHex } from "@blip2-edge/shared/hex";
 import { z } from "zod";
 import type { Adapter, Ask, Asset, Cms, Notice, Told, Words, Written } from "../adapter.ts";
 import { CmsFault, unexpected } from "../cms-fault.ts";
-import { anySigns, objectOf, refuseStale, secretRule, unproven } from "../proofs.ts";
+import {
+  anySigns,
+  objectOf,
+  refuseStale,
+  secretRule,
+  secretText,
+  toBase64,
+  unproven,
+} from "../proofs.ts";
 
 /** As the vendor's own packages have it. It repeats for some 20 minutes. */
 const toleranceMs = 2 * 3_600_000;
@@ -17,7 +25,10 @@ const factsSchema = z.object({
   version: z.int(),
   bytes: z.int().optional(),
 });
-const hookSchema = z.object({ notification_type: z.string(), resource_type: z.string().optional() });
+const hookSchema = z.object({
+  notification_type: z.string(),
+  resource_type: z.string().optional(),
+});
 const assetSchema = z.object({
   ...factsSchema.shape,
   public_id: z.string(),
@@ -45,8 +56,7 @@ const versionOf = ({ version, bytes }: Facts): string => `${version}-${bytes ?? 
 
 /** The token is `API_KEY:API_SECRET`. */
 function authorised({ token }: Cms) {
-  const bytes = new TextEncoder().encode(token);
-  return { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` };
+  return { authorization: `Basic ${toBase64(secretText(token))}` };
 }
 
 /** Throws CmsFault, also for the status that Cloudinary has of its own: the hour's calls are used up. */
@@ -117,7 +127,9 @@ export const cloudinary: Adapter = {
     const parsed = listSchema.safeParse(told.body);
     if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
     const { resources, next_cursor: next } = parsed.data;
-    const untitled = resources.filter(({ context }) => (context?.custom?.[alt] ?? "").trim() === "");
+    const untitled = resources.filter(
+      ({ context }) => (context?.custom?.[alt] ?? "").trim() === "",
+    );
     return {
       assets: untitled.map((asset) => ({ id: asset.asset_id, version: versionOf(asset) })),
       cursor: next ?? undefined,

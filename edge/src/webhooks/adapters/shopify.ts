@@ -4,7 +4,7 @@
 import { z } from "zod";
 import type { Adapter, Asset, Cms, Notice } from "../adapter.ts";
 import { CmsFault, unexpected } from "../cms-fault.ts";
-import { anySigns, hmac, objectOf, secretRule, unproven } from "../proofs.ts";
+import { anySigns, hmac, objectOf, secretRule, secretText, toBase64, unproven } from "../proofs.ts";
 import { Hopeless } from "../reasons.ts";
 
 const text = z.string().nullish();
@@ -82,7 +82,7 @@ export const shopify: Adapter = {
   async verify({ headers, body }, secrets) {
     const given = headers.get("x-shopify-hmac-sha256") ?? "";
     const sign = async (secret: string) =>
-      btoa(String.fromCharCode(...(await hmac("SHA-256", new TextEncoder().encode(secret), body))));
+      toBase64(await hmac("SHA-256", secretText(secret), body));
     if (!(await anySigns(secrets, [given], sign))) throw unproven("signature");
     const event = headers.get("x-shopify-topic") ?? "unknown";
     const id = headers.get("x-shopify-webhook-id");
@@ -175,7 +175,9 @@ function refuseErrors({ errors = [], extensions }: Answer): void {
     case "THROTTLED": {
       const { requestedQueryCost: cost = 0, throttleStatus: now } = extensions?.cost ?? {};
       const lacking = now === undefined ? 1 : (cost - now.currentlyAvailable) / now.restoreRate;
-      const retryAfterS = Number.isFinite(lacking) ? Math.min(60, Math.max(1, Math.ceil(lacking))) : 1;
+      const retryAfterS = Number.isFinite(lacking)
+        ? Math.min(60, Math.max(1, Math.ceil(lacking)))
+        : 1;
       throw new CmsFault("cms_busy", { internal, retryAfterS });
     }
     case "ACCESS_DENIED":

@@ -111,6 +111,9 @@ test("what lies in the bin is gone", async () => {
   const body = { ...row, deleted_at: "2026-11-23 07:20" };
   expect(await storyblok.read(scriptedCms(targets, { body }), "7")).toBeUndefined();
   expect(await storyblok.read(scriptedCms(targets), "7/../8")).toBeUndefined();
-  const listed = await storyblok.listUntitled(scriptedCms(targets, { body: { assets: [body] } }), undefined);
+  const listed = await storyblok.listUntitled(
+    scriptedCms(targets, { body: { assets: [body] } }),
+    undefined,
+  );
   expect(listed.assets).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { toHex } from "@blip2-edge/shared/hex";
 import { z } from "zod";
 import type { Adapter, Asset, Cms, Notice, Words } from "../adapter.ts";
 import { unexpected } from "../cms-fault.ts";
-import { anySigns, hmac, objectOf, secretRule, unproven } from "../proofs.ts";
+import { anySigns, hmac, objectOf, secretRule, secretText, unproven } from "../proofs.ts";
 
 const hookSchema = z.object({
   action: z.string(),
@@ -36,7 +36,6 @@ const perPage = 100;
 
 const authorised = ({ token }: Cms) => ({ authorization: token });
 const pathOf = (id: string): string => `/assets/${id}`;
-const encoder = new TextEncoder();
 
 export const storyblok: Adapter = {
   secret: secretRule,
@@ -48,8 +47,7 @@ export const storyblok: Adapter = {
 
   async verify({ headers, body }, secrets) {
     const given = headers.get("webhook-signature") ?? "";
-    const sign = async (secret: string) =>
-      toHex(await hmac("SHA-1", encoder.encode(secret), body));
+    const sign = async (secret: string) => toHex(await hmac("SHA-1", secretText(secret), body));
     if (!(await anySigns(secrets, [given], sign))) throw unproven("signature");
     const parsed = hookSchema.safeParse(objectOf(body));
     if (!parsed.success) return [{ event: "unknown", skip: "not_understood" }];
@@ -124,7 +122,8 @@ async function find(cms: Cms, assetId: string): Promise<SbAsset | undefined> {
 }
 
 const isDeleted = ({ deleted_at: at }: SbAsset): boolean => (at ?? "") !== "";
-const isPicture = ({ content_type: type }: SbAsset): boolean => type?.startsWith("image/") !== false;
+const isPicture = ({ content_type: type }: SbAsset): boolean =>
+  type?.startsWith("image/") !== false;
 const filled = (value: unknown): string | null =>
   typeof value === "string" && value.trim() !== "" ? value : null;
 
@@ -153,7 +152,9 @@ function fieldsOf({ targets }: Cms, { alt, caption }: Words): Record<string, str
 }
 
 const holds = (asset: SbAsset, fields: Readonly<Record<string, string>>): boolean =>
-  Object.entries(fields).every(([name, text]) => (textOf(asset, name) ?? "").trim() === text.trim());
+  Object.entries(fields).every(
+    ([name, text]) => (textOf(asset, name) ?? "").trim() === text.trim(),
+  );
 
 const isAsSeen = (now: Asset, seen: Asset): boolean =>
   now.version === seen.version &&
