@@ -2,9 +2,18 @@
 // and tags; webhook notifications): the hour of calls that is used up is 420, commands answer with what they were
 // applied to, files are on another host. Notifications are signed by the vendor's own package.
 import { v2 as vendor } from "cloudinary";
-import type { CmsAnswer, CmsRequest, FakeAsset, FakeHook, FakeVendor } from "./fake-cms.ts";
+import {
+  filesAt,
+  type CmsAnswer,
+  type CmsRequest,
+  type FakeAsset,
+  type FakeHook,
+  type FakeVendor,
+} from "./fake-cms.ts";
 
 const cloud = "demo";
+const base = `/v1_1/${cloud}`;
+const host = "res.cloudinary.com";
 const folder = "site/summer 2026";
 const errorOf = (status: number, message: string): CmsAnswer => ({
   ...{ status, body: { error: { message } } },
@@ -13,7 +22,7 @@ const isImage = ({ mime }: FakeAsset): boolean => mime.startsWith("image/");
 const publicIdOf = ({ id }: Pick<FakeAsset, "id">): string => `${folder}/${id}`;
 const idIn = (publicId: string): string => publicId.split("/").at(-1) ?? "";
 
-function resourceOf(asset: FakeAsset) {
+function resourceOf(asset: FakeAsset, files = `https://${host}`) {
   const format = isImage(asset) ? asset.mime.slice("image/".length).replace("jpeg", "jpg") : "txt";
   const kind = isImage(asset) ? "image" : "raw";
   const version = 1_795_418_160 + asset.uploads;
@@ -22,16 +31,15 @@ function resourceOf(asset: FakeAsset) {
     ...{ asset_id: asset.id, public_id: publicIdOf(asset), version, format, resource_type: kind },
     ...{ type: "upload", created_at: "2026-11-23T07:16:00Z", bytes: asset.bytes.length },
     ...{ width: 64, height: 64, asset_folder: folder, display_name: asset.name },
-    ...{ url: `http://res.cloudinary.com/${cloud}/${path}` },
-    secure_url: `https://res.cloudinary.com/${cloud}/${path}`,
+    secure_url: `${files}/${cloud}/${path}`,
   };
 }
 
 /** Without any, there is no `context` and no `tags`. */
-function withWords(asset: FakeAsset) {
+function withWords(asset: FakeAsset, files?: string) {
   const custom = { ...pair("alt", asset.alt), ...pair("caption", asset.caption) };
   return {
-    ...resourceOf(asset),
+    ...resourceOf(asset, files),
     ...(asset.tags === null || asset.tags.length === 0 ? {} : { tags: asset.tags }),
     ...(Object.keys(custom).length === 0 ? {} : { context: { custom } }),
   };
@@ -84,11 +92,11 @@ export const fakeCloudinary: FakeVendor = {
   },
   checksRevision: false,
   canReplace: true,
-  basePath: `/v1_1/${cloud}`,
+  basePath: base,
   sentToken: (token) => `Basic ${Buffer.from(token).toString("base64")}`,
   secretOf: (name) => `api-secret-${name}`.padEnd(27, "_"),
-  doing({ method, url: { hostname, pathname } }) {
-    if (hostname === "res.cloudinary.com") return "file";
+  doing({ method, url: { pathname } }) {
+    if (!pathname.startsWith(base)) return "file";
     // Tags are a command of their own, after that of the context.
     if (method === "POST") return pathname.endsWith("/context") ? "write" : "other";
     return pathname.endsWith("/resources/image/upload") ? "list" : "read";
@@ -98,7 +106,7 @@ export const fakeCloudinary: FakeVendor = {
 
   answer(request, assets, token) {
     const { method, url, headers } = request;
-    if (url.hostname === "res.cloudinary.com") {
+    if (!url.pathname.startsWith(base)) {
       const asset = assets.get(/([0-9a-f]{32})\.\w+$/.exec(url.pathname)?.[1] ?? "");
       if (asset === undefined) return { status: 404 };
       return { status: 200, headers: { "content-type": asset.mime }, body: asset.bytes };
@@ -106,20 +114,22 @@ export const fakeCloudinary: FakeVendor = {
     if (headers["authorization"] !== fakeCloudinary.sentToken?.(token)) {
       return errorOf(401, "Invalid credentials");
     }
-    const path = url.pathname.slice(`/v1_1/${cloud}`.length);
+    const path = url.pathname.slice(base.length);
+    const files = filesAt(url, host);
     if (method === "GET" && path === "/resources/image/upload") {
       const images = Array.from(assets.values()).filter(isImage);
       const from = Number(url.searchParams.get("next_cursor") ?? 0);
       const to = from + Number(url.searchParams.get("max_results") ?? 10);
       const more = to < images.length ? { next_cursor: String(to) } : {};
       const shown = url.searchParams.get("context") === "true" ? withWords : resourceOf;
-      return { status: 200, body: { resources: images.slice(from, to).map(shown), ...more } };
+      const resources = images.slice(from, to).map((asset) => shown(asset, files));
+      return { status: 200, body: { resources, ...more } };
     }
     const byId = /^\/resources\/([0-9a-f]{32})$/.exec(path)?.[1];
     if (method === "GET" && byId !== undefined) {
       const asset = assets.get(byId);
       if (asset === undefined) return errorOf(404, `Resource not found - ${byId}`);
-      return { status: 200, body: withWords(asset) };
+      return { status: 200, body: withWords(asset, files) };
     }
     const what = /^\/image\/(context|tags)$/.exec(path)?.[1];
     if (method !== "POST" || what === undefined) return errorOf(404, "unknown route");

@@ -1,7 +1,13 @@
 // Shopify as its GraphQL Admin API reference (2026-10: node, files, fileUpdate) and its webhook reference have it: what
 // is refused comes with status 200, files are on another host, and a picture is told of as a medium of its product.
 import { createHmac, randomUUID } from "node:crypto";
-import type { CmsAnswer, CmsRequest, FakeAsset, FakeVendor } from "./fake-cms.ts";
+import {
+  filesAt,
+  type CmsAnswer,
+  type CmsRequest,
+  type FakeAsset,
+  type FakeVendor,
+} from "./fake-cms.ts";
 
 interface Query {
   readonly query: string;
@@ -12,19 +18,20 @@ interface Query {
   };
 }
 const queryOf = ({ body }: Pick<CmsRequest, "body">): Query => JSON.parse(body) as Query;
-const cdn = "cdn.shopify.com";
+const base = "/admin/api/2026-10";
+const host = "cdn.shopify.com";
 const perPage = 100;
 const isImage = ({ mime }: FakeAsset): boolean => mime.startsWith("image/");
 const isBlank = (text: string | null): boolean => (text ?? "") === "";
 
-const urlOf = (asset: FakeAsset): string =>
-  `https://${cdn}/s/files/1/0001/0002/files/${asset.id.split("/").at(-1)}.png?v=${1_795_418_160 + asset.uploads}`;
+const urlOf = (asset: FakeAsset, files = `https://${host}`): string =>
+  `${files}/s/files/1/0001/0002/files/${asset.id.split("/").at(-1)}.png?v=${1_795_418_160 + asset.uploads}`;
 
-const nodeOf = (asset: FakeAsset) =>
+const nodeOf = (asset: FakeAsset, files: string) =>
   isImage(asset)
     ? {
         ...{ __typename: "MediaImage", id: asset.id, alt: asset.alt ?? "", fileStatus: "READY" },
-        ...{ mimeType: asset.mime, image: { url: urlOf(asset) } },
+        ...{ mimeType: asset.mime, image: { url: urlOf(asset, files) } },
       }
     : { __typename: "Video" };
 const data = (body: object): CmsAnswer => ({ status: 200, body: { data: body } });
@@ -36,10 +43,10 @@ export const fakeShopify: FakeVendor = {
   proof: { headers: ["x-shopify-hmac-sha256"], windowMs: null, coversBody: true },
   checksRevision: false,
   canReplace: true,
-  basePath: "/admin/api/2026-10",
+  basePath: base,
   secretOf: (name) => `shpss_${Buffer.from(name.padEnd(16, "-")).toString("hex")}`,
   doing(request) {
-    if (request.url.hostname === cdn) return "file";
+    if (!request.url.pathname.startsWith(base)) return "file";
     const { query } = queryOf(request);
     if (query.includes("fileUpdate(")) return "write";
     return query.includes("files(first:") ? "list" : "read";
@@ -51,8 +58,9 @@ export const fakeShopify: FakeVendor = {
   answer(request, assets, token) {
     const { url, headers } = request;
     const all = [...assets.values()];
-    if (url.hostname === cdn) {
-      const asset = all.find((each) => urlOf(each) === url.href);
+    const files = filesAt(url, host);
+    if (!url.pathname.startsWith(base)) {
+      const asset = all.find((each) => urlOf(each, files) === url.href);
       if (asset === undefined) return { status: 404 };
       return { status: 200, headers: { "content-type": asset.mime }, body: asset.bytes };
     }
@@ -60,19 +68,19 @@ export const fakeShopify: FakeVendor = {
       const errors = "[API] Invalid API key or access token (unrecognized login or wrong password)";
       return { status: 401, body: { errors } };
     }
-    if (url.pathname !== "/admin/api/2026-10/graphql.json") return { status: 404 };
+    if (url.pathname !== `${base}/graphql.json`) return { status: 404 };
     const { query, variables } = queryOf(request);
     if (query.includes("files(first:")) {
       const images = all.filter(isImage);
       const from = Number(variables.after ?? 0);
-      const nodes = images.slice(from, from + perPage).map(nodeOf);
+      const nodes = images.slice(from, from + perPage).map((each) => nodeOf(each, files));
       const hasNextPage = from + perPage < images.length;
       const endCursor = nodes.length === 0 ? null : String(from + nodes.length);
       return data({ files: { nodes, pageInfo: { hasNextPage, endCursor } } });
     }
     const asset = assets.get(variables.id ?? "");
     if (!query.includes("fileUpdate(")) {
-      return data({ node: asset === undefined ? null : nodeOf(asset) });
+      return data({ node: asset === undefined ? null : nodeOf(asset, files) });
     }
     if (asset === undefined) {
       const message = `File id ${variables.id} does not exist.`;
@@ -80,8 +88,8 @@ export const fakeShopify: FakeVendor = {
       return data({ fileUpdate: { files: [], userErrors: [error] } });
     }
     asset.alt = variables.alt || null;
-    const files = [{ id: asset.id, alt: variables.alt }];
-    return data({ fileUpdate: { files, userErrors: [] } });
+    const written = [{ id: asset.id, alt: variables.alt }];
+    return data({ fileUpdate: { files: written, userErrors: [] } });
   },
 
   hook(event, asset, secret, sent) {

@@ -2,12 +2,14 @@
 // API) and its page on webhooks. Where they leave open whether metadata is merged or replaced, it is replaced here:
 // what a write leaves out is gone. Files are on another host, under a new address for each upload.
 import { createHash, createHmac } from "node:crypto";
-import type { CmsAnswer, FakeAsset, FakeVendor } from "./fake-cms.ts";
+import { filesAt, type CmsAnswer, type FakeAsset, type FakeVendor } from "./fake-cms.ts";
 
 const space = 288868932106293;
+const base = `/v1/spaces/${space}`;
+const host = "a.storyblok.com";
 const notFound: CmsAnswer = { status: 404, body: ["This record could not be found"] };
 
-function assetOf(asset: FakeAsset) {
+function assetOf(asset: FakeAsset, files = `https://${host}`) {
   const upload = createHash("sha1").update(`${asset.id} ${asset.uploads}`).digest("hex");
   return {
     ...{
@@ -17,7 +19,7 @@ function assetOf(asset: FakeAsset) {
       deleted_at: null,
       file: null,
     },
-    filename: `https://a.storyblok.com/f/${space}/64x64/${upload.slice(0, 10)}/${asset.name}`,
+    filename: `${files}/f/${space}/64x64/${upload.slice(0, 10)}/${asset.name}`,
     ...{ short_filename: asset.name, content_type: asset.mime, content_length: asset.bytes.length },
     ...{ created_at: "2026-11-23T07:16:00.000Z", updated_at: new Date().toISOString() },
     ...{ alt: asset.alt, title: asset.caption, copyright: "", source: "" },
@@ -33,40 +35,41 @@ export const fakeStoryblok: FakeVendor = {
   proof: { headers: ["webhook-signature"], windowMs: null, coversBody: true },
   checksRevision: false,
   canReplace: true,
-  basePath: `/v1/spaces/${space}`,
-  doing({ method, url: { hostname, pathname } }) {
-    if (hostname === "a.storyblok.com") return "file";
+  basePath: base,
+  doing({ method, url: { pathname } }) {
+    if (!pathname.startsWith(base)) return "file";
     if (method === "PUT") return "write";
     return pathname.endsWith("/assets") ? "list" : "read";
   },
   idOf: (index) => String(20_142_500 + index),
 
   answer({ method, url, headers, body }, assets, token) {
-    if (url.hostname === "a.storyblok.com") {
-      const found = [...assets.values()].find((each) => assetOf(each).filename === url.href);
+    const files = filesAt(url, host);
+    if (!url.pathname.startsWith(base)) {
+      const found = [...assets.values()].find((each) => assetOf(each, files).filename === url.href);
       if (found === undefined) return { status: 404 };
       return { status: 200, headers: { "content-type": found.mime }, body: found.bytes };
     }
     if (headers["authorization"] !== token) return { status: 401, body: { error: "Unauthorized" } };
-    const path = url.pathname.slice(`/v1/spaces/${space}`.length);
+    const path = url.pathname.slice(base.length);
     if (method === "GET" && path === "/assets") {
       const [page, perPage] = ["page", "per_page"].map((name) =>
         Number(url.searchParams.get(name)),
       ) as [number, number];
       const from = (page - 1) * perPage;
-      const shown = [...assets.values()].slice(from, from + perPage).map(assetOf);
-      return { status: 200, body: { assets: shown } };
+      const shown = [...assets.values()].slice(from, from + perPage);
+      return { status: 200, body: { assets: shown.map((each) => assetOf(each, files)) } };
     }
     const asset = assets.get(/^\/assets\/(\d+)$/.exec(path)?.[1] ?? "");
     if (asset === undefined) return notFound;
-    if (method === "GET") return { status: 200, body: assetOf(asset) };
+    if (method === "GET") return { status: 200, body: assetOf(asset, files) };
     if (method !== "PUT") return { status: 405 };
     const { meta_data: given } = (
       JSON.parse(body) as { asset: { meta_data: Record<string, string | undefined> } }
     ).asset;
     asset.alt = given["alt"] || null;
     asset.caption = given["title"] || null;
-    return { status: 200, body: { asset: assetOf(asset) } };
+    return { status: 200, body: { asset: assetOf(asset, files) } };
   },
 
   hook(event, asset, secret) {
