@@ -32,7 +32,7 @@ Go through the W3C alt decision tree (https://www.w3.org/WAI/tutorials/images/de
 3. It adds meaning. A photo or a simple drawing: alt says what it means here, in one short sentence. A chart or a diagram: alt names it, and what it says has to stand on the page as text; tell me. What the text beside it already says: alt="".
 4. It is decoration: alt="".
 
-For a photo of branch 3 use caption_image, then ask_image about what matters on this page, then match_image_text with your sentence and one that is plainly wrong: yours has to score well above it. Do not begin with "image of". Name a person only if the page does. ${data}
+For a photo of branch 3 use caption_image with style alt, then ask_image about what matters on this page, then match_image_text with your sentence and one that is plainly wrong: yours has to score well above it. Do not begin with "image of". Name a person only if the page does. ${data}
 
 Answer with the branch and why, the alt attribute, and what I have to check with my own eyes.`,
   },
@@ -56,7 +56,7 @@ Answer with a title of at most 60 characters, two sentences, the attributes as a
       page,
     ) => `Review the alternative texts of the pictures on this page or in this list: ${page}
 
-List each picture with its alt attribute as it stands, and how the page uses it (link, decoration, content). Then caption those that are content with caption_image, up to 16 in one call, and score their alt texts with match_image_text (texts).
+List each picture with its alt attribute as it stands, and how the page uses it (link, decoration, content). Then caption those that are content with caption_image and style alt, up to 16 in one call, and score their alt texts with match_image_text (texts).
 Report, in this order: no alt attribute; alt that is a file name or says "image"; alt="" on a picture that is content or all there is in a link; alt that says something else than the picture shows. A low score is a reason to look, not a finding: alt may rightly name a person, a place or a purpose that the model cannot see. ${data}
 
 Answer with a table: picture, alt now, finding, proposal, how sure; then what I have to look at myself. Change nothing.`,

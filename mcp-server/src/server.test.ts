@@ -152,6 +152,9 @@ test("a caption comes as quoted text and as structured content, both marked as d
     captions: [{ image_id, caption }],
   });
   expect(structured?.["captions"]).not.toMatchObject([{ model: about.model }]);
+  const styled = { images: [url], style: "alt", prompt: "a view of" };
+  await call("caption_image", styled);
+  expect(asked.at(-1)?.body).toEqual({ image: { url }, style: "alt", prompt: "a view of" });
   const detailed = await call("caption_image", { images: [url], detail: "detailed" });
   expect(detailed.structured).toMatchObject({
     captions: [{ log_prob: -0.4321, model: about.model }],

@@ -1,6 +1,7 @@
 // From a caption to alt text that is fit for use: what a screen reader says already is left out ("an image of"),
 // a phrase that a model repeats is said once, it begins as a sentence does and ends at a word. Pure; English words
 // only, and what none of the rules knows stays as it is.
+import { bare, saidOnce } from "./said-once.ts";
 
 export const defaultAltLength = 125;
 
@@ -9,11 +10,26 @@ export interface AltTextRules {
   readonly maxLength?: number | undefined;
   /** Words of the model, and what is said instead; whole words, whatever their case. */
   readonly glossary?: readonly { readonly from: string; readonly to: string }[] | undefined;
+  /** The model was stopped before it had ended. */
+  readonly isUnfinished?: boolean | undefined;
 }
 
-/** "this is a blurry black and white photo of": what comes before the picture's content. */
-const preamble =
-  /^(?:(?:this|here|it) is |there is )?(?:an? |the )?(?:(?:close[- ]?up|black and white|blurry|cropped|high[- ]quality|stock|colou?r|digital) )*(?:images?|pictures?|photos?|photographs?|pics?|snapshots?)(?: (?:of|showing|shows|depicting|featuring|with)| that shows)\s+/i;
+const kinds = "(?:images?|pictures?|photos?|photographs?|pics?|snapshots?)";
+const looks = [
+  ...["close[- ]?up", "up[- ]close", "zoomed[- ]in", "cropped", "black[- ]and[- ]white"],
+  ...["blurry", "blurred", "grainy", "(?:high|low)[- ](?:quality|resolution)"],
+  ...["extreme", "stock", "colou?r", "digital"],
+].join("|");
+/** "this is a blurry black and white photo of", "a close-up of", "the image shows": what comes before the content. */
+const preamble = new RegExp(
+  [
+    `^(?:(?:this|here|it) is |there is )?(?:an? |the |this )?(?:(?:${looks}),? )*`,
+    `(?:${kinds}(?: taken)?|close[- ]?up(?: (?:shot|view|${kinds}))?)`,
+    "(?: of|(?: that)? (?:shows|depicts|features)| showing| depicting| featuring| with|:)(?:\\s+|$)",
+    `|^in (?:the|this) ${kinds},? (?:there (?:is|are)|(?:we|you|one)(?: can)? sees?)(?:\\s+|$)`,
+  ].join(""),
+  "i",
+);
 
 /** What no text ends with once it is cut. */
 const danglers = new Set(
@@ -21,64 +37,34 @@ const danglers = new Set(
     " ",
   ),
 );
-const longestPhrase = 12;
 
 /** Empty when nothing is left to say. */
 export function altText(
   text: string,
-  { maxLength = defaultAltLength, glossary = [] }: AltTextRules = {},
+  { maxLength = defaultAltLength, glossary = [], isUnfinished = false }: AltTextRules = {},
 ): string {
-  const plain = text.replaceAll(/[\p{Cc}\s]+/gu, " ").trim();
-  const said = settled(plain);
+  // Also what is not seen (controls, turned directions, tags), but for the joiners that scripts and emoji need.
+  const seen = text
+    .replaceAll(/[\p{Cc}\s]+/gu, " ")
+    .replaceAll(/(?![\u200c\u200d])[\p{Cf}\u{e0100}-\u{e01ef}]/gu, "");
+  const said = calm(settled(seen));
   const ours = glossary.reduce((result, { from, to }) => replaceWord(result, from, to), said);
-  const trimmed = ours.replaceAll(/\s+/g, " ").replace(/^[\s,;:.!?-]+|[\s,;:.-]+$/g, "");
-  return sentenceCase(capped(trimmed, maxLength));
+  const whole = trimmed(ours);
+  return capped(capital(isUnfinished ? withoutDanglers(whole) : whole), maxLength);
 }
 
 /** What one rule leaves may be something for the other. */
 function settled(text: string): string {
   let rest = text;
   for (;;) {
-    const shorter = once(withoutPreamble(rest));
+    const shorter = saidOnce(trimmed(rest).replace(preamble, ""));
     if (shorter === rest) return rest;
     rest = shorter;
   }
 }
 
-function withoutPreamble(text: string): string {
-  let rest = text;
-  for (;;) {
-    const shorter = rest.replace(preamble, "");
-    if (shorter === rest || shorter === "") return rest;
-    rest = shorter;
-  }
-}
-
-const isJoint = (word: string | undefined): boolean => word === "and" || word === "or";
-const bare = (word: string): string => word.toLowerCase().replaceAll(/[,;.]+$/g, "");
-
-/** Every phrase that follows itself, at once or after "and", is said once; the longest first. */
-function once(text: string): string {
-  let words = text.split(" ");
-  for (let size = Math.min(longestPhrase, words.length >> 1); size >= 1; size--) {
-    const kept: string[] = [];
-    for (let at = 0; at < words.length;) {
-      const last = kept.slice(-size).map(bare).join(" ");
-      const repeats = (from: number): boolean =>
-        kept.length >= size &&
-        from + size <= words.length &&
-        words
-          .slice(from, from + size)
-          .map(bare)
-          .join(" ") === last;
-      if (repeats(at)) at += size;
-      else if (isJoint(words[at]) && repeats(at + 1)) at += size + 1;
-      else kept.push(words[at++] ?? "");
-    }
-    words = kept;
-  }
-  return words.join(" ");
-}
+const trimmed = (text: string): string =>
+  text.replaceAll(/\s+/g, " ").replace(/^[\s,;:.!?-]+|[\s,;:.-]+$/g, "");
 
 function replaceWord(text: string, from: string, to: string): string {
   const escaped = from.trim().replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`);
@@ -89,20 +75,38 @@ function replaceWord(text: string, from: string, to: string): string {
   );
 }
 
-function sentenceCase(text: string): string {
-  const shouting = text === text.toUpperCase() && /\p{L}{2}/u.test(text);
-  const calm = shouting ? text.toLowerCase() : text;
-  return calm.replace(/^\p{Ll}/u, (letter) => letter.toUpperCase());
+/** What shouts is lowered; one word may be a name (a TV). The first letter does not matter: it will be a capital. */
+function calm(text: string): string {
+  const [, ...rest] = text;
+  const others = rest.join("");
+  const isLoud = others === others.toUpperCase() && /\p{L}{2}.*\s.*\p{L}{2}/u.test(text);
+  return isLoud ? text.toLowerCase() : text;
 }
 
-/** Cut between two words; within one only when it is longer than all. */
+/** But for names that are written otherwise (iPhone). */
+const capital = (text: string): string =>
+  text.replace(/^\p{Ll}(?!\p{L}*\p{Lu})/u, (letter) => letter.toUpperCase());
+
+function withoutDanglers(text: string): string {
+  const words = text.split(" ");
+  while (danglers.has(bare(words.at(-1) ?? ""))) words.pop();
+  return trimmed(words.join(" "));
+}
+
+const lengthOf = (text: string): number => Array.from(text).length;
+
+/** Cut between two words; within one, between two characters as they are read, only where nothing else is left. */
 function capped(text: string, maxLength: number): string {
-  const characters = Array.from(text);
-  if (characters.length <= maxLength) return text;
-  const head = characters.slice(0, maxLength + 1).join("");
-  const end = head.lastIndexOf(" ");
-  if (end <= 0) return characters.slice(0, maxLength).join("");
-  const words = head.slice(0, end).split(" ");
-  while (words.length > 1 && danglers.has(bare(words.at(-1) ?? ""))) words.pop();
-  return words.join(" ").replace(/[\s,;:.-]+$/, "");
+  if (lengthOf(text) <= maxLength) return text;
+  const head = Array.from(text)
+    .slice(0, maxLength + 1)
+    .join("");
+  const words = withoutDanglers(head.slice(0, Math.max(0, head.lastIndexOf(" "))));
+  if (words !== "") return words;
+  let kept = "";
+  for (const { segment } of new Intl.Segmenter("en").segment(text)) {
+    if (lengthOf(kept) + lengthOf(segment) > maxLength) break;
+    kept += segment;
+  }
+  return trimmed(kept);
 }

@@ -271,6 +271,11 @@ describe("GET", () => {
     expect(conditional.response.headers.get("etag")).toBe(etag);
     expect(await conditional.response.text()).toBe("");
 
+    const prompted = `${path}&prompt=${encodeURIComponent("an image of")}`;
+    const styled = await cost(() => edge.call(`${prompted}&style=alt`));
+    expect((styled.body as { text: string }).text).toMatch(/^[0-9A-F][0-9a-f]{7}$/);
+    expect(await cost(() => edge.call(prompted))).toMatchObject(hit);
+
     const drawn = await edge.call(`${path}&do_sample=true`);
     expect(drawn.headers.get("cache-control")).toBe("no-store");
 

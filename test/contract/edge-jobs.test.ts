@@ -115,7 +115,7 @@ test("a job indexes many pictures, each under its id; its key needs the scope fo
 test("every task is answered as by its own route, through the same cache, in bulk and on the key's account", async () => {
   const image = { base64: await base64(1) };
   const parameters = {
-    caption: { prompt: "a photo of" },
+    caption: { prompt: "a photo of", style: "alt" },
     vqa: { questions: ["what?", "where?"] },
     match: { texts: ["an owl", "a cat"] },
     classify: { labels: ["owl", "cat"] },
@@ -140,6 +140,8 @@ test("every task is answered as by its own route, through the same cache, in bul
     expect({ status, result }).toEqual({ status: "succeeded", result: await response.json() });
   }
   expect(edge.node.inferences()).toBe(before);
+  // Of the caption what is said is there, and not what a screen reader says.
+  expect(results[0]?.result?.["text"]).toMatch(/^[0-9A-F][0-9a-f]{7}$/);
   const asked = [...edge.node.asked, ...edge.node.askedToMatch, ...edge.node.askedToEmbed];
   expect(new Set(asked.map(({ request }) => request.priority))).toEqual(new Set(["bulk"]));
   // caption 1, vqa 2, match 2, classify 2 texts of their own, embed 1.

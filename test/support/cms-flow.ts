@@ -11,6 +11,7 @@ import { noLimits, type Caller } from "../../edge/src/auth/caller.ts";
 import { sealer } from "../../edge/src/auth/seal.ts";
 import type { Fetch } from "../../edge/src/images/fetch.ts";
 import { pictureMemory } from "../../edge/src/images/picture-memory.ts";
+import { backfillSteps } from "../../edge/src/webhooks/backfill-steps.ts";
 import { connect, type Connected, type ConnectedRooms } from "../../edge/src/webhooks/connected.ts";
 import { connectionBook } from "../../edge/src/webhooks/connection-book.ts";
 import { acceptSuggestion, undoSuggestion } from "../../edge/src/webhooks/decide-suggestion.ts";
@@ -45,10 +46,7 @@ export interface CmsFlow {
   /** Throws what the inbox refuses with. */
   deliver(hook: FakeHook | undefined): Promise<HookAccepted>;
   /** A webhook of the connection's secret is delivered, and what is due then is done. */
-  tell(
-    event: Parameters<FakeVendor["hook"]>[0],
-    asset: FakeAsset,
-  ): Promise<readonly Delivery[]>;
+  tell(event: Parameters<FakeVendor["hook"]>[0], asset: FakeAsset): Promise<readonly Delivery[]>;
   /** Everything that is due is done. */
   work(): Promise<void>;
   /** Time goes by, and the minute's sweep comes. */
@@ -164,7 +162,16 @@ export async function cmsFlow(
     ...{ timeoutMs: 20_000, traceRatio: 0, usagePoints: undefined },
   });
   const sweep = connectionSweep({
-    ...{ connected: rooms, table, deliveries, queue, callerOfKey, now, write: on.write },
+    ...{
+      connected: rooms,
+      table,
+      deliveries,
+      steps: backfillSteps({ table, now }),
+      queue,
+      callerOfKey,
+      now,
+      write: on.write,
+    },
     ...{ timeoutMs: 20_000, graceMs: 0, keepMs: 90 * 86_400_000 },
   });
   await book.create(

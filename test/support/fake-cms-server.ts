@@ -16,18 +16,22 @@ export async function startFakeCms(vendor: FakeVendor): Promise<FakeCms> {
   const library = fakeLibrary(vendor);
   const server = http.createServer((request, response) => {
     const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", async () => {
+    const reply = async (): Promise<void> => {
       const url = new URL(request.url ?? "/", `http://${request.headers.host}`);
       const { method = "GET", headers } = request;
       const body = Buffer.concat(chunks).toString();
       const answer = await library.answer({ method, url, headers, body });
       if (answer === "hang") return;
-      if (answer === "unreachable") return void response.destroy();
+      if (answer === "unreachable") {
+        response.destroy();
+        return;
+      }
       const { type, bytes } = bodyOf(answer);
       response.writeHead(answer.status, { "content-type": type, ...answer.headers });
       response.end(answer.body === undefined ? undefined : bytes);
-    });
+    };
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => void reply());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;

@@ -44,7 +44,8 @@ export function publish(asset: FakeAsset): void {
   kept.published += 1;
 }
 
-const hostOf = ({ mime }: FakeAsset): string => `${mime.startsWith("image/") ? "images" : "assets"}.${cdn}`;
+const hostOf = ({ mime }: FakeAsset): string =>
+  `${mime.startsWith("image/") ? "images" : "assets"}.${cdn}`;
 
 function rowOf(asset: FakeAsset) {
   const { title, translated, metadata, publishedVersion, isArchived, isProcessed } = keptOf(asset);

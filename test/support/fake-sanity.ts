@@ -115,7 +115,12 @@ export const fakeSanity: FakeVendor = {
   },
 
   hook(event, asset, secret, { nowMs } = { path: "/", nowMs: Date.now() }) {
-    const operation = { created: "create", replaced: "update", edited: "update", deleted: "delete" };
+    const operation = {
+      created: "create",
+      replaced: "update",
+      edited: "update",
+      deleted: "delete",
+    };
     const { _id, _type, mimeType } = documentOf(asset);
     const body = JSON.stringify({ _id, _type, mimeType });
     const signature = createHmac("sha256", secret).update(`${nowMs}.${body}`).digest("base64url");

@@ -34,13 +34,14 @@ export const fakeSite: FakeVendor = {
     if (headers.authorization !== `Bearer ${token}`) return { status: 401 };
     const [, , id = "", file] = url.pathname.split("/");
     if (id === "") {
+      const ofUntitled = url.searchParams.get("without") === "alt";
       const rows = Array.from(assets.values(), rowOf).filter(
-        ({ alt, mime_type: mime }) => (alt ?? "") === "" && mime.startsWith("image/"),
+        ({ alt, mime_type: mime }) =>
+          mime.startsWith("image/") && (!ofUntitled || (alt ?? "") === ""),
       );
       const from = Number(url.searchParams.get("cursor") ?? 0);
-      const page = rows.slice(from, from + perPage);
-      const more = from + perPage < rows.length ? { cursor: String(from + perPage) } : {};
-      return { status: 200, body: { assets: page, ...more } };
+      const next = from + perPage < rows.length ? { cursor: String(from + perPage) } : {};
+      return { status: 200, body: { assets: rows.slice(from, from + perPage), ...next } };
     }
     const asset = assets.get(decodeURIComponent(id));
     if (asset === undefined) return { status: 404 };

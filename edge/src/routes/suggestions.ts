@@ -4,7 +4,12 @@ import { routes } from "@blip2-edge/shared/routes";
 import type { Context, Handler } from "hono";
 import type { Env } from "../env.ts";
 import type { Isolate } from "../isolate.ts";
-import { acceptSuggestion, undoSuggestion, type Decision } from "../webhooks/decide-suggestion.ts";
+import {
+  acceptSuggestion,
+  editSuggestion,
+  undoSuggestion,
+  type Decision,
+} from "../webhooks/decide-suggestion.ts";
 import { suggestionOf, type SuggestionRecord } from "../webhooks/suggestion-store.ts";
 import { fieldsWithPath, queryOf } from "./keys.ts";
 import { readJson } from "./read-body.ts";
@@ -14,6 +19,7 @@ type SuggestionRouteId =
   | "suggestionList"
   | "suggestionRead"
   | "suggestionAccept"
+  | "suggestionEdit"
   | "suggestionReject"
   | "suggestionUndo";
 
@@ -47,11 +53,15 @@ export function suggestionRoutes({
       return answer(c, await suggestions.read(c.get("caller").tenant, id));
     },
     async suggestionAccept(c) {
-      const { id, ...edited } = parseOrRefuse(
+      const { id, ...given } = parseOrRefuse(
         routes.suggestionAccept.input.schema,
         await fieldsOf(c),
       );
-      return answer(c, await acceptSuggestion(rooms, await decisionOn(c, id), edited));
+      return answer(c, await acceptSuggestion(rooms, await decisionOn(c, id), given));
+    },
+    async suggestionEdit(c) {
+      const { id, ...given } = parseOrRefuse(routes.suggestionEdit.input.schema, await fieldsOf(c));
+      return answer(c, await editSuggestion(rooms, await decisionOn(c, id), given));
     },
     async suggestionReject(c) {
       const { id } = parseOrRefuse(routes.suggestionReject.input.schema, await fieldsOf(c));

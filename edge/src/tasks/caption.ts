@@ -42,10 +42,14 @@ export async function caption(
 }
 
 /** What is cached are the model's own words. */
-const asAltText = ({ text, sequences, ...more }: StoredGeneration): StoredGeneration => ({
-  ...more,
-  text: altText(text),
-  ...(sequences === undefined
-    ? {}
-    : { sequences: sequences.map((each) => ({ ...each, text: altText(each.text) })) }),
+const asAltText = ({ sequences, ...said }: StoredGeneration): StoredGeneration => ({
+  ...withAltText(said),
+  ...(sequences === undefined ? {} : { sequences: sequences.map(withAltText) }),
+});
+
+const withAltText = <Said extends Pick<StoredGeneration, "text" | "finish_reason">>(
+  said: Said,
+): Said => ({
+  ...said,
+  text: altText(said.text, { isUnfinished: said.finish_reason === "length" }),
 });

@@ -3,6 +3,7 @@
 import type { ConnectionOptions } from "@blip2-edge/shared/contracts/connections";
 import { altText } from "@blip2-edge/shared/alt-text";
 import { defaultLabelTemplate } from "@blip2-edge/shared/contracts/classify";
+import { maxCaptionLength } from "@blip2-edge/shared/contracts/suggestions";
 import { applyTemplate } from "@blip2-edge/shared/contracts/question-template";
 import { AppError } from "@blip2-edge/shared/problem";
 import type { AuthenticatedContext } from "../context.ts";
@@ -27,9 +28,6 @@ export interface Described {
   readonly doubt: Reason | undefined;
 }
 
-/** Much more than alt text, which is for who does not see the picture. */
-const maxCaptionLength = 1000;
-
 /** Throws what captions and matches throw, and Hopeless when there is nothing to say. */
 export async function describe(
   rooms: Rooms,
@@ -49,7 +47,8 @@ export async function describe(
     context,
   );
   const { glossary, max_length: maxLength } = options;
-  const alt = altText(said.text, { glossary, maxLength });
+  const rules = { glossary, isUnfinished: said.finish_reason === "length" };
+  const alt = altText(said.text, { ...rules, maxLength });
   if (alt === "") throw new Hopeless("nothing_to_say");
   const scores = await scoresOf(rooms, picture, said.text, targets, options, context);
   const itm = options.min_itm === null ? null : (scores?.caption ?? null);
@@ -58,7 +57,7 @@ export async function describe(
       ...(targets.alt === undefined ? {} : { alt }),
       ...(targets.caption === undefined
         ? {}
-        : { caption: altText(said.text, { glossary, maxLength: maxCaptionLength }) }),
+        : { caption: altText(said.text, { ...rules, maxLength: maxCaptionLength }) }),
       ...(targets.tags === undefined ? {} : { tags: tagsOf(said.text, scores?.labels, options) }),
     },
     imageId: said.image_id,

@@ -12,7 +12,7 @@ import type { DeliveryRecord } from "./delivery-record.ts";
 import type { DeliveryStore } from "./delivery-store.ts";
 import { describe } from "./describe.ts";
 import { asIfEmpty, hasWords, isSame, writable, type WriteRule } from "./may-write.ts";
-import { because, Hopeless, reasons, type Explained, type Reason } from "./reasons.ts";
+import { because, Hopeless, tellReason, type Explained, type Reason } from "./reasons.ts";
 import { ownWords, type SuggestionRecord, type SuggestionStore } from "./suggestion-store.ts";
 import { writeBack } from "./write-back.ts";
 
@@ -55,16 +55,20 @@ export async function processDelivery(
   const isWritten = why === "own_words" && recent[0]?.delivery === delivery.id;
   if (isWritten) return { state: "written", why: undefined };
   if (why !== undefined) return skipped(why);
+  // New words would take the place of a person's.
+  const [latest] = recent;
+  const isEdited = latest?.state === "open" && latest.edited_at !== null;
+  if (isEdited && latest.version === asset.version) {
+    return { state: "suggested", why: because("edited") };
+  }
   const suggestion = await suggest(rooms, tasks, connection, delivery, connected, asset, context);
   if (suggestion === "gone") return skipped("asset_gone");
   if (options.mode === "suggest" || suggestion.reason !== null) {
     const reason = suggestion.reason ?? "mode_suggest";
-    return { state: "suggested", why: { reason, detail: sentenceOf(reason) } };
+    return { state: "suggested", why: { reason, detail: tellReason(reason) } };
   }
   return apply(rooms, connection, connected, suggestion, rule);
 }
-
-const sentenceOf = (reason: string): string => reasons[reason as Reason];
 
 /** Why nothing is to be done, before a byte is fetched. */
 function idleBecause(
@@ -116,11 +120,9 @@ async function suggest(
   if (bytes === undefined) return "gone";
   const options = optionsOf(connection.kind, connection.options);
   const { describe: look = describe } = rooms;
-  const said = await look(tasks, bytes, cms.targets, options, context).catch(
-    (error: unknown) => {
-      throw error instanceof AppError ? ofFile(error) : error;
-    },
-  );
+  const said = await look(tasks, bytes, cms.targets, options, context).catch((error: unknown) => {
+    throw error instanceof AppError ? ofFile(error) : error;
+  });
   await rooms.deliveries.described(delivery);
   return rooms.suggestions.add({
     ...{ connection_id: connection.id, tenant: connection.tenant, delivery: delivery.id },
@@ -162,7 +164,10 @@ async function apply(
   });
   if (outcome.kind === "written") {
     await rooms.suggestions.decide(suggestion, "written", "worker", outcome.words);
-    return { state: "written", why: outcome.isSaved === true ? because("not_published") : undefined };
+    return {
+      state: "written",
+      why: outcome.isSaved === true ? because("not_published") : undefined,
+    };
   }
   await rooms.suggestions.decide(suggestion, "superseded", "worker");
   if (outcome.kind === "gone") return skipped("asset_gone");

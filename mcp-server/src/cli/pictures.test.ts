@@ -82,6 +82,14 @@ describe("caption", () => {
     ]);
   });
 
+  test("as alt text, which is not streamed", async () => {
+    const { sent } = await run(caption, [imageId, "--style", "alt"], () => captioned);
+    expect(sent[0]?.fields).toEqual({ image: { image_id: imageId }, style: "alt" });
+    const both = await run(caption, [imageId, "--style", "alt", "--stream"], () => captioned);
+    expect(both.status).toMatchObject({ code: "usage" });
+    expect(both.sent).toEqual([]);
+  });
+
   test("one that fails is told of, and the others are done", async () => {
     const answer = ({ file: isFile }: Sent) =>
       isFile ? problemResponse(new AppError("image_corrupt", "It is broken.")) : captioned;
@@ -126,6 +134,7 @@ describe("caption", () => {
     [[]],
     [["a", "--num-beams", "many"]],
     [["a", "--num-return-sequences", "2"]],
+    [["a", "--style", "haiku"]],
     [["a", "--wrong"]],
   ])("wrong usage: %j", async (args) => {
     const { status, sent } = await run(caption, args, () => captioned);

@@ -1,6 +1,10 @@
 // caption_image: what is in one picture or several. Some may fail while others succeed; the call fails when all
 // do.
-import { captionRequestSchema, captionResponseSchema } from "@blip2-edge/shared/contracts/caption";
+import {
+  captionRequestSchema,
+  captionResponseSchema,
+  captionStyles,
+} from "@blip2-edge/shared/contracts/caption";
 import { AppError } from "@blip2-edge/shared/problem";
 import { z } from "zod";
 import pMap from "p-map";
@@ -15,7 +19,8 @@ const { model, log_prob } = captionResponseSchema.shape;
 
 const input = z.strictObject({
   images: z.array(imageArgumentSchema).min(1).max(maxImages),
-  prompt: captionRequestSchema.shape.prompt.describe("Its beginning, e.g. 'a photo of'."),
+  prompt: captionRequestSchema.shape.prompt.describe("Its beginning: 'a photo of'."),
+  style: z.enum(captionStyles).optional(),
   model: captionRequestSchema.shape.model,
   detail: detailSchema.describe("detailed adds scores and model."),
 });
@@ -34,17 +39,17 @@ export const captionImage: Tool<typeof input> = {
   name: "caption_image",
   title: "Caption pictures",
   description:
-    "Says in one sentence what each picture shows. Use it to learn what pictures contain or to draft alt text. Not for specific facts (use ask_image).",
+    "Says in one sentence what each picture shows. Use it to learn what pictures contain or to draft alt text (style alt). Not for specific facts (use ask_image).",
   input,
   output: z.object({ captions: z.array(captionSchema) }),
-  async run({ images, prompt, model, detail }, call) {
+  async run({ images, detail, ...asked }, call) {
     const share = shareOf(images.length);
     const faults: AppError[] = [];
     let done = 0;
     const one = async (image: string): Promise<Caption> => {
       try {
         const answer = await call.client.caption(
-          { image: await call.image(image), prompt, model },
+          { ...asked, image: await call.image(image) },
           call.options,
         );
         return captionOf(image, answer, share, detail === "detailed");

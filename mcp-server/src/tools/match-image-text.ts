@@ -13,7 +13,7 @@ const input = z
     texts: matchRequestSchema.shape.texts.optional().describe("Each judged by itself."),
     labels: classifyRequestSchema.shape.labels
       .optional()
-      .describe("Classes that compete. Texts or labels, not both."),
+      .describe("Competing classes. Texts or labels, not both."),
     model: matchRequestSchema.shape.model,
     detail: detailSchema,
   })
@@ -27,7 +27,7 @@ export const matchImageText: Tool<typeof input> = {
   name: "match_image_text",
   title: "Match texts",
   description:
-    "Scores given texts against one picture. Use it with texts to check a caption or claim (a probability each), with labels to classify (best first, sum 1). Not for when you have no candidates (use caption_image).",
+    "Scores given texts against one picture. Use it with texts to check a caption or claim (a probability each), with labels to classify (best first, sum 1). Not for finding words (use caption_image).",
   input,
   output: z.object({
     image: z.string(),

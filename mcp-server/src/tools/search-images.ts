@@ -16,7 +16,7 @@ const { namespace, text, cursor } = searchRequestSchema.shape;
 const input = z
   .strictObject({
     text,
-    image: imageArgumentSchema.describe("Finds pictures like this one.").optional(),
+    image: imageArgumentSchema.describe("An example.").optional(),
     namespace: namespace.unwrap().default("default"),
     tags: z.array(z.string()).min(1).max(20).optional().describe("Any of these."),
     top_k: z.int().min(1).max(maxHits).default(defaultHits),
@@ -43,7 +43,7 @@ export const searchImages: Tool<typeof input> = {
   name: "search_images",
   title: "Search pictures",
   description:
-    "Finds indexed pictures by a short description, an example picture or both. Use it to find pictures, not to look at one (use caption_image).",
+    "Finds indexed pictures by a short description, an example or both. Use it to find pictures, not to look at one (use caption_image).",
   input,
   output: z.object({
     hits: z.array(hitSchema),

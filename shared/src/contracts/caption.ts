@@ -19,11 +19,14 @@ export const modelNameSchema = z
     "must be the name of a model, such as blip2-opt-2.7b",
   );
 
+export const captionStyles = ["alt"] as const;
+export type CaptionStyle = (typeof captionStyles)[number];
+
 const captionFields = {
   prompt: z.string().min(1).max(maxTextCharacters).optional(),
   model: modelNameSchema.optional(),
   style: z
-    .enum(["alt"])
+    .enum(captionStyles)
     .optional()
     .describe(
       `alt: fit for a page's alt text: no "image of", no repeated phrase, sentence case, at most ${defaultAltLength} characters.`,
@@ -33,7 +36,10 @@ const captionFields = {
 
 /** A style is a matter of the whole text. */
 const refuseStyledStream = (
-  { style, stream }: { readonly style?: "alt" | undefined; readonly stream?: boolean | undefined },
+  {
+    style,
+    stream,
+  }: { readonly style?: CaptionStyle | undefined; readonly stream?: boolean | undefined },
   context: {
     readonly addIssue: (issue: { code: "custom"; path: string[]; message: string }) => void;
   },

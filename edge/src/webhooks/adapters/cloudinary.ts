@@ -3,17 +3,19 @@
 // version. A file is known by its asset_id, which outlives renaming; `version`, in seconds, changes with its bytes.
 import { toHex } from "@blip2-edge/shared/hex";
 import { z } from "zod";
-import type { Adapter, Ask, Asset, Cms, Notice, Told, Words, Written } from "../adapter.ts";
+import type {
+  Adapter,
+  Ask,
+  Asset,
+  Cms,
+  Notice,
+  Told,
+  UntitledPage,
+  Words,
+  Written,
+} from "../adapter.ts";
 import { CmsFault, unexpected } from "../cms-fault.ts";
-import {
-  anySigns,
-  objectOf,
-  refuseStale,
-  secretRule,
-  secretText,
-  toBase64,
-  unproven,
-} from "../proofs.ts";
+import { anySigns, objectOf, refuseStale, secretRule, toBase64, unproven } from "../proofs.ts";
 
 /** As the vendor's own packages have it. It repeats for some 20 minutes. */
 const toleranceMs = 2 * 3_600_000;
@@ -56,7 +58,7 @@ const versionOf = ({ version, bytes }: Facts): string => `${version}-${bytes ?? 
 
 /** The token is `API_KEY:API_SECRET`. */
 function authorised({ token }: Cms) {
-  return { authorization: `Basic ${toBase64(secretText(token))}` };
+  return { authorization: `Basic ${toBase64(new TextEncoder().encode(token))}` };
 }
 
 /** Throws CmsFault, also for the status that Cloudinary has of its own: the hour's calls are used up. */
@@ -118,24 +120,31 @@ export const cloudinary: Adapter = {
   async listUntitled(cms, cursor) {
     const { alt } = cms.targets;
     if (alt === undefined) return { assets: [], cursor: undefined };
-    const query = new URLSearchParams({ context: "true", max_results: String(perPage) });
-    if (cursor !== undefined) query.set("next_cursor", cursor);
-    const path = `/resources/image/upload?${query.toString()}`;
-    const told = await ask(cms, { method: "GET", path });
-    // A cursor does not hold for ever: the next sweep begins anew.
-    if (told.status === 400 && cursor !== undefined) return { assets: [], cursor: undefined };
-    const parsed = listSchema.safeParse(told.body);
-    if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
-    const { resources, next_cursor: next } = parsed.data;
-    const untitled = resources.filter(
-      ({ context }) => (context?.custom?.[alt] ?? "").trim() === "",
-    );
-    return {
-      assets: untitled.map((asset) => ({ id: asset.asset_id, version: versionOf(asset) })),
-      cursor: next ?? undefined,
-    };
+    return list(cms, ({ context }) => (context?.custom?.[alt] ?? "").trim() === "", cursor);
   },
+  listAll: (cms, cursor) => list(cms, () => true, cursor),
 };
+
+async function list(
+  cms: Cms,
+  isMeant: (asset: CldAsset) => boolean,
+  cursor: string | undefined,
+): Promise<UntitledPage> {
+  const query = new URLSearchParams({ context: "true", max_results: String(perPage) });
+  if (cursor !== undefined) query.set("next_cursor", cursor);
+  const path = `/resources/image/upload?${query.toString()}`;
+  const told = await ask(cms, { method: "GET", path });
+  // A cursor does not hold for ever: the next round begins anew.
+  if (told.status === 400 && cursor !== undefined) return { assets: [], cursor: undefined };
+  const parsed = listSchema.safeParse(told.body);
+  if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
+  const { resources, next_cursor: next } = parsed.data;
+  const meant = resources.filter(isMeant);
+  return {
+    assets: meant.map((asset) => ({ id: asset.asset_id, version: versionOf(asset) })),
+    cursor: next ?? undefined,
+  };
+}
 
 /** A plain digest, no HMAC: the secret is the end of what is digested. */
 async function digest(

@@ -2,7 +2,7 @@
 // its own toolkit for apps computes it.
 import { toHex } from "@blip2-edge/shared/hex";
 import type { RawHook } from "../adapter.ts";
-import { anySigns, beforeBody, hmac, refuseStale, secretText, unproven } from "../proofs.ts";
+import { anySigns, beforeBody, hmac, refuseStale, unproven } from "../proofs.ts";
 
 /** Contentful repeats twice, half a minute apart, and does not promise to sign anew; and clocks differ. */
 const toleranceMs = 5 * 60_000;
@@ -31,7 +31,7 @@ export async function proveContentful(
   });
   const signed = beforeBody(`POST\n${pathOf(url)}\n${values.join(";")}\n`, body);
   const isProven = await anySigns(secrets, [given], async (secret) =>
-    toHex(await hmac("SHA-256", secretText(secret), signed)),
+    toHex(await hmac("SHA-256", secret, signed)),
   );
   if (!isProven) throw unproven("signature");
   refuseStale(Number(at), now, toleranceMs);

@@ -1,7 +1,7 @@
 // Contentful: the suite of adapters, and what only Contentful has. Signatures are made by Contentful's own package,
 // @contentful/node-apps-toolkit; nothing here was captured from the hosted service.
 import { createHmac } from "node:crypto";
-import { signRequest, verifyRequest } from "@contentful/node-apps-toolkit";
+import { signRequest, verifyRequest } from "@contentful/node-apps-toolkit/requests";
 import { describe, expect, test } from "vitest";
 import { testAdapter } from "../../../../test/support/adapter-suite.ts";
 import { cmsFlow, secretNamed } from "../../../../test/support/cms-flow.ts";
@@ -18,7 +18,10 @@ const url = "//images.ctfassets.net/s1/a1/up7/lion.png";
 const bodyWith = (file: object | undefined) =>
   JSON.stringify({
     sys: { id: "a1", type: "Asset", version: 3 },
-    fields: { title: { "en-US": "Löwe" }, ...(file === undefined ? {} : { file: { "en-US": file } }) },
+    fields: {
+      title: { "en-US": "Löwe" },
+      ...(file === undefined ? {} : { file: { "en-US": file } }),
+    },
   });
 const body = bodyWith({ url, contentType: "image/png", details: { size: 12 } });
 const notice = { event: "Asset.save", assetId: "a1", version: "up7-12" };
@@ -132,7 +135,10 @@ test("another locale is written where it is named, and only there", async () => 
 });
 
 describe("after our write", () => {
-  async function written(arrange: (asset: FakeAsset) => void, more: (flow: Flow, asset: FakeAsset) => void) {
+  async function written(
+    arrange: (asset: FakeAsset) => void,
+    more: (flow: Flow, asset: FakeAsset) => void,
+  ) {
     const flow = await cmsFlow(fakeContentful);
     const asset = flow.cms.add({ bytes: picture });
     arrange(asset);
@@ -164,13 +170,16 @@ describe("after our write", () => {
     });
   });
 
-  test.each([403, 422, 429, 503])("what may not be published (%i) is saved, and says so", async (status) => {
-    const refuse = ({ cms }: Flow) => cms.failNext("other", { status });
-    expect(await written(publish, refuse)).toEqual({
-      end: "written not_published",
-      isPublic: false,
-    });
-  });
+  test.each([403, 422, 429, 503])(
+    "what may not be published (%i) is saved, and says so",
+    async (status) => {
+      const refuse = ({ cms }: Flow) => cms.failNext("other", { status });
+      expect(await written(publish, refuse)).toEqual({
+        end: "written not_published",
+        isPublic: false,
+      });
+    },
+  );
 
   test("what somebody changes between our save and our publishing is left to them", async () => {
     const edit = ({ cms }: Flow, asset: FakeAsset) =>

@@ -2,7 +2,7 @@
 // of the asset. It has no field for alt text (`description` is the usual one), each in its locale. What was
 // public and unchanged is published again after our write, nothing else is (docs/decisions/0177).
 import { z } from "zod";
-import type { Adapter, Asset, Cms, Told } from "../adapter.ts";
+import type { Adapter, Asset, Cms, Told, UntitledPage } from "../adapter.ts";
 import { CmsFault, unexpected } from "../cms-fault.ts";
 import { objectOf } from "../proofs.ts";
 import { proveContentful } from "./contentful-signature.ts";
@@ -112,33 +112,43 @@ export const contentful: Adapter = {
     return isAsPublished && (await isPublished(cms, saved.data)) ? "written" : "saved";
   },
 
-  async listUntitled(cms, cursor = "0") {
+  async listUntitled(cms, cursor) {
     if (cms.targets.alt === undefined) return { assets: [], cursor: undefined };
     // An empty text cannot be asked for, nor one of a locale: all pictures are looked at.
-    const query = new URLSearchParams({
-      mimetype_group: "image",
-      "sys.archivedAt[exists]": "false",
-      order: "sys.createdAt",
-      skip: cursor,
-      limit: String(perPage),
-    });
-    const path = `/assets?${query.toString()}`;
-    const told = await cms.ask({ method: "GET", path, headers: authorised(cms) });
-    const parsed = listSchema.safeParse(told.body);
-    if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
-    const { items, total } = parsed.data;
     const locale = localeOf(cms);
-    const next = Number(cursor) + items.length;
-    return {
-      assets: items.flatMap((raw) => {
-        const version = versionOf(fileOf(raw, locale));
-        const isBare = (raw.fields.description?.[locale] ?? "").trim() === "";
-        return isBare && version !== undefined ? [{ id: raw.sys.id, version }] : [];
-      }),
-      cursor: items.length === 0 || next >= total ? undefined : String(next),
-    };
+    const isBare = ({ fields }: Raw) => (fields.description?.[locale] ?? "").trim() === "";
+    return list(cms, isBare, cursor);
   },
+
+  listAll: (cms, cursor) => list(cms, () => true, cursor),
 };
+
+async function list(
+  cms: Cms,
+  isWanted: (raw: Raw) => boolean,
+  cursor = "0",
+): Promise<UntitledPage> {
+  const query = new URLSearchParams({
+    mimetype_group: "image",
+    "sys.archivedAt[exists]": "false",
+    order: "sys.createdAt",
+    skip: cursor,
+    limit: String(perPage),
+  });
+  const path = `/assets?${query.toString()}`;
+  const told = await cms.ask({ method: "GET", path, headers: authorised(cms) });
+  const parsed = listSchema.safeParse(told.body);
+  if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
+  const { items, total } = parsed.data;
+  const next = Number(cursor) + items.length;
+  return {
+    assets: items.flatMap((raw) => {
+      const version = versionOf(fileOf(raw, localeOf(cms)));
+      return isWanted(raw) && version !== undefined ? [{ id: raw.sys.id, version }] : [];
+    }),
+    cursor: items.length === 0 || next >= total ? undefined : String(next),
+  };
+}
 
 /** Undefined: there is none, or it is archived and nobody may change it. */
 async function current(cms: Cms, assetId: string): Promise<Raw | undefined> {

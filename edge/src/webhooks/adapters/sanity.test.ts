@@ -86,13 +86,13 @@ test.each<[unknown, string | undefined]>([
   expect(notice?.skip).toBe(skip);
 });
 
-test.each(["https://p1.api.sanity.io", "https://p1.api.sanity.io/v2025-02-19/data/query/production"])(
-  "a connection to %s is refused: it names no dataset",
-  async (base) => {
-    const made = cmsFlow(fakeSanity, { base_url: base });
-    await expect(made).rejects.toMatchObject({ code: "invalid_request" });
-  },
-);
+test.each([
+  "https://p1.api.sanity.io",
+  "https://p1.api.sanity.io/v2025-02-19/data/query/production",
+])("a connection to %s is refused: it names no dataset", async (base) => {
+  const made = cmsFlow(fakeSanity, { base_url: base });
+  await expect(made).rejects.toMatchObject({ code: "invalid_request" });
+});
 
 test("two kinds of words in one field are refused", async () => {
   const made = cmsFlow(fakeSanity, { fields: { alt: "description", caption: "description" } });

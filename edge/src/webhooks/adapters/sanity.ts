@@ -2,7 +2,7 @@
 // the revision it was made for. A file is its document's id: other bytes are another asset. The base URL names the
 // dataset (`https://PROJECT.api.sanity.io/production`), this file the version of the API (docs/decisions/0176).
 import { z } from "zod";
-import type { Adapter, Asset, Cms, Notice, Told, Words } from "../adapter.ts";
+import type { Adapter, Asset, Cms, Notice, Told, UntitledPage, Words } from "../adapter.ts";
 import { unexpected } from "../cms-fault.ts";
 import {
   anySigns,
@@ -11,7 +11,6 @@ import {
   objectOf,
   refuseStale,
   secretRule,
-  secretText,
   toBase64,
   unproven,
 } from "../proofs.ts";
@@ -64,7 +63,7 @@ export const sanity: Adapter = {
     if (given === "") throw unproven("no signature");
     const signed = beforeBody(`${at}.`, body);
     const isProven = await anySigns(secrets, [given], async (secret) =>
-      toBase64Url(await hmac("SHA-256", secretText(secret), signed)),
+      toBase64Url(await hmac("SHA-256", secret, signed)),
     );
     if (!isProven) throw unproven("signature");
     refuseStale(Number(at), now, toleranceMs);
@@ -108,21 +107,27 @@ export const sanity: Adapter = {
     return "written";
   },
 
-  async listUntitled(cms, cursor = "") {
+  async listUntitled(cms, cursor) {
     const { alt } = cms.targets;
     if (alt === undefined) return { assets: [], cursor: undefined };
-    const untitled = `_type == "${imageType}" && _id > $after && coalesce(${alt}, "") == ""`;
-    const query = `*[${untitled}] | order(_id asc) [0...${perPage}]{_id}`;
-    const told = await ask(cms, query, { after: cursor });
-    const parsed = manySchema.safeParse(told.body);
-    if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
-    const ids = parsed.data.result.map(({ _id: id }) => id);
-    return {
-      assets: ids.map((id) => ({ id, version: id })),
-      cursor: ids.length < perPage ? undefined : ids.at(-1),
-    };
+    return list(cms, ` && coalesce(${alt}, "") == ""`, cursor);
   },
+
+  listAll: (cms, cursor) => list(cms, "", cursor),
 };
+
+async function list(cms: Cms, where: string, cursor = ""): Promise<UntitledPage> {
+  const filter = `_type == "${imageType}" && _id > $after${where}`;
+  const query = `*[${filter}] | order(_id asc) [0...${perPage}]{_id}`;
+  const told = await ask(cms, query, { after: cursor });
+  const parsed = manySchema.safeParse(told.body);
+  if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
+  const ids = parsed.data.result.map(({ _id: id }) => id);
+  return {
+    assets: ids.map((id) => ({ id, version: id })),
+    cursor: ids.length < perPage ? undefined : ids.at(-1),
+  };
+}
 
 /** Of what is published: an asset's document has no draft of its own, and the copies of a release are not its. */
 function ask(cms: Cms, query: string, params: Readonly<Record<string, string>>): Promise<Told> {

@@ -2,9 +2,9 @@
 // `products/update`, and what stands elsewhere is left to the sweep. Read and written through the GraphQL Admin API,
 // whose refusals come with status 200 and which checks no version. `?v=` in a picture's address is its version.
 import { z } from "zod";
-import type { Adapter, Asset, Cms, Notice } from "../adapter.ts";
+import type { Adapter, Asset, Cms, Notice, UntitledPage } from "../adapter.ts";
 import { CmsFault, unexpected } from "../cms-fault.ts";
-import { anySigns, hmac, objectOf, secretRule, secretText, toBase64, unproven } from "../proofs.ts";
+import { anySigns, hmac, objectOf, secretRule, toBase64, unproven } from "../proofs.ts";
 import { Hopeless } from "../reasons.ts";
 
 const text = z.string().nullish();
@@ -81,8 +81,7 @@ export const shopify: Adapter = {
 
   async verify({ headers, body }, secrets) {
     const given = headers.get("x-shopify-hmac-sha256") ?? "";
-    const sign = async (secret: string) =>
-      toBase64(await hmac("SHA-256", secretText(secret), body));
+    const sign = async (secret: string) => toBase64(await hmac("SHA-256", secret, body));
     if (!(await anySigns(secrets, [given], sign))) throw unproven("signature");
     const event = headers.get("x-shopify-topic") ?? "unknown";
     const id = headers.get("x-shopify-webhook-id");
@@ -114,18 +113,25 @@ export const shopify: Adapter = {
 
   async listUntitled(cms, cursor) {
     if (cms.targets.alt === undefined) return { assets: [], cursor: undefined };
-    const { files } = await ask(cms, listQuery, { after: cursor ?? null }, listSchema);
-    const { hasNextPage, endCursor } = files.pageInfo;
-    return {
-      assets: files.nodes.flatMap((media) =>
-        media?.image && isBlank(media.alt)
-          ? [{ id: media.id, version: versionOf(media.image.url) }]
-          : [],
-      ),
-      cursor: hasNextPage ? (endCursor ?? undefined) : undefined,
-    };
+    return list(cms, ({ alt }) => isBlank(alt), cursor);
   },
+  listAll: (cms, cursor) => list(cms, () => true, cursor),
 };
+
+async function list(
+  cms: Cms,
+  isMeant: (media: Media) => boolean,
+  cursor: string | undefined,
+): Promise<UntitledPage> {
+  const { files } = await ask(cms, listQuery, { after: cursor ?? null }, listSchema);
+  const { hasNextPage, endCursor } = files.pageInfo;
+  return {
+    assets: files.nodes.flatMap((media) =>
+      media?.image && isMeant(media) ? [{ id: media.id, version: versionOf(media.image.url) }] : [],
+    ),
+    cursor: hasNextPage ? (endCursor ?? undefined) : undefined,
+  };
+}
 
 const isBlank = (value: string | null | undefined): boolean => (value ?? "").trim() === "";
 

@@ -3,9 +3,9 @@
 // write looks once more and sends all of it. Address and length of a file stand for its bytes.
 import { toHex } from "@blip2-edge/shared/hex";
 import { z } from "zod";
-import type { Adapter, Asset, Cms, Notice, Words } from "../adapter.ts";
+import type { Adapter, Asset, Cms, Notice, UntitledPage, Words } from "../adapter.ts";
 import { unexpected } from "../cms-fault.ts";
-import { anySigns, hmac, objectOf, secretRule, secretText, unproven } from "../proofs.ts";
+import { anySigns, hmac, objectOf, secretRule, unproven } from "../proofs.ts";
 
 const hookSchema = z.object({
   action: z.string(),
@@ -47,7 +47,7 @@ export const storyblok: Adapter = {
 
   async verify({ headers, body }, secrets) {
     const given = headers.get("webhook-signature") ?? "";
-    const sign = async (secret: string) => toHex(await hmac("SHA-1", secretText(secret), body));
+    const sign = async (secret: string) => toHex(await hmac("SHA-1", secret, body));
     if (!(await anySigns(secrets, [given], sign))) throw unproven("signature");
     const parsed = hookSchema.safeParse(objectOf(body));
     if (!parsed.success) return [{ event: "unknown", skip: "not_understood" }];
@@ -80,26 +80,33 @@ export const storyblok: Adapter = {
     return "written";
   },
 
-  async listUntitled(cms, cursor = "1") {
+  async listUntitled(cms, cursor) {
     const { alt } = cms.targets;
     if (alt === undefined) return { assets: [], cursor: undefined };
-    const query = new URLSearchParams({
-      ...{ page: cursor, per_page: String(perPage), sort_by: "created_at:asc" },
-    });
-    const path = `/assets?${query.toString()}`;
-    const told = await cms.ask({ method: "GET", path, headers: authorised(cms) });
-    const parsed = listSchema.safeParse(told.body);
-    if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
-    const { assets } = parsed.data;
-    const untitled = assets.filter(
-      (asset) => isPicture(asset) && !isDeleted(asset) && textOf(asset, alt) === null,
-    );
-    return {
-      assets: untitled.map((asset) => ({ id: String(asset.id), version: versionOf(cms, asset) })),
-      cursor: assets.length < perPage ? undefined : String(Number(cursor) + 1),
-    };
+    return list(cms, (asset) => textOf(asset, alt) === null, cursor);
   },
+  listAll: (cms, cursor) => list(cms, () => true, cursor),
 };
+
+async function list(
+  cms: Cms,
+  isMeant: (asset: SbAsset) => boolean,
+  cursor = "1",
+): Promise<UntitledPage> {
+  const query = new URLSearchParams({
+    ...{ page: cursor, per_page: String(perPage), sort_by: "created_at:asc" },
+  });
+  const path = `/assets?${query.toString()}`;
+  const told = await cms.ask({ method: "GET", path, headers: authorised(cms) });
+  const parsed = listSchema.safeParse(told.body);
+  if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
+  const { assets } = parsed.data;
+  const meant = assets.filter((asset) => isPicture(asset) && !isDeleted(asset) && isMeant(asset));
+  return {
+    assets: meant.map((asset) => ({ id: String(asset.id), version: versionOf(cms, asset) })),
+    cursor: assets.length < perPage ? undefined : String(Number(cursor) + 1),
+  };
+}
 
 function noticeOf({ action, asset_id: assetId }: z.output<typeof hookSchema>): Notice {
   if (assetId === undefined) return { event: action, skip: "unknown_event" };
