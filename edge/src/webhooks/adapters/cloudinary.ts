@@ -3,19 +3,10 @@
 // version. A file is known by its asset_id, which outlives renaming; `version`, in seconds, changes with its bytes.
 import { toHex } from "@blip2-edge/shared/hex";
 import { z } from "zod";
-import type {
-  Adapter,
-  Ask,
-  Asset,
-  Cms,
-  Notice,
-  Told,
-  UntitledPage,
-  Words,
-  Written,
-} from "../adapter.ts";
-import { CmsFault, unexpected } from "../cms-fault.ts";
-import { anySigns, objectOf, refuseStale, secretRule, toBase64, unproven } from "../proofs.ts";
+import type { Adapter, Asset, Cms, Notice, UntitledPage, Words } from "../adapter.ts";
+import { unexpected } from "../cms-fault.ts";
+import { anySigns, objectOf, refuseStale, secretRule, unproven } from "../proofs.ts";
+import { ask, command } from "./cloudinary-api.ts";
 
 /** As the vendor's own packages have it. It repeats for some 20 minutes. */
 const toleranceMs = 2 * 3_600_000;
@@ -42,34 +33,14 @@ const assetSchema = z.object({
   context: z.object({ custom: z.record(z.string(), z.string()).optional() }).optional(),
 });
 const listSchema = z.object({ resources: z.array(assetSchema), next_cursor: z.string().nullish() });
-const commandSchema = z.object({
-  public_ids: z.array(z.string()),
-  unauthorized: z.array(z.string()).optional(),
-});
 type Facts = z.output<typeof factsSchema>;
 type CldAsset = z.output<typeof assetSchema>;
 
 const idSchema = z.string().regex(/^[0-9a-f]{16,64}$/);
 const contextKey = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/;
 const perPage = 100;
-const longestWaitS = 3600;
 
 const versionOf = ({ version, bytes }: Facts): string => `${version}-${bytes ?? "?"}`;
-
-/** The token is `API_KEY:API_SECRET`. */
-function authorised({ token }: Cms) {
-  return { authorization: `Basic ${toBase64(new TextEncoder().encode(token))}` };
-}
-
-/** Throws CmsFault, also for the status that Cloudinary has of its own: the hour's calls are used up. */
-async function ask(cms: Cms, what: Omit<Ask, "headers">): Promise<Told> {
-  const told = await cms.ask({ ...what, headers: authorised(cms) });
-  if (told.status !== 420) return told;
-  const resetMs = Date.parse(told.headers.get("x-featureratelimit-reset") ?? "");
-  const waitS = Number.isNaN(resetMs) ? 0 : Math.ceil((resetMs - Date.now()) / 1000);
-  const retryAfterS = Math.min(longestWaitS, Math.max(1, waitS));
-  throw new CmsFault("cms_busy", { internal: "status 420", retryAfterS });
-}
 
 export const cloudinary: Adapter = {
   secret: secretRule,
@@ -179,27 +150,6 @@ function contextOf({ targets }: Cms, { alt, caption }: Words): string {
   add(targets.alt, alt);
   add(targets.caption, caption);
   return pairs.join("|");
-}
-
-/** Throws CmsFault. */
-async function command(
-  cms: Cms,
-  { writeName = "" }: Asset,
-  what: "context" | "tags",
-  fields: Readonly<Record<string, string>>,
-): Promise<Written> {
-  const [, type = "", publicId = ""] = /^([^/]*)\/(.*)$/s.exec(writeName) ?? [];
-  const form = new FormData();
-  for (const [name, value] of Object.entries({ "public_ids[]": publicId, type, ...fields })) {
-    form.set(name, value);
-  }
-  const told = await ask(cms, { method: "POST", path: `/image/${what}`, form });
-  const parsed = commandSchema.safeParse(told.body);
-  if (told.status !== 200 || !parsed.success) throw unexpected(what, told);
-  // What it was applied to: ids that are unknown are passed over without a word.
-  if (parsed.data.public_ids.includes(publicId)) return "written";
-  if (parsed.data.unauthorized?.includes(publicId) !== true) return "gone";
-  throw new CmsFault("token_refused", { internal: `${what}: unauthorized` });
 }
 
 /** Documents are images there, in a page of which pictures can be made. */

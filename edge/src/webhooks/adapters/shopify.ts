@@ -6,6 +6,7 @@ import type { Adapter, Asset, Cms, Notice, UntitledPage } from "../adapter.ts";
 import { CmsFault, unexpected } from "../cms-fault.ts";
 import { anySigns, hmac, objectOf, secretRule, toBase64, unproven } from "../proofs.ts";
 import { Hopeless } from "../reasons.ts";
+import { ask } from "./shopify-graphql.ts";
 
 const text = z.string().nullish();
 const productSchema = z.object({
@@ -42,21 +43,7 @@ const writtenSchema = z.object({
     userErrors: z.array(z.object({ code: text })),
   }),
 });
-const answerSchema = z.object({
-  data: z.unknown().optional(),
-  errors: z.array(z.object({ extensions: z.object({ code: text }).nullish() })).optional(),
-  extensions: z
-    .object({
-      cost: z.object({
-        requestedQueryCost: z.number(),
-        throttleStatus: z.object({ currentlyAvailable: z.number(), restoreRate: z.number() }),
-      }),
-    })
-    .optional()
-    .catch(undefined),
-});
 type Media = z.output<typeof mediaSchema>;
-type Answer = z.output<typeof answerSchema>;
 
 const pictureId = /^gid:\/\/shopify\/MediaImage\/\d{1,20}$/;
 const topics = new Set(["products/create", "products/update"]);
@@ -150,50 +137,6 @@ function noticesOf(
     const version = typeof src === "string" && URL.canParse(src) ? versionOf(src) : undefined;
     return { ...delivery, assetId, ...(version === undefined ? {} : { version }) };
   });
-}
-
-/** What is asked for, once nothing was refused. Throws CmsFault. */
-async function ask<Schema extends z.ZodType>(
-  cms: Cms,
-  query: string,
-  variables: Readonly<Record<string, unknown>>,
-  schema: Schema,
-): Promise<z.output<Schema>> {
-  const told = await cms.ask({
-    ...{ method: "POST", path: "/graphql.json", json: { query, variables } },
-    headers: { "x-shopify-access-token": cms.token },
-  });
-  const answer = answerSchema.safeParse(told.body);
-  if (told.status !== 200 || !answer.success) throw unexpected("graphql", told);
-  refuseErrors(answer.data);
-  const parsed = schema.safeParse(answer.data.data);
-  if (!parsed.success) throw unexpected("graphql data", told);
-  return parsed.data;
-}
-
-/** Throws CmsFault for what came with status 200 and is a refusal. */
-function refuseErrors({ errors = [], extensions }: Answer): void {
-  const [error] = errors;
-  if (error === undefined) return;
-  const code = error.extensions?.code ?? "no code";
-  const internal = `graphql: ${code}`;
-  switch (code) {
-    case "THROTTLED": {
-      const { requestedQueryCost: cost = 0, throttleStatus: now } = extensions?.cost ?? {};
-      const lacking = now === undefined ? 1 : (cost - now.currentlyAvailable) / now.restoreRate;
-      const retryAfterS = Number.isFinite(lacking)
-        ? Math.min(60, Math.max(1, Math.ceil(lacking)))
-        : 1;
-      throw new CmsFault("cms_busy", { internal, retryAfterS });
-    }
-    case "ACCESS_DENIED":
-      throw new CmsFault("token_refused", { internal });
-    case "INTERNAL_SERVER_ERROR":
-    case "TIMEOUT":
-      throw new CmsFault("cms_error", { internal });
-    default:
-      throw new CmsFault("cms_unexpected", { internal });
-  }
 }
 
 function refusedBy(code: string): "gone" {
