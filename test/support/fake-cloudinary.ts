@@ -93,7 +93,7 @@ export const fakeCloudinary: FakeVendor = {
   checksRevision: false,
   canReplace: true,
   basePath: base,
-  sentToken: (token) => `Basic ${Buffer.from(token).toString("base64")}`,
+  tokenSent: (token) => `Basic ${Buffer.from(token).toString("base64")}`,
   secretOf: (name) => `api-secret-${name}`.padEnd(27, "_"),
   doing({ method, url: { pathname } }) {
     if (!pathname.startsWith(base)) return "file";
@@ -111,7 +111,7 @@ export const fakeCloudinary: FakeVendor = {
       if (asset === undefined) return { status: 404 };
       return { status: 200, headers: { "content-type": asset.mime }, body: asset.bytes };
     }
-    if (headers["authorization"] !== fakeCloudinary.sentToken?.(token)) {
+    if (headers["authorization"] !== fakeCloudinary.tokenSent?.(token)) {
       return errorOf(401, "Invalid credentials");
     }
     const path = url.pathname.slice(base.length);

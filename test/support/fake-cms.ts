@@ -69,8 +69,8 @@ export interface FakeVendor {
   readonly canReplace: boolean;
   /** What follows the origin in the connection's address: `/spaces/s1`. */
   readonly basePath?: string;
-  /** How a request brings the token. Left out: as it is. */
-  sentToken?(token: string): string;
+  /** How the token travels; left out: as it is. */
+  tokenSent?(token: string): string;
   /** A webhook secret as the vendor has them, another for another name. Left out: `whsec_` and base64. */
   secretOf?(name: string): string;
   doing(request: CmsRequest): Doing;

@@ -60,7 +60,7 @@ export interface FileLocation {
 
 export interface Ask {
   readonly method: "GET" | "POST" | "PATCH" | "PUT";
-  /** Appended to the connection's base URL, with its query: `/files/1?fields=id`. */
+  /** Appended to the connection's base URL: `/files/1?fields=id`, or a query alone. */
   readonly path: string;
   /** Appended to its origin instead. */
   readonly fromOrigin?: true;

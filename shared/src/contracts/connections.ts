@@ -7,9 +7,16 @@ import { textSchema } from "./text.ts";
 
 /** Each is a row of edge/src/webhooks/adapters.ts. */
 export const connectionKinds = [
-  ...(["standard", "directus", "strapi"] as const),
-  ...(["sanity", "contentful"] as const),
-  ...(["cloudinary", "storyblok", "shopify"] as const),
+  "standard",
+  "directus",
+  "strapi",
+  "wordpress",
+  "payload",
+  "sanity",
+  "contentful",
+  "cloudinary",
+  "storyblok",
+  "shopify",
 ] as const;
 export type ConnectionKind = (typeof connectionKinds)[number];
 
