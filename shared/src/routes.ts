@@ -9,6 +9,7 @@ import { inferRoutes } from "./routes/infer.ts";
 import { jobsRoutes } from "./routes/jobs.ts";
 import { openRoutes } from "./routes/open.ts";
 import { openaiRoutes } from "./routes/openai.ts";
+import { reviewRoutes } from "./routes/review.ts";
 import type { Route } from "./routes/route.ts";
 import { suggestionsRoutes } from "./routes/suggestions.ts";
 
@@ -18,6 +19,7 @@ export const routes = {
   ...jobsRoutes,
   ...imagesRoutes,
   ...connectionsRoutes,
+  ...reviewRoutes,
   ...suggestionsRoutes,
   ...adminRoutes,
   ...grantsRoutes,
