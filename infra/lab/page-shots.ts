@@ -49,10 +49,10 @@ async function shootFromTop(page: Page, name: string): Promise<void> {
 }
 
 const site = { kind: "directus", name: "Front page", secret: "secret-of-the-webhooks" } as const;
-/** Files as they come from a desk, the first of them blurred. */
-const files = ["IMG_2041.jpg", "summer-fair.png", "header-autumn.png", "scan 12.png"];
+/** Files as they come from a desk, the last of them blurred. */
+const files = ["summer-fair.png", "header-autumn.png", "IMG_2041.jpg", "scan 12.png"];
 
-/** Pictures of a CMS that wait, the first of them with other words in the CMS already. */
+/** Pictures of a CMS that wait. */
 async function shootReview(stack: Stack, page: Page, cms: FakeCms, name: string): Promise<void> {
   const { client } = stack;
   const { webhook_path: hookPath } = await client.connectionCreate({
@@ -65,7 +65,7 @@ async function shootReview(stack: Stack, page: Page, cms: FakeCms, name: string)
     const [one, other] = [scenes[index]?.scene, scenes[index + 1]?.scene];
     if (one === undefined || other === undefined) throw new Error("there are too few scenes");
     const bytes =
-      index === 0
+      index === files.length - 1
         ? (await hardPicture("blurred", [one, other], drawings, seed)).bytes
         : await pictureOf(one, drawings, 320);
     const asset = cms.add({ bytes, name: file });

@@ -166,7 +166,8 @@ export function reviewPageSuite({ edge, cms, open }: ReviewSuite): void {
     await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
     await page.getByRole("button", { name: "Show one more that has come" }).click();
     await page.getByText(`${many} wait`, { exact: true }).waitFor();
-    expect(await cards(page).first().locator("b").textContent()).toBe(`copy ${many - 1}.png`);
+    const first = () => cards(page).first().locator("b").textContent();
+    await expect.poll(first).toBe(`copy ${many - 1}.png`);
 
     await page.getByLabel("Select all that are shown").check();
     await page.getByText("24 selected").waitFor();
