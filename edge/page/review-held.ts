@@ -40,10 +40,10 @@ const warning = (text: string): HTMLElement =>
   el("p", { class: "held" }, el("span", { class: "warn", text }));
 
 /** The fields that the suggestion has words for. */
-function held(when: string, ours: Words, held: Words): HTMLElement {
+function held(when: string, ours: Words, fields: Words): HTMLElement {
   const told = allWords
     .filter((word) => ours[word] !== undefined)
-    .map((word) => ({ name: names[word], text: textOf(held[word]) }));
+    .map((word) => ({ name: names[word], text: textOf(fields[word]) }));
   const filled = told.filter(({ text }) => text !== "");
   const what =
     filled.length === 0

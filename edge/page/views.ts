@@ -10,16 +10,18 @@ const views = {
 export type View = keyof typeof views;
 const names = Object.keys(views) as View[];
 
+const home: View = location.pathname.endsWith("/review") ? "review" : "look";
+
 /** Other places of the page are no views. */
-function viewIn({ hash, pathname }: Location): View | undefined {
-  if (hash === "") return pathname.endsWith("/review") ? "review" : "look";
+function viewIn(hash: string): View | undefined {
+  if (hash === "") return home;
   const [first = ""] = hash.slice(1).split("&");
   return names.find((name) => name === first);
 }
 
 /** Shows what the address says, and what it says later; `changed` hears of it. Gives the view that is shown. */
 export function showViews(changed: (view: View) => void): () => View {
-  let shown: View = "look";
+  let shown = home;
   const show = (next: View): void => {
     shown = next;
     for (const name of names) {
@@ -36,12 +38,12 @@ export function showViews(changed: (view: View) => void): () => View {
     changed(next);
   };
   addEventListener("hashchange", () => {
-    const next = viewIn(location);
+    const next = viewIn(location.hash);
     if (next === undefined || next === shown) return;
     show(next);
     // Who came by a link goes on from the view's head.
     byId(next, HTMLElement).querySelector("h1")?.focus();
   });
-  show(viewIn(location) ?? "look");
+  show(viewIn(location.hash) ?? home);
   return () => shown;
 }
