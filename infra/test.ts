@@ -13,12 +13,20 @@ const reportSchema = z.object({
   numFailedTests: z.int(),
   numPendingTests: z.int(),
   numTodoTests: z.int(),
-  numFailedTestSuites: z.int(),
+  testResults: z.array(
+    z.object({
+      name: z.string(),
+      status: z.string(),
+      assertionResults: z.array(z.object({ fullName: z.string(), status: z.string() })),
+    }),
+  ),
 });
 interface Counts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** Where to look, for whoever reads the end of the output alone. */
+  readonly failures: readonly string[];
 }
 
 /** Runs vitest and counts; a run that dies without a report is one failure. */
@@ -44,11 +52,25 @@ async function vitest(args: readonly string[]): Promise<Counts> {
     const report = reportSchema.safeParse(
       JSON.parse(await readFile(reportFile, "utf8").catch(() => "null")),
     );
-    if (!report.success) return { passed: 0, failed: 1, skipped: 0 };
+    if (!report.success) {
+      return { passed: 0, failed: 1, skipped: 0, failures: [`${args.join(" ")}: no report`] };
+    }
     const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = report.data;
     // A file that does not load, or an error outside any test, fails the run without failing a test.
     const failed = code === 0 ? numFailedTests : Math.max(numFailedTests, 1);
-    return { passed: numPassedTests, failed, skipped: numPendingTests + numTodoTests };
+    const failures = report.data.testResults.flatMap(({ name, status, assertionResults }) => {
+      const file = path.relative(root, name);
+      const tests = assertionResults.filter((test) => test.status === "failed");
+      if (tests.length > 0) return tests.map(({ fullName }) => `${file}: ${fullName}`);
+      return status === "failed" ? [`${file}: did not load, or failed outside any test`] : [];
+    });
+    const unnamed = failed > 0 && failures.length === 0;
+    return {
+      passed: numPassedTests,
+      failed,
+      skipped: numPendingTests + numTodoTests,
+      failures: unnamed ? [`${args.join(" ")}: an error outside any test`] : failures,
+    };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -58,19 +80,21 @@ const given = process.argv.slice(2);
 const chosen = given.filter((argument) => argument !== "--verify");
 const projects = ["tiny", "unit", "system", ...(given.includes("--verify") ? ["verify"] : [])];
 const runs = chosen.length > 0 ? [chosen] : projects.map((project) => ["--project", project]);
-let total: Counts = { passed: 0, failed: 0, skipped: 0 };
+let total: Counts = { passed: 0, failed: 0, skipped: 0, failures: [] };
 for (const args of runs) {
   const counts = await vitest(args);
   total = {
     passed: total.passed + counts.passed,
     failed: total.failed + counts.failed,
     skipped: total.skipped + counts.skipped,
+    failures: [...total.failures, ...counts.failures],
   };
   if (args.includes("tiny") && counts.failed > 0) {
     console.log("The smoke test failed; the other tests were not run.");
     break;
   }
 }
+for (const failure of total.failures) console.log(`failed: ${failure}`);
 if (total.skipped > 0) console.log(`${total.skipped} skipped, for the reasons that they gave`);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;

@@ -1,6 +1,6 @@
 // From a caption to alt text that is fit for use: what a screen reader says already is left out ("an image of"),
 // a phrase that a model repeats is said once, it begins as a sentence does and ends at a word. Pure; English words
-// only, and what none of the rules knows stays as it is. What comes out goes in again unchanged.
+// only, and what none of the rules knows stays as it is.
 import { bare, saidOnce } from "./said-once.ts";
 
 export const defaultAltLength = 125;
@@ -75,11 +75,13 @@ function replaceWord(text: string, from: string, to: string): string {
   );
 }
 
-/** What shouts is lowered; one word may be a name (USA). */
-const calm = (text: string): string =>
-  text === text.toUpperCase() && /\p{L}{2}/u.test(text) && text.includes(" ")
-    ? text.toLowerCase()
-    : text;
+/** What shouts is lowered; one word may be a name (a TV). The first letter does not matter: it will be a capital. */
+function calm(text: string): string {
+  const [, ...rest] = text;
+  const others = rest.join("");
+  const isLoud = others === others.toUpperCase() && /\p{L}{2}.*\s.*\p{L}{2}/u.test(text);
+  return isLoud ? text.toLowerCase() : text;
+}
 
 /** But for names that are written otherwise (iPhone). */
 const capital = (text: string): string =>

@@ -17,10 +17,14 @@ export function testMcpWork(given: () => McpWork): void {
   describe.each(mcpWays)("generation $generation over $transport", (way) => {
     const { generation, transport } = way;
     const name = `${generation}-${transport.toLowerCase()}`;
-    /** The older client forgets what comes in one piece with the result: the last may be missing there. */
+    /**
+     * A client takes the result at once and a notification a moment later: what comes in one piece with the result is
+     * forgotten by the older client, and by both where a pipe joins the two messages.
+     */
+    const mayMissLast = generation === 1 || transport === "stdio";
     const expectTold = (told: readonly unknown[], all: readonly object[]): void => {
-      expect(told.length).toBeGreaterThanOrEqual(all.length - (generation === 1 ? 1 : 0));
-      expect(told).toMatchObject(all.slice(0, generation === 1 ? told.length : undefined));
+      expect(told.length).toBeGreaterThanOrEqual(all.length - (mayMissLast ? 1 : 0));
+      expect(told).toMatchObject(all.slice(0, mayMissLast ? told.length : undefined));
     };
     let caller: McpCaller;
     const connected = () => connectMcp(way, { url: given().edge.url, key: given().key });

@@ -39,7 +39,7 @@ export const captionImage: Tool<typeof input> = {
   name: "caption_image",
   title: "Caption pictures",
   description:
-    "Says in one sentence what each picture shows. Use it to learn what pictures contain or, with style alt, to draft alt text. Not for specific facts (use ask_image).",
+    "Says in one sentence what each picture shows. Use it to learn what pictures contain or to draft alt text (style alt). Not for specific facts (use ask_image).",
   input,
   output: z.object({ captions: z.array(captionSchema) }),
   async run({ images, detail, ...asked }, call) {

@@ -16,7 +16,7 @@ const { namespace, text, cursor } = searchRequestSchema.shape;
 const input = z
   .strictObject({
     text,
-    image: imageArgumentSchema.describe("Finds similar ones.").optional(),
+    image: imageArgumentSchema.describe("An example.").optional(),
     namespace: namespace.unwrap().default("default"),
     tags: z.array(z.string()).min(1).max(20).optional().describe("Any of these."),
     top_k: z.int().min(1).max(maxHits).default(defaultHits),
