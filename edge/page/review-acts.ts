@@ -57,6 +57,7 @@ export function reviewActs(
       decide(card, "open", "Written", (client, id) => client.suggestionAccept({ ...words, id })),
     reject: (card) =>
       decide(card, "open", "Rejected", (client, id) => client.suggestionReject({ id })),
-    undo: (card) => decide(card, "written", "Undone", (client, id) => client.suggestionUndo({ id })),
+    undo: (card) =>
+      decide(card, "written", "Undone", (client, id) => client.suggestionUndo({ id })),
   };
 }

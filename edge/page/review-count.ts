@@ -43,7 +43,8 @@ export function liveCount(options: LiveCountOptions): LiveCount {
     if (place.textContent !== said) place.textContent = said;
     const come = waiting - reachable;
     newer.hidden = come <= 0;
-    newer.textContent = come === 1 ? "Show one more that has come" : `Show ${come} more that have come`;
+    newer.textContent =
+      come === 1 ? "Show one more that has come" : `Show ${come} more that have come`;
   };
 
   async function refresh(isAnew: boolean): Promise<void> {

@@ -55,7 +55,12 @@ export function editForm(
     "form",
     { class: "edit" },
     ...rows,
-    el("div", { class: "acts" }, el("button", { type: "submit", text: "Accept these words" }), away),
+    el(
+      "div",
+      { class: "acts" },
+      el("button", { type: "submit", text: "Accept these words" }),
+      away,
+    ),
   );
   onSubmit(form, () => {
     const words: EditedWords = {};

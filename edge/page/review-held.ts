@@ -48,9 +48,7 @@ function held(when: string, ours: Words, fields: Words): HTMLElement {
   const what =
     filled.length === 0
       ? [el("span", { text: "nothing" })]
-      : filled.map(({ name, text }) =>
-          el("span", {}, `${name} `, el("q", { text })),
-        );
+      : filled.map(({ name, text }) => el("span", {}, `${name} `, el("q", { text })));
   return el("p", { class: "held" }, el("span", { class: "when", text: `${when}:` }), ...what);
 }
 

@@ -66,7 +66,8 @@ export function reviewKeys(acts: KeyActs): ReviewKeys {
     if (!acts.isShown() || event.ctrlKey || event.metaKey || event.altKey) return;
     if (isTyping(event.target)) return;
     const inList = list.contains(document.activeElement);
-    const act = (inList ? arrows[event.key] : undefined) ?? (on.checked ? letters[event.key] : undefined);
+    const act =
+      (inList ? arrows[event.key] : undefined) ?? (on.checked ? letters[event.key] : undefined);
     if (act === undefined) return;
     event.preventDefault();
     act();
@@ -76,7 +77,13 @@ export function reviewKeys(acts: KeyActs): ReviewKeys {
     goOn(from) {
       const at = cards().indexOf(from);
       const isOpen = (card: Card): boolean => card.suggestion().state === "open";
-      reach(cards().slice(at + 1).find(isOpen) ?? cards().slice(0, at).findLast(isOpen) ?? from);
+      reach(
+        cards()
+          .slice(at + 1)
+          .find(isOpen) ??
+          cards().slice(0, at).findLast(isOpen) ??
+          from,
+      );
     },
   };
 }

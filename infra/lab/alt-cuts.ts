@@ -76,7 +76,9 @@ function report(judged: readonly Judged[]): void {
     cutTable(
       "both",
       [0.5, 0.8, 0.9, 0.95].flatMap((itm) =>
-        [-0.2, -0.1, -0.05, -0.03].map((logProb) => [`${itm}, ${logProb}`, { itm, logProb }] as const),
+        [-0.2, -0.1, -0.05, -0.03].map(
+          (logProb) => [`${itm}, ${logProb}`, { itm, logProb }] as const,
+        ),
       ),
       judged,
     ),
@@ -106,13 +108,19 @@ try {
     const work = async (): Promise<void> => {
       for (let at = next++; at < scenes.length; at = next++) {
         const [one, other] = [scenes[at], others[at]];
-        if (one === undefined || other === undefined) throw new Error("fewer scenes than asked for");
+        if (one === undefined || other === undefined)
+          throw new Error("fewer scenes than asked for");
         const bytes = await pictureOf(one.scene, drawings);
         const { text, ...scores } = await ask(bytes);
         judged.push({ kind: "clean", right: isTrue(text, [one.scene]), ...scores });
         // As many hard ones as clean ones, of each kind the same.
         const kind = hardKinds[at % hardKinds.length] ?? "blurred";
-        const hard = await hardPicture(kind, [one.scene, other.scene], drawings, examSeed * 100_000 + at);
+        const hard = await hardPicture(
+          kind,
+          [one.scene, other.scene],
+          drawings,
+          examSeed * 100_000 + at,
+        );
         const { text: words, ...found } = await ask(hard.bytes);
         judged.push({ kind, right: isTrue(words, hard.truth), ...found });
         if (tagged.length >= Number(values.tagged) * labelsPerScene) continue;

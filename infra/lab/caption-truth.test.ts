@@ -7,7 +7,15 @@ function scene(
   background: Colour,
   ...groups: readonly (readonly [noun: string, colour: Colour | null, count: number])[]
 ): Scene {
-  const thing = { style: "s", slug: "s", x: 0.5, y: 0.5, size: 0.3, angleDegrees: 0, mirrored: false };
+  const thing = {
+    style: "s",
+    slug: "s",
+    x: 0.5,
+    y: 0.5,
+    size: 0.3,
+    angleDegrees: 0,
+    mirrored: false,
+  };
   return {
     background: { colour: background, texture: "solid", seed: 1 },
     groups: groups.map(([noun, colour, count]) => ({

@@ -1,7 +1,7 @@
 // Pictures as they really come to a CMS, made of the embedded models' scenes: blurred, compressed to pieces, noisy, cut
 // out, tiny, faint, two on one sheet, and sheets on which there is nothing. The same seed gives the same bytes. Each
 // comes with what is to be seen on it, so that a caption can be judged.
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 import type { Drawings } from "../../gpu-node/nano/scenes/drawings.ts";
 import { drawScene } from "../../gpu-node/nano/scenes/draw.ts";
 import { createRandom, type Random } from "../../gpu-node/nano/scenes/random.ts";
@@ -42,7 +42,7 @@ export async function hardPicture(
   const random = createRandom(seed, hardKinds.indexOf(kind));
   const drawn = (what: Scene, wide = side): Promise<RgbImage> => drawScene(what, wide, drawings);
   const image = open(await drawn(scene));
-  const of = async (made: sharp.Sharp): Promise<HardPicture> => ({
+  const of = async (made: Sharp): Promise<HardPicture> => ({
     bytes: await made.png().toBuffer(),
     truth: [scene],
   });
@@ -77,17 +77,25 @@ export async function hardPicture(
     }
     case "empty": {
       const nothing = { ...scene, groups: [] };
-      return { bytes: await open(await drawn(nothing)).png().toBuffer(), truth: [nothing] };
+      return {
+        bytes: await open(await drawn(nothing))
+          .png()
+          .toBuffer(),
+        truth: [nothing],
+      };
     }
   }
 }
 
 /** As a picture is that was saved and sent on several times. */
-async function recompressed(image: sharp.Sharp, random: Random): Promise<Buffer> {
+async function recompressed(image: Sharp, random: Random): Promise<Buffer> {
   let bytes = await image.jpeg({ quality: 3 + random.below(6) }).toBuffer();
   for (let time = 0; time < 2; time++) {
     const smaller = 120 + random.below(80);
-    bytes = await sharp(bytes).resize(smaller).jpeg({ quality: 5 + random.below(6) }).toBuffer();
+    bytes = await sharp(bytes)
+      .resize(smaller)
+      .jpeg({ quality: 5 + random.below(6) })
+      .toBuffer();
   }
   return bytes;
 }
@@ -113,7 +121,9 @@ function windowOf(scene: Scene, random: Random): Window {
   for (let tries = 0; tries < maxWindows; tries++) {
     const size = random.between(0.45, 0.8);
     const window = { x: random.between(0, 1 - size), y: random.between(0, 1 - size), size };
-    const parts = scene.groups.flatMap(({ objects }) => objects.map((each) => partIn(each, window)));
+    const parts = scene.groups.flatMap(({ objects }) =>
+      objects.map((each) => partIn(each, window)),
+    );
     const isClear = parts.every((part) => part > 0.6 || part < 0.1);
     if (isClear && parts.some((part) => part > 0.6)) return window;
   }

@@ -56,9 +56,9 @@ describe("GET /", () => {
       ["/", "/review"].map((path) => edge.call(path, { key: null })),
     );
     expect(await review?.text()).toBe(await page?.text());
-    expect([...(review?.headers ?? [])].filter(([name]) => name === "content-security-policy")).toEqual(
-      [...(page?.headers ?? [])].filter(([name]) => name === "content-security-policy"),
-    );
+    expect(
+      [...(review?.headers ?? [])].filter(([name]) => name === "content-security-policy"),
+    ).toEqual([...(page?.headers ?? [])].filter(([name]) => name === "content-security-policy"));
   });
 
   test("304 to who has it", async () => {
@@ -343,7 +343,8 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
     // For axe, with the key of the other views.
     beforeAll(async () => {
       const { add } = await reviewable(edge, cms, "ada");
-      for (const name of ["one.png", "two.png"]) await add(name.length * 97 + name.charCodeAt(0), name);
+      for (const name of ["one.png", "two.png"])
+        await add(name.length * 97 + name.charCodeAt(0), name);
     });
   });
 

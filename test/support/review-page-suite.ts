@@ -114,7 +114,9 @@ export function reviewPageSuite({ edge, cms, open }: ReviewSuite): void {
     await card(page, "b.png").focus();
     await page.keyboard.press("r");
     await page.getByLabel("Letters act").check();
-    expect(await card(page, "b.png").getByRole("button", { name: "Reject" }).isVisible()).toBe(true);
+    expect(await card(page, "b.png").getByRole("button", { name: "Reject" }).isVisible()).toBe(
+      true,
+    );
     await card(page, "b.png").focus();
     await page.keyboard.press("r");
     await card(page, "b.png").getByText("Rejected").waitFor();

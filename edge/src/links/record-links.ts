@@ -69,9 +69,7 @@ export function recordLinks(options: RecordLinksOptions): LinksOf {
       ...(isThere(thumbnailAt)
         ? { thumbnail_url: await thumbnailLink({ links, ttlS, origin, now }, of) }
         : {}),
-      ...(isThere(originalAt)
-        ? { original_url: urlOf(origin, await links.write(original)) }
-        : {}),
+      ...(isThere(originalAt) ? { original_url: urlOf(origin, await links.write(original)) } : {}),
     };
   };
 }

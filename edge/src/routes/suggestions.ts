@@ -25,7 +25,10 @@ export function suggestionRoutes({
   webhooks: rooms,
   settings,
   pictureLinks: links,
-}: Pick<Isolate, "webhooks" | "settings" | "pictureLinks">): Record<SuggestionRouteId, Handler<Env>> {
+}: Pick<Isolate, "webhooks" | "settings" | "pictureLinks">): Record<
+  SuggestionRouteId,
+  Handler<Env>
+> {
   const { book, suggestions } = rooms;
   const fieldsOf = async (c: Context<Env>) =>
     fieldsWithPath(c, await readJson(c.req.raw, bodyLimits(settings), c.get("context")));

@@ -28,6 +28,8 @@ export const currentWordsSchema = z.object({
   words: wordsSchema.describe("What the fields hold now."),
   writable: z
     .array(z.enum(words))
-    .describe("Those of the suggestion's words that would be written: of the others somebody wrote words of his own."),
+    .describe(
+      "Those of the suggestion's words that would be written: of the others somebody wrote words of his own.",
+    ),
 });
 export type CurrentWords = z.infer<typeof currentWordsSchema>;
