@@ -114,7 +114,8 @@ export function reviewCard(given: Suggestion, acts: CardActs): Card {
       };
       const form = editForm(suggestion, (words) => acts.accept(card, words), back);
       content.querySelector(".acts")?.replaceWith(form);
-      form.querySelector<HTMLElement>("textarea, input")?.focus();
+      form.querySelector<HTMLElement>("textarea, input")?.focus({ preventScroll: true });
+      form.scrollIntoView({ block: "nearest" });
     },
     isPicked: () => box.checked,
     pick(isPicked) {

@@ -47,17 +47,17 @@ export function reviewView(key: KeyBox): ReviewView {
     said: (words) => void (live.textContent = words),
   });
   /** Whoever was in the card goes on to the next one. */
-  const thenGoOn = async (card: Card, done: Promise<boolean>): Promise<void> => {
+  const thenGoOn = async (card: Card, act: () => Promise<boolean>): Promise<void> => {
     const wasIn = card.element.contains(document.activeElement);
-    const isDone = await done;
+    const isDone = await act();
     // What was pressed may be gone, and was disabled meanwhile.
     if (!wasIn) return;
     if (isDone) keys.goOn(card);
     else (card.element.querySelector<HTMLElement>("form textarea") ?? card.element).focus();
   };
   const cardActs: CardActs = {
-    accept: (card, words) => void thenGoOn(card, acts.accept(card, words)),
-    reject: (card) => void thenGoOn(card, acts.reject(card)),
+    accept: (card, words) => void thenGoOn(card, () => acts.accept(card, words)),
+    reject: (card) => void thenGoOn(card, () => acts.reject(card)),
     undo: (card) => void acts.undo(card).then(() => card.element.focus()),
     picked: () => bulk.refresh(),
     nameOf: filters.nameOf,

@@ -1,7 +1,7 @@
 // The review of the Worker's page in a real browser, before a CMS's stand-in: by mouse and by keyboard, one by one and
 // several at once, with words and names that would like to be HTML. A part of test/contract/edge-page.test.ts.
 import type { Page } from "playwright-core";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { createClient } from "@blip2-edge/shared/client";
 import { AppError, toProblem } from "@blip2-edge/shared/problem";
 import { createApiKey } from "../../edge/src/auth/api-key.ts";
@@ -42,7 +42,7 @@ export async function reviewable(edge: Edge, cms: FakeCms, tenant: string) {
       (await client.suggestionList({ connection: connection.id })).suggestions.some(
         ({ asset_id: id }) => id === asset.id,
       );
-    await expect.poll(waits, { timeout: 15_000 }).toBe(true);
+    await vi.waitFor(async () => expect(await waits()).toBe(true), { timeout: 15_000 });
     return asset;
   };
   return { client, connection, editor, add };
@@ -74,9 +74,8 @@ export function reviewPageSuite({ edge, cms, open }: ReviewSuite): void {
     const first = card(page, hostile.name);
     await first.getByText(hostile.words).waitFor();
     await first.getByText("<i>Front page</i>").waitFor();
-    await expect
-      .poll(() => first.locator("img").evaluate("(image) => image.naturalWidth"))
-      .toBeGreaterThan(0);
+    const width = "document.querySelector('.card img')?.naturalWidth";
+    await expect.poll(() => page.evaluate<number>(width)).toBeGreaterThan(0);
     expect(await page.locator("main b:has-text('a cat'), main i, img[src=x]").count()).toBe(0);
     await first.getByText("In the CMS, when it was looked at:").waitFor();
     await first.getByRole("button", { name: "Accept" }).click();
@@ -94,7 +93,7 @@ export function reviewPageSuite({ edge, cms, open }: ReviewSuite): void {
 
   test("by keyboard alone: on, back, edited and accepted, rejected; letters can be switched off", async () => {
     const page = await open(made.editor, "/#review");
-    await page.getByText("3 wait", { exact: true }).waitFor();
+    await card(page, "a.png").waitFor();
     await page.keyboard.press("j");
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("k");
@@ -127,6 +126,7 @@ export function reviewPageSuite({ edge, cms, open }: ReviewSuite): void {
   test("words of a human that came meanwhile are told of, and stay", async () => {
     const page = await open(made.editor, "/review");
     of("a.png").alt = "By a human";
+    await card(page, "a.png").waitFor();
     await page.keyboard.press("j");
     await card(page, "a.png").locator("q", { hasText: "By a human" }).waitFor();
     await card(page, "a.png").getByText("The alt text of others would stay.").waitFor();
