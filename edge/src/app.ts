@@ -18,6 +18,7 @@ import { takeSignedLink } from "./middleware/signed-link.ts";
 import { cachePurgeRoute } from "./routes/cache.ts";
 import { captionByUrlRoute } from "./routes/caption-by-url.ts";
 import { captionLinkRoute } from "./routes/caption-link.ts";
+import { backfillRoutes } from "./routes/backfills.ts";
 import { connectionRoutes } from "./routes/connections.ts";
 import { documentRoutes } from "./routes/documents.ts";
 import { embedRoute } from "./routes/embed.ts";
@@ -62,6 +63,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     ...imageRoutes(isolate),
     imageBatch: imageBatchRoute(isolate),
     ...connectionRoutes(isolate),
+    ...backfillRoutes(isolate),
     ...suggestionRoutes(isolate),
     ...reviewRoutes(isolate),
     webhook: hookRoute(isolate),

@@ -53,7 +53,7 @@ export default {
     const [ours, others] = [true, false].map((is) =>
       batch.messages.filter((message) => isAboutConnection(message) === is),
     );
-    await takeConnectionMessages(webhooks.run, ours ?? [], { write, later });
+    await takeConnectionMessages(webhooks, ours ?? [], { write, later });
     await takeJobMessages(jobs, others ?? [], { write, later });
   },
 

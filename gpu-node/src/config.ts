@@ -43,8 +43,8 @@ export const nodeConfigSchema = z.strictObject({
   "max-queue": wholeNumber(1, 10_000, 256).describe(
     "Requests that may be there, whatever work they are, bulk up to half of them; more are answered with 503.",
   ),
-  "feature-store-mb": wholeNumber(0, 1_000_000, 256).describe(
-    "Megabytes of image features kept for further questions about the same image.",
+  "feature-store-mb": wholeNumber(0, 1_000_000, 64).describe(
+    "Megabytes of image features kept for further questions about the same image; one of blip2-opt-2.7b takes 0.33.",
   ),
   "drain-seconds": wholeNumber(0, 3600, 8).describe(
     "How long what was let in may take to finish when the node is told to end.",

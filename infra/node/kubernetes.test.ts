@@ -5,6 +5,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { parseNodeConfig } from "../../gpu-node/src/config.ts";
+import packageFile from "../../package.json" with { type: "json" };
 import { schemaFaults } from "./kubernetes-schemas.ts";
 import {
   baseObjects,
@@ -173,7 +174,8 @@ test.each(overlays.filter(() => hasKubectl()))(
     const objects = rendered(path.join(kubernetesFolder, "overlays", overlay));
     for (const object of objects) expect(await schemaFaults(object), object.kind).toEqual([]);
     const { container } = nodePod(objects);
-    const image = { cpu: ":0.1.0", gpu: ":0.1.0-cuda12" }[overlay];
+    const { version } = packageFile;
+    const image = { cpu: `:${version}`, gpu: `:${version}-cuda12` }[overlay];
     for (const name of ["node", "metrics", "artifact"]) {
       expect(container(name).image).toBe(`registry.example.com/blip2-node${image}`);
     }

@@ -32,7 +32,7 @@ const computed: Readonly<Record<Side, Readonly<Record<string, readonly string[]>
   },
   worker: {
     'because("key_ended")': ["reason", "detail"],
-    swept: ["queued", "expired", "hooks", "deleted", "connections", "untitled"],
+    swept: ["queued", "expired", "hooks", "deleted", "connections", "untitled", "backfills"],
     name: [
       ...["node_attempts", "node_retries", "node_hedges", "node_vision_passes"],
       ...["inferences", "inferences_refunded"],

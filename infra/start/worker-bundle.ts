@@ -37,12 +37,12 @@ const workerConfigSchema = z.object({
 });
 export type WorkerConfig = z.infer<typeof workerConfigSchema>;
 
-/** Reads wrangler.jsonc: comments on lines of their own, commas before closing brackets. */
+/** Of wrangler.jsonc: comments on lines of their own, commas before closing brackets. */
+export const parseWranglerText = (text: string): unknown =>
+  JSON.parse(text.replaceAll(/^\s*\/\/.*$/gm, "").replaceAll(/,(?=\s*[}\]])/g, ""));
+
 export async function readWorkerConfig(): Promise<WorkerConfig> {
-  const text = await readFile(configFile, "utf8");
-  return workerConfigSchema.parse(
-    JSON.parse(text.replaceAll(/^\s*\/\/.*$/gm, "").replaceAll(/,(?=\s*[}\]])/g, "")),
-  );
+  return workerConfigSchema.parse(parseWranglerText(await readFile(configFile, "utf8")));
 }
 
 export interface WorkerBundle {
@@ -58,7 +58,7 @@ export interface WorkerBundle {
 const productEntry = "src/index.ts";
 
 /** A name for everything that goes into the bundle. */
-async function sourceDigest(entry: string): Promise<string> {
+export async function sourceDigest(entry = productEntry): Promise<string> {
   const files = [
     path.join(root, "edge", entry),
     configFile,

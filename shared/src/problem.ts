@@ -51,6 +51,8 @@ export const problemKinds = {
   index_full: kind(507, "The namespace holds as many images as it may"),
   candidates_unavailable: kind(503, "The store of candidates cannot be asked now", true),
   // Connections
+  backfill_open: kind(409, "The connection has a backfill that is not over"),
+  backfill_over: kind(409, "The backfill is over"),
   suggestion_closed: kind(409, "The suggestion is decided already"),
   words_changed: kind(409, "The picture's words were changed meanwhile"),
   cms_failed: kind(502, "The CMS did not do it", true),
@@ -181,6 +183,10 @@ export function problemResponse(
 
 const isProblemCode = (value: unknown): value is ProblemCode =>
   typeof value === "string" && Object.hasOwn(problemKinds, value);
+
+/** Undefined: there is no such problem. */
+export const problemTitle = (code: string): string | undefined =>
+  isProblemCode(code) ? problemKinds[code].title : undefined;
 
 /** Reads a problem+json body back into an AppError; undefined when it is not one of ours. */
 export function fromProblem(body: unknown): AppError | undefined {

@@ -2,6 +2,7 @@
 // nobody writes a path, a scope or a schema a second time. Its rows stand in routes/, by what they are about.
 import type { z } from "zod";
 import { adminRoutes } from "./routes/admin.ts";
+import { backfillsRoutes } from "./routes/backfills.ts";
 import { grantsRoutes } from "./routes/grants.ts";
 import { connectionsRoutes } from "./routes/connections.ts";
 import { imagesRoutes } from "./routes/images.ts";
@@ -19,6 +20,7 @@ export const routes = {
   ...jobsRoutes,
   ...imagesRoutes,
   ...connectionsRoutes,
+  ...backfillsRoutes,
   ...reviewRoutes,
   ...suggestionsRoutes,
   ...adminRoutes,

@@ -78,10 +78,23 @@ beforeAll(async () => {
     return id;
   });
   const connections = await several(async () => (await client.connectionCreate(siteConnection)).id);
+  const backfills = await Promise.all(
+    connections.map(async (of, index) => {
+      const id = `bkf_${String(index).padStart(32, "0")}`;
+      await edge.worker.db
+        .prepare(
+          `INSERT INTO backfills (id, connection_id, tenant, started_by, pictures, dry_run, rate, state, created_at)
+           VALUES (?, ?, 'ada', 'k', 'untitled', 0, 60, 'paused', 0)`,
+        )
+        .bind(id, of)
+        .run();
+      return id;
+    }),
+  );
   const { connection, deliveries, suggestions } = await inboxOf(client);
   const idsOf: Record<string, readonly string[]> = {
     ...{ key: keys, job: jobs, grant: grants, image: ["picture"], connection: connections },
-    ...{ delivery: deliveries, suggestion: suggestions },
+    ...{ delivery: deliveries, suggestion: suggestions, backfill: backfills },
   };
   const hints: Hints = {
     namespace: namespaces,

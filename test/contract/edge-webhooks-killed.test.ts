@@ -1,5 +1,5 @@
-// A Worker that is killed between its acknowledgement of webhooks and what it would have written: on the state that it
-// left behind every picture gets its words, and gets them once.
+// A Worker that is killed between its acknowledgement of webhooks and what it would have written, and in the middle of a
+// backfill: on the state that it left behind every picture gets its words, and gets them once.
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -12,7 +12,8 @@ import { fakeDirectus } from "../support/fake-directus.ts";
 import { png } from "../support/pictures.ts";
 
 const secret = "the-webhook-secret-of-the-tests";
-const count = 12;
+const count = 20;
+const delivered = 12;
 let stateDir: string;
 let cms: FakeCms;
 let edge: Edge | undefined;
@@ -32,10 +33,11 @@ const start = (): Promise<Edge> =>
     vars: {
       ...{ CMS_PRIVATE_ORIGINS: cms.origin, CMS_RETRY_WAIT_MS: "20" },
       ...{ REQUEST_TIMEOUT_MS: "2000", JOB_LEASE_GRACE_MS: "100" },
+      ...{ CMS_TIMEOUT_MS: "2000", JOB_SLICE_MS: "2000" },
     },
   });
 
-test("killed with acknowledged webhooks in every state: nothing is lost, nothing is written twice", async () => {
+test("killed with acknowledged webhooks in every state and a backfill half done: nothing is lost or written twice", async () => {
   edge = await start();
   const { key } = await createApiKey();
   await edge.worker.putKey({ key, tenant: "ada", name: "cms", scopes: ["connections"] });
@@ -52,11 +54,15 @@ test("killed with acknowledged webhooks in every state: nothing is lost, nothing
     ...Array.from({ length: 2 }, () => ({ kind: "wait" as const, ms: 10 })),
     ...Array.from({ length: count }, () => ({ kind: "wait" as const, ms: 1500 })),
   );
-  for (const asset of assets) {
+  // Of the library some are delivered as well, before or after the backfill has listed them.
+  const { id: backfill } = await client.backfillCreate({ connection, rate: 600 });
+  for (const asset of assets.slice(0, delivered)) {
     const hook = cms.vendor.hook("created", asset, secret);
     const response = await edge.call(hookPath, { method: "POST", key: null, ...hook });
     expect(response.status).toBe(200);
   }
+  const listed = async () => (await client.backfillRead({ id: backfill })).counts.listed;
+  await expect.poll(listed, { timeout: 15_000, interval: 20 }).toBeGreaterThan(0);
   const written = () => assets.filter(({ alt }) => alt !== null).length;
   await expect.poll(written, { timeout: 15_000, interval: 20 }).toBeGreaterThan(0);
   const [workerd] = edge.worker.pids();
@@ -78,6 +84,18 @@ test("killed with acknowledged webhooks in every state: nothing is lost, nothing
       { timeout: 40_000, interval: 100 },
     )
     .toEqual(assets.map(() => "written"));
+  await expect
+    .poll(
+      async () => {
+        await edge?.worker.tick();
+        return (await again.backfillRead({ id: backfill })).state;
+      },
+      { timeout: 40_000, interval: 200 },
+    )
+    .toBe("done");
+  const { counts } = await again.backfillRead({ id: backfill });
+  expect(counts).toMatchObject({ failed: 0, dead: 0, waiting: 0, queued: 0 });
+  expect(counts.listed).toBeGreaterThanOrEqual(count - delivered);
   expect(written()).toBe(count);
   expect(assets.map(({ id }) => cms.writes(id))).toEqual(assets.map(() => 1));
 });

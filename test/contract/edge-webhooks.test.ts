@@ -2,6 +2,7 @@
 // human is ever overwritten, whatever comes twice, late, out of order or not at all.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createClient, type Client } from "@blip2-edge/shared/client";
+import type { Backfill, CreateBackfillRequest } from "@blip2-edge/shared/contracts/backfills";
 import type { Connection, CreateConnectionRequest } from "@blip2-edge/shared/contracts/connections";
 import type { Scope } from "@blip2-edge/shared/contracts/keys";
 import type { Delivery } from "@blip2-edge/shared/contracts/deliveries";
@@ -23,7 +24,9 @@ let ada: Client;
 let cmss: readonly FakeCms[];
 
 beforeAll(async () => {
-  cmss = await Promise.all([fakeDirectus, fakeStrapi, fakeSite].map(startFakeCms));
+  // The last one is the library of backfills.
+  const vendors = [fakeDirectus, fakeStrapi, fakeSite, fakeDirectus];
+  cmss = await Promise.all(vendors.map(startFakeCms));
   const origins = cmss.map(({ origin }) => origin).join(",");
   edge = await startEdge({
     vars: {
@@ -225,6 +228,41 @@ describe.each([0, 1, 2])("CMS %i", (index) => {
     );
   });
 
+  test("a person's words wait for an acceptance, are written as any, and are that person's from then on", async () => {
+    const careful = await connectTo(cms, { mode: "suggest", max_length: 20 });
+    const picture = await upload(cms, 12);
+    await deliver(careful, cms.vendor.hook("created", picture, secret));
+    const [end] = await over(careful, picture);
+    const { suggestions } = await ada.suggestionList({ connection: careful.id, state: "open" });
+    const [open] = suggestions;
+    const id = open?.id ?? "";
+    const long = ada.suggestionEdit({ id, alt: "Longer than twenty characters" });
+    await expect(long).rejects.toMatchObject({
+      code: "invalid_request",
+      errors: [{ field: "alt" }],
+    });
+    const edited = await ada.suggestionEdit({ id, alt: "By an editor" });
+    expect([edited.state, edited.ours.alt, edited.original?.alt, picture.alt]).toEqual([
+      ...["open", "By an editor", open?.ours.alt, null],
+    ]);
+    // Worked on once more, the words that wait stay.
+    await ada.deliveryReplay({ connection: careful.id, id: end?.id ?? "" });
+    expect((await over(careful, picture))[0]?.reason).toBe("edited");
+    const accepted = await ada.suggestionAccept({ id });
+    expect([accepted.state, picture.alt]).toEqual(["written", "By an editor"]);
+    picture.bytes = await jpeg(13);
+    picture.uploads += 1;
+    await deliver(careful, cms.vendor.hook("replaced", picture, secret));
+    expect((await over(careful, picture))[0]?.reason).toBe("has_words");
+    await ada.suggestionUndo({ id });
+    expect(picture.alt).toBeNull();
+    const late = ada.suggestionEdit({ id, alt: "Too late" });
+    await expect(late).rejects.toMatchObject({ code: "suggestion_closed" });
+    const { events } = await ada.connectionEvents({ connection: careful.id, asset_id: picture.id });
+    const [edit] = events.filter(({ what }) => what === "suggestion_edited");
+    expect([edit?.who, edit?.subject]).toEqual([edited.edited_by, id]);
+  });
+
   test("a sweep finds what no webhook told of, once", async () => {
     const sweeping = await connectTo(cms, { sweep_every_s: 3600 });
     const picture = await upload(cms, 11);
@@ -402,6 +440,131 @@ test("who may only review sees what waits, its picture and what the CMS holds, a
     ...{ asset: "gone", words: {}, writable: [] },
   });
   expect(await editor.suggestionReject({ id })).toMatchObject({ state: "rejected" });
+});
+
+describe("a backfill", () => {
+  let library: FakeCms;
+  beforeAll(() => {
+    library = cmss[3] as FakeCms;
+  });
+  const begin = ({ id }: Connection, more: Partial<CreateBackfillRequest> = {}) =>
+    ada.backfillCreate({ connection: id, rate: 600, ...more });
+  /** Waits until it stands so. */
+  async function until(id: string, ...states: readonly Backfill["state"][]): Promise<Backfill> {
+    let found = await ada.backfillRead({ id });
+    await expect
+      .poll(
+        async () => {
+          await edge.worker.tick();
+          found = await ada.backfillRead({ id });
+          return states.includes(found.state) ? found.state : JSON.stringify(found);
+        },
+        { timeout: 30_000, interval: 200 },
+      )
+      .toMatch(/^[a-z]+$/);
+    return found;
+  }
+  const fill = (from: number, count: number) =>
+    Promise.all(Array.from({ length: count }, (_, index) => upload(library, from + index)));
+  const waits = (count: number, ms: number) =>
+    edge.node.failNext(...Array.from({ length: count }, () => ({ kind: "wait" as const, ms })));
+
+  test("takes up what was there before, each picture once, and what comes in fresh does not wait for it", async () => {
+    const titled = library.add({ bytes: await png(80), alt: "By a human" });
+    const before = await upload(library, 81);
+    const connection = await connectTo(library);
+    await deliver(connection, library.vendor.hook("created", before, secret));
+    await over(connection, before);
+    const pictures = await fill(100, 12);
+    waits(13, 400);
+    const { id } = await begin(connection);
+    const uploaded = () =>
+      pictures.filter((one) => library.asked.includes(`GET /assets/${one.id}`));
+    await expect
+      .poll(() => uploaded().length, { timeout: 10_000, interval: 20 })
+      .toBeGreaterThan(1);
+    const fresh = await upload(library, 90);
+    await deliver(connection, library.vendor.hook("created", fresh, secret));
+    const [first] = await over(connection, fresh);
+    const done = await until(id, "done");
+    expect(done).toMatchObject({
+      ...{ reason: null, left: 0, left_s: 0, listing: false },
+      counts: { known: 0, listed: 12, written: 12, skipped: 0, failed: 0, dead: 0 },
+    });
+    const all = await deliveriesOf(connection);
+    const later = all.filter(
+      ({ backfill, finished_at: at }) => backfill === id && (at ?? "") > (first?.finished_at ?? ""),
+    );
+    expect(later.length).toBeGreaterThan(3);
+    const written = [before, fresh, ...pictures].map((one) => library.writes(one.id));
+    expect(new Set(written)).toEqual(new Set([1]));
+    expect([titled.alt, library.writes(titled.id)]).toEqual(["By a human", 0]);
+    // Once more: there is nothing to do, and it says so.
+    expect((await until((await begin(connection)).id, "done")).counts.listed).toBe(0);
+    // Those with words are listed too where it is asked for, and left alone.
+    const every = await until((await begin(connection, { pictures: "all" })).id, "done");
+    expect(every.counts).toMatchObject({ found: 15, known: 14, listed: 1, skipped: 1 });
+    expect(titled.alt).toBe("By a human");
+  });
+
+  test("one at a time, of its tenant alone; paused it waits, resumed it goes on; over it is over", async () => {
+    const connection = await connectTo(library, { mode: "suggest" });
+    const pictures = await fill(120, 3);
+    expect(await until((await begin(connection, { dry_run: true })).id, "done")).toMatchObject({
+      counts: { found: 3, listed: 3, written: 0, waiting: 0 },
+    });
+    const { id } = await begin(connection, { rate: 1 });
+    await expect(begin(connection)).rejects.toMatchObject({
+      ...{ code: "backfill_open", detail: expect.stringContaining(id) as unknown },
+    });
+    const bob = createClient({ url: edge.url, key: await keyOf("bob") });
+    for (const ask of [
+      () => bob.backfillRead({ id }),
+      () => bob.backfillPause({ id }),
+      () => bob.backfillCreate({ connection: connection.id }),
+    ]) {
+      await expect(ask()).rejects.toMatchObject({ code: "not_found" });
+    }
+    expect((await bob.backfillList({})).backfills).toEqual([]);
+    const counts = async () => (await ada.backfillRead({ id })).counts;
+    await expect.poll(counts).toMatchObject({ waiting: 2, suggested: 1 });
+    const paused = await ada.backfillPause({ id });
+    expect([paused.state, paused.reason, paused.resumes_at]).toEqual([
+      ...["paused", "paused_by_person", null],
+    ]);
+    await ada.backfillResume({ id, rate: 600 });
+    const done = await until(id, "done");
+    expect(done.counts).toMatchObject({ listed: 3, suggested: 3 });
+    expect(pictures.map(({ alt }) => alt)).toEqual([null, null, null]);
+    await expect(ada.backfillPause({ id })).rejects.toMatchObject({ code: "backfill_over" });
+    expect((await ada.backfillCancel({ id })).state).toBe("done");
+    const { backfills } = await ada.backfillList({ connection: connection.id });
+    expect(backfills.map(({ dry_run: isDry }) => isDry)).toEqual([false, true]);
+    for (const { id: one } of pictures) library.assets.delete(one);
+  });
+
+  test("a quota that is used up pauses it, and it says so; raised, it goes on", async () => {
+    const { key } = await createApiKey();
+    await edge.worker.putKey({ key, tenant: "ada", name: "admin", scopes: ["admin"] });
+    const admin = createClient({ url: edge.url, key });
+    const limits = { inferences_per_day: 2 };
+    const worker = await admin.keyCreate({ name: "w", scopes: ["connections"], limits });
+    const connection = await connectTo(library, { key_id: worker.id });
+    await fill(140, 4);
+    const { id } = await begin(connection);
+    const paused = await until(id, "paused");
+    expect(paused).toMatchObject({ reason: "quota_exceeded", counts: { dead: 0, failed: 0 } });
+    expect(paused.detail).toContain("quota");
+    expect(paused.resumes_at).not.toBeNull();
+    await admin.keyUpdate({ id: worker.id, limits: { inferences_per_day: 100 } });
+    await ada.backfillResume({ id });
+    expect((await until(id, "done")).counts).toMatchObject({ listed: 4, written: 4 });
+  });
+
+  test("a connection that is switched off has none", async () => {
+    const connection = await connectTo(library, { mode: "off" });
+    await expect(begin(connection)).rejects.toMatchObject({ code: "invalid_request" });
+  });
 });
 
 describe("connections", () => {

@@ -38,14 +38,18 @@ export const fakeDirectus: FakeVendor = {
         id?: { _eq: string };
         _and?: unknown;
       };
-      const all = Array.from(assets.values(), rowOf);
-      const rows =
-        filter.id === undefined
-          ? all.filter(
-              ({ type, description }) => type.startsWith("image/") && (description ?? "") === "",
-            )
-          : all.filter((row) => row.id === filter.id?._eq);
-      return { status: 200, body: { data: url.searchParams.get("page") === "2" ? [] : rows } };
+      if (filter.id !== undefined) {
+        const one = assets.get(filter.id._eq);
+        return { status: 200, body: { data: one === undefined ? [] : [rowOf(one)] } };
+      }
+      const ofUntitled = filter._and !== undefined;
+      const rows = Array.from(assets.values(), rowOf).filter(
+        ({ type, description }) =>
+          type.startsWith("image/") && (!ofUntitled || (description ?? "") === ""),
+      );
+      const [limit, page] = ["limit", "page"].map((name) => Number(url.searchParams.get(name)));
+      const from = ((page ?? 1) - 1) * (limit ?? 0);
+      return { status: 200, body: { data: rows.slice(from, from + (limit ?? 0)) } };
     }
     if (method === "PATCH" && url.pathname.startsWith("/files/")) {
       if (asset === undefined) return { status: 204 };

@@ -12,6 +12,8 @@ const rowOf = (asset: FakeAsset) => ({
   ...{ alt: asset.alt, caption: asset.caption, tags: asset.tags },
 });
 
+const perPage = 100;
+
 export const fakeSite: FakeVendor = {
   kind: "standard",
   hasTags: true,
@@ -22,8 +24,13 @@ export const fakeSite: FakeVendor = {
     if (headers.authorization !== `Bearer ${token}`) return { status: 401 };
     const [, , id = "", file] = url.pathname.split("/");
     if (id === "") {
-      const rows = Array.from(assets.values(), rowOf);
-      return { status: 200, body: { assets: rows.filter(({ alt }) => (alt ?? "") === "") } };
+      const ofUntitled = url.searchParams.get("without") === "alt";
+      const rows = Array.from(assets.values(), rowOf).filter(
+        ({ alt }) => !ofUntitled || (alt ?? "") === "",
+      );
+      const from = Number(url.searchParams.get("cursor") ?? 0);
+      const next = from + perPage < rows.length ? { cursor: String(from + perPage) } : {};
+      return { status: 200, body: { assets: rows.slice(from, from + perPage), ...next } };
     }
     const asset = assets.get(decodeURIComponent(id));
     if (asset === undefined) return { status: 404 };

@@ -31,11 +31,13 @@ export const fakeStrapi: FakeVendor = {
     if (headers.authorization === undefined) return errorOf(403, "ForbiddenError");
     if (headers.authorization !== `Bearer ${token}`) return errorOf(401, "UnauthorizedError");
     if (method === "GET" && url.pathname === "/api/upload/files") {
-      const rows = Array.from(assets.values(), mediaOf);
-      const untitled = rows.filter(
-        ({ mime, alternativeText }) => mime.startsWith("image/") && (alternativeText ?? "") === "",
+      const ofUntitled = url.searchParams.has("filters[$or][0][alternativeText][$null]");
+      const rows = Array.from(assets.values(), mediaOf).filter(
+        ({ mime, alternativeText }) =>
+          mime.startsWith("image/") && (!ofUntitled || (alternativeText ?? "") === ""),
       );
-      return { status: 200, body: untitled.slice(Number(url.searchParams.get("start"))) };
+      const from = Number(url.searchParams.get("start"));
+      return { status: 200, body: rows.slice(from, from + Number(url.searchParams.get("limit"))) };
     }
     const inPath = /^\/api\/upload\/files\/(\d+)$/.exec(url.pathname)?.[1];
     const asset = assets.get(inPath ?? url.searchParams.get("id") ?? "");

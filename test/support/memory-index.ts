@@ -9,8 +9,9 @@ export interface MemoryIndex {
   atomically<Result>(work: () => Result): Result;
 }
 
-export function memoryIndex(): MemoryIndex {
-  const db = new DatabaseSync(":memory:");
+/** `file`: one that such an object has left. */
+export function memoryIndex(file = ":memory:"): MemoryIndex {
+  const db = new DatabaseSync(file);
   return {
     db,
     sql: {

@@ -14,7 +14,8 @@ export interface VirtualClock extends Clock {
   runUntil(at: number): Promise<void>;
 }
 
-export function virtualClock(startAt = 0): VirtualClock {
+/** `turns` of the event loop pass between two timers: one more than what runs in it takes by itself (setImmediate). */
+export function virtualClock(startAt = 0, turns = 1): VirtualClock {
   let now = startAt;
   let order = 0;
   /** A binary heap, the earliest first. */
@@ -51,7 +52,11 @@ export function virtualClock(startAt = 0): VirtualClock {
     return top;
   }
   /** Everything that was set off and waits for no timer is done after this. */
-  const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const settle = async (): Promise<void> => {
+    for (let turn = 0; turn < turns; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
 
   const after = (ms: number, what: () => void): (() => void) => {
     const timer: Timer = { at: now + Math.max(0, ms), order: order++, what, canceled: false };

@@ -6,7 +6,12 @@ import type { Context, Handler } from "hono";
 import type { Env } from "../env.ts";
 import type { Isolate } from "../isolate.ts";
 import { thumbnailLink } from "../links/record-links.ts";
-import { acceptSuggestion, undoSuggestion, type Decision } from "../webhooks/decide-suggestion.ts";
+import {
+  acceptSuggestion,
+  editSuggestion,
+  undoSuggestion,
+  type Decision,
+} from "../webhooks/decide-suggestion.ts";
 import { suggestionOf, type SuggestionRecord } from "../webhooks/suggestion-store.ts";
 import { fieldsWithPath, queryOf } from "./keys.ts";
 import { readJson } from "./read-body.ts";
@@ -16,6 +21,7 @@ type SuggestionRouteId =
   | "suggestionList"
   | "suggestionRead"
   | "suggestionAccept"
+  | "suggestionEdit"
   | "suggestionReject"
   | "suggestionUndo";
 
@@ -62,11 +68,15 @@ export function suggestionRoutes({
       return answer(c, await suggestions.read(c.get("caller").tenant, id));
     },
     async suggestionAccept(c) {
-      const { id, ...edited } = parseOrRefuse(
+      const { id, ...given } = parseOrRefuse(
         routes.suggestionAccept.input.schema,
         await fieldsOf(c),
       );
-      return answer(c, await acceptSuggestion(rooms, await decisionOn(c, id), edited));
+      return answer(c, await acceptSuggestion(rooms, await decisionOn(c, id), given));
+    },
+    async suggestionEdit(c) {
+      const { id, ...given } = parseOrRefuse(routes.suggestionEdit.input.schema, await fieldsOf(c));
+      return answer(c, await editSuggestion(rooms, await decisionOn(c, id), given));
     },
     async suggestionReject(c) {
       const { id } = parseOrRefuse(routes.suggestionReject.input.schema, await fieldsOf(c));

@@ -124,4 +124,6 @@ export interface Adapter {
   write(cms: Cms, asset: Asset, words: Words): Promise<Written>;
   /** One page of pictures whose field for alt text is empty. Throws CmsFault. */
   listUntitled(cms: Cms, cursor: string | undefined): Promise<UntitledPage>;
+  /** The same of all pictures; left out: the CMS is not asked for them. Throws CmsFault. */
+  listAll?(cms: Cms, cursor: string | undefined): Promise<UntitledPage>;
 }

@@ -18,6 +18,10 @@ const faults = {
 
 export type CmsFaultCode = keyof typeof faults;
 
+/** Undefined: it is none of these. */
+export const cmsFaultText = (code: string): string | undefined =>
+  Object.hasOwn(faults, code) ? faults[code as CmsFaultCode].text : undefined;
+
 export class CmsFault extends Error {
   readonly code: CmsFaultCode;
   readonly again: boolean;

@@ -44,12 +44,14 @@ export interface ConnectionBook {
   /** Throws not_found, as all do that name one. */
   read(tenant: string, id: string): Promise<ConnectionRecord>;
   update(tenant: string, request: UpdateConnectionRequest): Promise<Connection>;
-  /** With its inbox, its suggestions and its trail. */
+  /** With its inbox, its backfills, its suggestions and its trail. */
   remove(tenant: string, id: string): Promise<void>;
   /** Whoever's it is: for what comes in from outside and from the queue. */
   find(id: string): Promise<ConnectionRecord | undefined>;
   /** Nothing of it is claimed for a while: twice as long each time, until something goes well. */
   pause(id: string, atLeastMs: number, reason: string, rules: PauseRules): Promise<void>;
+  /** Whether a message about it is to be sent, to come at this time: false when one comes sooner. */
+  hint(id: string, at: number): Promise<boolean>;
   secretsOf(record: ConnectionRecord): Promise<ConnectionSecrets>;
 }
 
@@ -155,6 +157,7 @@ export function connectionBook(options: ConnectionBookOptions): ConnectionBook {
       await table.batch([
         prepared("DELETE FROM connections WHERE id = ?1 AND tenant = ?2", id, tenant),
         prepared("DELETE FROM deliveries WHERE connection_id = ?1", id),
+        prepared("DELETE FROM backfills WHERE connection_id = ?1", id),
         prepared("DELETE FROM suggestions WHERE connection_id = ?1", id),
         prepared("DELETE FROM connection_events WHERE connection_id = ?1", id),
       ]);
@@ -171,6 +174,14 @@ export function connectionBook(options: ConnectionBookOptions): ConnectionBook {
          paused_times = paused_times + 1, paused_reason = ?6 WHERE id = ?1 AND paused_until <= ?2`,
         ...[id, now(), atLeastMs, firstWaitMs, maxPauseMs, reason],
       ).run();
+    },
+
+    async hint(id, at) {
+      const taken = await prepared(
+        `UPDATE connections SET hint_at = ?2 WHERE id = ?1 AND (hint_at <= ?3 OR hint_at > ?2) RETURNING id`,
+        ...[id, at, now()],
+      ).first();
+      return taken !== null;
     },
 
     async secretsOf({ id, token, webhook_secret: secret, previous_secret: previous, ...record }) {

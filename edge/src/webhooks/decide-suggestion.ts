@@ -1,21 +1,22 @@
-// What a person decides about a suggestion. Accepted, it is written like any other: only where the field is empty or
+// What a person decides about a suggestion. Edited, it waits on with that person's words. Accepted, it is written like any other: only where the field is empty or
 // ours. Undone, it gives back what was there before, where our words still stand.
 import { words as allWords } from "@blip2-edge/shared/contracts/connections";
-import type { AcceptSuggestion } from "@blip2-edge/shared/contracts/suggestions";
+import { invalidRequest, type FieldFault } from "@blip2-edge/shared/contracts/refuse";
+import type { GivenWords } from "@blip2-edge/shared/contracts/suggestions";
 import { AppError } from "@blip2-edge/shared/problem";
 import type { Caller } from "../auth/caller.ts";
 import type { Words } from "./adapter.ts";
 import { CmsFault } from "./cms-fault.ts";
 import { connect, type Connected, type ConnectedRooms } from "./connected.ts";
-import { optionsOf, type ConnectionRecord } from "./connection-record.ts";
-import { hasWords, isSame } from "./may-write.ts";
+import { optionsOf, targetsOf, type ConnectionRecord } from "./connection-record.ts";
+import { hasWords, isSame, missing } from "./may-write.ts";
 import { reasons } from "./reasons.ts";
 import { ownWords, type SuggestionRecord, type SuggestionStore } from "./suggestion-store.ts";
 import { writeBack } from "./write-back.ts";
 
 export interface DecideRooms {
   readonly connected: ConnectedRooms;
-  readonly suggestions: Pick<SuggestionStore, "decide" | "recent">;
+  readonly suggestions: Pick<SuggestionStore, "decide" | "edit" | "recent">;
 }
 
 export interface Decision {
@@ -31,17 +32,36 @@ const closed = ({ state }: SuggestionRecord, wants: string): AppError =>
     `The suggestion is ${state}; only one that is ${wants} can be.`,
   );
 
-/** Throws suggestion_closed, words_changed, cms_failed. */
-export async function acceptSuggestion(
-  { connected: rooms, suggestions }: DecideRooms,
-  { connection, suggestion, caller, signal }: Decision,
-  edited: Omit<AcceptSuggestion, "id">,
+/** Throws suggestion_closed, and invalid_request for words that the connection does not write. */
+export async function editSuggestion(
+  { suggestions }: Pick<DecideRooms, "suggestions">,
+  { connection, suggestion, caller }: Omit<Decision, "signal">,
+  given: GivenWords,
 ): Promise<SuggestionRecord> {
   if (suggestion.state !== "open") throw closed(suggestion, "open");
+  refuseWords(connection, given);
+  const edited = await suggestions.edit(suggestion, present(given), caller.keyId);
+  if (edited === undefined) {
+    throw new AppError("suggestion_closed", "The suggestion was decided meanwhile.");
+  }
+  return edited;
+}
+
+/** Words that are given take the place of ours first. Throws what editing does, words_changed, cms_failed. */
+export async function acceptSuggestion(
+  rooms: DecideRooms,
+  decision: Decision,
+  given: GivenWords,
+): Promise<SuggestionRecord> {
+  const { connection, caller, signal } = decision;
+  const { suggestions } = rooms;
+  const isEdit = hasWords(missing(present(given), decision.suggestion.ours));
+  const suggestion = isEdit ? await editSuggestion(rooms, decision, given) : decision.suggestion;
+  if (suggestion.state !== "open") throw closed(suggestion, "open");
   return inCms(async () => {
-    const connected = await connect(rooms, connection, caller, signal);
+    const connected = await connect(rooms.connected, connection, caller, signal);
     const { asset_id: assetId, version, ours, before } = suggestion;
-    const wanted = onlyTargets({ ...ours, ...given(edited) }, connected);
+    const wanted = onlyTargets(ours, connected);
     const recent = await suggestions.recent(connection.id, assetId);
     const { only_if_empty: onlyIfEmpty } = optionsOf(connection.kind, connection.options);
     const outcome = await writeBack(connected, {
@@ -92,8 +112,23 @@ export async function undoSuggestion(
   });
 }
 
-const given = (edited: Omit<AcceptSuggestion, "id">): Words =>
-  Object.fromEntries(Object.entries(edited).filter(([, value]) => value !== undefined)) as Words;
+const present = (given: GivenWords): Words =>
+  Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Words;
+
+/** What the connection would not write, and alt text that is longer than it says. */
+function refuseWords({ kind, options: stored }: ConnectionRecord, given: GivenWords): void {
+  const options = optionsOf(kind, stored);
+  const targets = targetsOf(options);
+  const faults: FieldFault[] = allWords
+    .filter((word) => given[word] !== undefined && targets[word] === undefined)
+    .map((field) => ({ field, message: "has no field of the CMS to go to" }));
+  const { max_length: maxLength } = options;
+  if (Array.from(given.alt ?? "").length > maxLength) {
+    const message = `must have at most ${maxLength} characters, as the connection's max_length says`;
+    faults.push({ field: "alt", message });
+  }
+  if (faults.length > 0) throw invalidRequest(faults);
+}
 
 /** Options may have changed since it was made. */
 const onlyTargets = (words: Words, { cms: { targets } }: Connected): Words =>

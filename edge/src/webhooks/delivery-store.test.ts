@@ -41,10 +41,10 @@ const claim = (want = 10, atOnce = 10) =>
 const list = async () => (await store.list(connectionId, {}, undefined)).deliveries;
 
 test("one delivery, and one version of an asset, is one row however often it comes", async () => {
-  expect(await receive("a", "1")).toEqual({ received: 1, known: 0 });
-  expect(await receive("a", "1")).toEqual({ received: 0, known: 1 });
-  expect(await receive("a", "1", "another body")).toEqual({ received: 0, known: 1 });
-  expect(await receive("a", "2")).toEqual({ received: 1, known: 0 });
+  expect(await receive("a", "1")).toEqual({ received: 1, known: 0, woken: 0 });
+  expect(await receive("a", "1")).toEqual({ received: 0, known: 1, woken: 0 });
+  expect(await receive("a", "1", "another body")).toEqual({ received: 0, known: 1, woken: 0 });
+  expect(await receive("a", "2")).toEqual({ received: 1, known: 0, woken: 0 });
   expect((await list()).map(({ version, seen }) => [version, seen])).toEqual([
     ["2", 1],
     ["1", 3],
@@ -59,7 +59,7 @@ test("what asks for nothing is told, and does not stand in the way of what does"
     skip: "unknown_event",
   } as const;
   await store.receive(connectionId, [notice], "x");
-  expect(await receive("a", "1")).toEqual({ received: 1, known: 0 });
+  expect(await receive("a", "1")).toEqual({ received: 1, known: 0, woken: 0 });
   expect((await claim()).map(({ event }) => event)).toEqual(["files.upload"]);
   expect((await list()).at(-1)).toMatchObject({ state: "skipped", reason: "unknown_event" });
 });
@@ -122,7 +122,7 @@ test("a version that turns out to be another row's is not taken", async () => {
   await receive("b", "1");
   const [a, b] = await claim();
   expect(await store.adoptVersion(a as DeliveryRecord, "1")).toBe(true);
-  expect(await receive("a", "1", "late")).toEqual({ received: 0, known: 1 });
+  expect(await receive("a", "1", "late")).toEqual({ received: 0, known: 1, woken: 0 });
   await receive("b", "2");
   expect(await store.adoptVersion(b as DeliveryRecord, "2")).toBe(false);
 });

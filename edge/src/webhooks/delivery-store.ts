@@ -21,13 +21,15 @@ export interface Received {
   readonly received: number;
   /** Notices of what was known. */
   readonly known: number;
+  /** Of these, those whose turn in a backfill had not come: it is now. */
+  readonly woken: number;
 }
 
 export type Over = Extract<DeliveryState, "written" | "suggested" | "skipped" | "failed" | "dead">;
 
 export interface Claim {
   readonly connectionId: string;
-  /** The most rows to take, and the most that may be worked on. */
+  /** The most rows to take, and the most that may be worked on; one of these places is for what comes in fresh. */
   readonly want: number;
   readonly atOnce: number;
   readonly leaseMs: number;
@@ -74,13 +76,29 @@ export interface DeliveryStore {
 }
 
 const pageSize = 100;
-const maxIdCharacters = 200;
+export const maxIdCharacters = 200;
 const idsSchema = z.array(z.object({ id: z.string() }));
+const dueSchema = z.array(
+  z.object({ due_at: z.number().nullable(), backfill: z.string().nullable() }),
+);
 const standingSchema = z.object({
   paused_until: z.number(),
   next_due_at: z.number().nullable(),
   running: z.number(),
 });
+
+/** Under a lease that is not over. */
+const leased = "FROM deliveries WHERE connection_id = ?1 AND lease IS NOT NULL AND due_at > ?3";
+
+/** Rows that are due, fresh or in bulk, whose asset nobody works on and no other row of it is before. */
+const claimable = (bulk: 0 | 1): string =>
+  `SELECT id, bulk, due_at, rowid AS nth FROM deliveries AS one
+   WHERE connection_id = ?1 AND due_at <= ?3 AND bulk = ${bulk}
+   AND NOT EXISTS (SELECT 1 FROM deliveries AS other
+     WHERE other.connection_id = ?1 AND other.asset_id = one.asset_id AND other.due_at IS NOT NULL
+     AND ((other.lease IS NOT NULL AND other.due_at > ?3)
+       OR (other.due_at <= ?3 AND (other.bulk, other.rowid) < (one.bulk, one.rowid))))
+   ORDER BY due_at, rowid`;
 
 export interface DeliveryStoreOptions {
   readonly table: JobTables;
@@ -107,8 +125,8 @@ export function deliveryStore(options: DeliveryStoreOptions): DeliveryStore {
         return [
           prepared(
             `INSERT INTO deliveries (id, connection_id, delivery_id, body_digest, event, asset_id, version,
-               state, reason, detail, due_at, received_at, finished_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+               state, reason, detail, due_at, received_at, finished_at, bulk)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
              ON CONFLICT DO NOTHING RETURNING id`,
             ...[id, connectionId, deliveryId, from, event, assetId, version],
             ...[
@@ -117,6 +135,7 @@ export function deliveryStore(options: DeliveryStoreOptions): DeliveryStore {
               why?.detail ?? null,
             ],
             ...[why === undefined ? at : null, at, why === undefined ? null : at],
+            Number(from === "sweep" && event === sweepEvent),
           ),
           noting(
             table,
@@ -133,40 +152,47 @@ export function deliveryStore(options: DeliveryStoreOptions): DeliveryStore {
           ),
         ];
       });
-      if (inserts.length === 0) return { received: 0, known: 0 };
+      if (inserts.length === 0) return { received: 0, known: 0, woken: 0 };
       const results = await table.batch(inserts);
       const known = rows.filter((_, index) => results[2 * index]?.results.length === 0);
+      let woken = 0;
       if (known.length > 0) {
         const again = from === "sweep";
-        await table.batch(
+        const told = await table.batch(
           known.map(({ deliveryId, assetId, version }) =>
             prepared(
               again
                 ? `UPDATE deliveries SET state = 'queued', attempts = 0, due_at = ?5, finished_at = NULL,
                      received_at = ?5 WHERE connection_id = ?1 AND state = 'dead'
                    AND ((delivery_id = ?2 AND asset_id = ?3) OR (version <> '' AND asset_id = ?3 AND version = ?4))`
-                : `UPDATE deliveries SET seen = seen + 1 WHERE connection_id = ?1
-                   AND ((delivery_id = ?2 AND asset_id = ?3) OR (version <> '' AND asset_id = ?3 AND version = ?4))`,
-              ...[connectionId, deliveryId, assetId, version, ...(again ? [at] : [])],
+                : `UPDATE deliveries SET seen = seen + 1, bulk = 0,
+                     state = iif(state = 'listed', 'received', state),
+                     due_at = iif(bulk = 1 AND lease IS NULL AND finished_at IS NULL, ?5, due_at)
+                   WHERE connection_id = ?1
+                   AND ((delivery_id = ?2 AND asset_id = ?3) OR (version <> '' AND asset_id = ?3 AND version = ?4))
+                   RETURNING due_at, backfill`,
+              ...[connectionId, deliveryId, assetId, version, at],
             ),
           ),
         );
+        const dueAt = told.flatMap(({ results }) => dueSchema.parse(results));
+        woken = dueAt.filter((row) => row.due_at === at && row.backfill !== null).length;
       }
-      return { received: rows.length - known.length, known: known.length };
+      return { received: rows.length - known.length, known: known.length, woken };
     },
 
     claim: ({ connectionId, want, atOnce, leaseMs }) =>
       rowsOf(
-        // One statement, so no two claims count the same free places or take the same asset.
+        // One statement, so no two claims count the same free places or take the same asset. What sweeps and backfills
+        // brought comes last, and leaves a place free for what comes in.
         `UPDATE deliveries SET state = 'fetching', lease = ?2, due_at = ?3 + ?4, attempts = attempts + 1
          WHERE id IN (
-           SELECT id FROM deliveries AS one WHERE connection_id = ?1 AND due_at <= ?3
-             AND NOT EXISTS (SELECT 1 FROM deliveries AS other
-               WHERE other.connection_id = ?1 AND other.asset_id = one.asset_id AND other.due_at IS NOT NULL
-               AND ((other.lease IS NOT NULL AND other.due_at > ?3)
-                 OR (other.due_at <= ?3 AND other.rowid < one.rowid)))
-           ORDER BY due_at, rowid LIMIT max(0, min(?5, ?6 - (SELECT count(*) FROM deliveries
-             WHERE connection_id = ?1 AND lease IS NOT NULL AND due_at > ?3))))
+           SELECT id FROM (
+             SELECT * FROM (${claimable(0)} LIMIT ?5)
+             UNION ALL
+             SELECT * FROM (${claimable(1)}
+               LIMIT max(0, min(?5, max(1, ?6 - 1) - (SELECT count(*) ${leased} AND bulk = 1))))
+           ) ORDER BY bulk, due_at, nth LIMIT max(0, min(?5, ?6 - (SELECT count(*) ${leased}))))
          AND EXISTS (SELECT 1 FROM connections WHERE id = ?1 AND paused_until <= ?3)
          RETURNING ${deliveryColumns}`,
         ...[connectionId, newId(), now(), leaseMs, want, atOnce],
@@ -229,7 +255,7 @@ export function deliveryStore(options: DeliveryStoreOptions): DeliveryStore {
         // Its age counts anew. Where nothing could be done about it, nothing can be done now.
         prepared(
           `UPDATE deliveries SET state = 'queued', reason = NULL, detail = NULL, attempts = 0, due_at = ?3,
-           received_at = ?3, finished_at = NULL
+           received_at = ?3, finished_at = NULL, bulk = 0
            WHERE id = ?1 AND connection_id = ?2 AND due_at IS NULL AND asset_id <> ''`,
           ...[id, connectionId, at],
         ),
@@ -307,12 +333,18 @@ export function deliveryStore(options: DeliveryStoreOptions): DeliveryStore {
   };
 }
 
+/** What a sweep finds has waited already. */
+export const sweepEvent = "sweep";
+
+/** Whoever looks through the CMS calls a picture so. */
+export const sweepId = (assetId: string, version: string): string => `sweep ${assetId} ${version}`;
+
 /** What asks for no work names no version, so that it never stands in the way of what does. */
 function rowOf({ event, deliveryId, assetId = "", version, skip }: Notice, from: string) {
   const id = (deliveryId ?? from).slice(0, maxIdCharacters);
   return {
     event: event.slice(0, 100),
-    deliveryId: from === "sweep" ? `sweep ${assetId} ${version ?? ""}` : id,
+    deliveryId: from === "sweep" ? sweepId(assetId, version ?? "") : id,
     assetId: assetId.slice(0, maxIdCharacters),
     version: skip === undefined ? (version ?? "").slice(0, maxIdCharacters) : "",
     skip: skip ?? (assetId === "" ? ("not_understood" as const) : undefined),

@@ -3,6 +3,7 @@
 import type { ConnectionOptions } from "@blip2-edge/shared/contracts/connections";
 import { altText } from "@blip2-edge/shared/alt-text";
 import { defaultLabelTemplate } from "@blip2-edge/shared/contracts/classify";
+import { maxCaptionLength } from "@blip2-edge/shared/contracts/suggestions";
 import { applyTemplate } from "@blip2-edge/shared/contracts/question-template";
 import { AppError } from "@blip2-edge/shared/problem";
 import type { AuthenticatedContext } from "../context.ts";
@@ -26,9 +27,6 @@ export interface Described {
   /** Why it is only to be suggested, if it is. */
   readonly doubt: Reason | undefined;
 }
-
-/** Much more than alt text, which is for who does not see the picture. */
-const maxCaptionLength = 1000;
 
 /** Throws what captions and matches throw, and Hopeless when there is nothing to say. */
 export async function describe(

@@ -33,10 +33,14 @@ export async function receiveHook(
   const { webhook: secrets } = await book.secretsOf(connection);
   const notices = await adapters[connection.kind].verify(hook, secrets, now());
   const digest = `sha256:${await sha256Hex(hook.body)}`;
-  const accepted = await deliveries.receive(connectionId, notices.slice(0, maxNotices), digest);
+  const { received, known, woken } = await deliveries.receive(
+    connectionId,
+    notices.slice(0, maxNotices),
+    digest,
+  );
   // Without the message the sweep finds it.
-  if (accepted.received > 0) {
+  if (received + woken > 0) {
     later(queue.send({ kind: "connection", connection: connectionId }));
   }
-  return accepted;
+  return { received, known };
 }

@@ -17,11 +17,12 @@ import type { DeliveryStore } from "./delivery-store.ts";
 import type { ConnectionQueue } from "./messages.ts";
 import { processDelivery, type ProcessRooms } from "./process-delivery.ts";
 import { because, explain, Hopeless } from "./reasons.ts";
+import { workerOf } from "./worker-of.ts";
 
 export interface LaneOptions extends Omit<WorkOptions, "write" | "later" | "signal"> {
   readonly rooms: ProcessRooms;
   readonly roomsFor: (context: AuthenticatedContext) => Rooms;
-  readonly book: Pick<ConnectionBook, "find" | "pause">;
+  readonly book: Pick<ConnectionBook, "find" | "hint" | "pause">;
   readonly deliveries: Pick<DeliveryStore, "claim" | "settle" | "putBack" | "standing">;
   readonly queue: ConnectionQueue;
   readonly callerOfKey: KeyCaller;
@@ -47,12 +48,6 @@ const longestHintMs = 60_000;
 export function connectionLane(options: LaneOptions): RunConnection {
   const { book, deliveries, queue, callerOfKey, rules, atOnce, now } = options;
   const { run = processDelivery, timeoutMs, leaseGraceMs, sliceMs, giveUpMs } = options;
-
-  async function whoFor({ key_id: keyId, tenant }: ConnectionRecord): Promise<Caller | undefined> {
-    const caller = await callerOfKey(keyId);
-    const may = caller?.tenant === tenant && caller.scopes.includes("connections");
-    return may && !caller.noStore ? caller : undefined;
-  }
 
   async function one(
     connection: ConnectionRecord,
@@ -126,6 +121,11 @@ export function connectionLane(options: LaneOptions): RunConnection {
       if (error.code === "cms_busy") return { kind: "pause", atLeastMs };
       return { kind: "again", afterMs: Math.max(atLeastMs, retryWaitMs(attempts, rules)) };
     }
+    // Of a quota that no waiting restores too: it may be raised, and the next picture would meet it as well.
+    if (error instanceof AppError && error.code === "quota_exceeded") {
+      const askedMs = (error.retryAfterS ?? Infinity) * 1000;
+      return { kind: "pause", atLeastMs: Math.min(askedMs, rules.maxPauseMs) };
+    }
     const after = afterFailure(error, attempts, rules);
     switch (after.kind) {
       case "record":
@@ -166,7 +166,7 @@ export function connectionLane(options: LaneOptions): RunConnection {
   return async (connectionId, on) => {
     const connection = await book.find(connectionId);
     if (connection === undefined) return;
-    const caller = await whoFor(connection);
+    const caller = await workerOf(callerOfKey, connection);
     if (caller === undefined) {
       await book.pause(connectionId, rules.maxPauseMs, "key_ended", rules);
       writeEvent(
@@ -182,6 +182,8 @@ export function connectionLane(options: LaneOptions): RunConnection {
     const afterMs = Math.max(taken === 0 ? busyWaitMs : 0, nextDueAt - now());
     if (afterMs > longestHintMs) return;
     const delaySeconds = Math.ceil(afterMs / 1000);
+    // Each message passes on one at most, and of several that wait the first is enough.
+    if (!(await book.hint(connectionId, now() + delaySeconds * 1000))) return;
     await queue.send({ kind: "connection", connection: connectionId }, { delaySeconds });
   };
 }

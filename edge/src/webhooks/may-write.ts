@@ -47,7 +47,7 @@ export const asIfEmpty = (words: Words): Words =>
 
 export const hasWords = (words: Words): boolean => Object.keys(words).length > 0;
 
-function pick(words: Words, keep: (word: Word) => boolean): Words {
+export function pick(words: Words, keep: (word: Word) => boolean): Words {
   const kept = allWords.filter((word) => words[word] !== undefined && keep(word));
   return Object.fromEntries(kept.map((word) => [word, words[word]])) as Words;
 }

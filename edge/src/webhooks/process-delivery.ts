@@ -12,7 +12,7 @@ import type { DeliveryRecord } from "./delivery-record.ts";
 import type { DeliveryStore } from "./delivery-store.ts";
 import { describe } from "./describe.ts";
 import { asIfEmpty, hasWords, isSame, writable, type WriteRule } from "./may-write.ts";
-import { because, Hopeless, reasons, type Explained, type Reason } from "./reasons.ts";
+import { because, Hopeless, tellReason, type Explained, type Reason } from "./reasons.ts";
 import { ownWords, type SuggestionRecord, type SuggestionStore } from "./suggestion-store.ts";
 import { writeBack } from "./write-back.ts";
 
@@ -53,16 +53,20 @@ export async function processDelivery(
   const isWritten = why === "own_words" && recent[0]?.delivery === delivery.id;
   if (isWritten) return { state: "written", why: undefined };
   if (why !== undefined) return skipped(why);
+  // New words would take the place of a person's.
+  const [latest] = recent;
+  const isEdited = latest?.state === "open" && latest.edited_at !== null;
+  if (isEdited && latest.version === asset.version) {
+    return { state: "suggested", why: because("edited") };
+  }
   const suggestion = await suggest(rooms, tasks, connection, delivery, connected, asset, context);
   if (suggestion === "gone") return skipped("asset_gone");
   if (options.mode === "suggest" || suggestion.reason !== null) {
     const reason = suggestion.reason ?? "mode_suggest";
-    return { state: "suggested", why: { reason, detail: sentenceOf(reason) } };
+    return { state: "suggested", why: { reason, detail: tellReason(reason) } };
   }
   return apply(rooms, connection, connected, suggestion, rule);
 }
-
-const sentenceOf = (reason: string): string => reasons[reason as Reason];
 
 /** Why nothing is to be done, before a byte is fetched. */
 function idleBecause(

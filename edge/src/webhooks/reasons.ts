@@ -1,7 +1,7 @@
 // Why a delivery stands as it does: a word for programs and a sentence for the editor who sees the picture. What
 // the CMS or our own house refused brings its own sentence (cms-fault.ts, shared/src/problem.ts).
-import { AppError } from "@blip2-edge/shared/problem";
-import { CmsFault } from "./cms-fault.ts";
+import { AppError, problemTitle } from "@blip2-edge/shared/problem";
+import { CmsFault, cmsFaultText } from "./cms-fault.ts";
 
 export const reasons = {
   // Nothing to do
@@ -16,6 +16,7 @@ export const reasons = {
   asset_gone: "The CMS has no such file any more.",
   superseded: "A newer version of the file was delivered and has its own entry.",
   // Not written at once
+  edited: "Somebody has edited the words that wait for review.",
   mode_suggest: "The connection only suggests.",
   below_log_prob: "The model was less sure of its words than the connection asks for.",
   below_itm: "The words match the picture less than the connection asks for.",
@@ -25,6 +26,10 @@ export const reasons = {
   file_too_large: "The file is too large.",
   login_page: "The CMS gave a web page instead of the file, as it does to who is not logged in.",
   nothing_to_say: "The model had no words that could be used.",
+  // Not gone on with
+  paused_by_person: "Somebody has paused it. It goes on when it is resumed.",
+  cancelled_by_person: "Somebody has ended it.",
+  not_listed_whole: "This kind of CMS is not asked for pictures that have alt text.",
   key_ended:
     "The key that this connection works for was revoked, has expired or may not do it any more.",
 } as const;
@@ -39,6 +44,12 @@ export interface Explained {
 }
 
 export const because = (reason: Reason): Explained => ({ reason, detail: reasons[reason] });
+
+/** The sentence of a word that was kept without one. */
+export const tellReason = (reason: string): string =>
+  (Object.hasOwn(reasons, reason) ? reasons[reason as Reason] : undefined) ??
+  cmsFaultText(reason) ??
+  `${problemTitle(reason) ?? reason}.`;
 
 /** A failure that is about this file and stays so. */
 export class Hopeless extends Error {

@@ -14,6 +14,7 @@ import { z } from "zod";
 import type { SqlValue } from "../auth/tables.ts";
 import type { JobTables } from "../jobs/tables.ts";
 import type { Words } from "./adapter.ts";
+import { isSame, pick } from "./may-write.ts";
 import { isReason, reasons } from "./reasons.ts";
 import { noting } from "./trail.ts";
 
@@ -35,18 +36,25 @@ const recordSchema = z.object({
   reason: z.string().nullable(),
   before: words,
   ours: words,
+  /** What the model said, once a person has edited it. */
+  original: words.nullable(),
   image_id: imageIdSchema,
   model: z.string(),
   model_revision: z.string(),
   log_prob: z.number(),
   itm: z.number().nullable(),
   created_at: z.number(),
+  edited_at: z.number().nullable(),
+  edited_by: z.string().nullable(),
   decided_at: z.number().nullable(),
   decided_by: z.string().nullable(),
 });
 export type SuggestionRecord = z.output<typeof recordSchema>;
 const columns = Object.keys(recordSchema.shape).join(", ");
 const recentCount = 5;
+
+const timeOf = (at: number | null): string | null =>
+  at === null ? null : new Date(at).toISOString();
 
 export const suggestionOf = (record: SuggestionRecord): Suggestion => ({
   id: record.id,
@@ -60,13 +68,16 @@ export const suggestionOf = (record: SuggestionRecord): Suggestion => ({
   detail: isReason(record.reason) ? reasons[record.reason] : null,
   before: told(record.before),
   ours: told(record.ours),
+  original: record.original === null ? null : told(record.original),
   image_id: record.image_id,
   model: record.model,
   model_revision: record.model_revision,
   log_prob: record.log_prob,
   itm: record.itm,
   created_at: new Date(record.created_at).toISOString(),
-  decided_at: record.decided_at === null ? null : new Date(record.decided_at).toISOString(),
+  edited_at: timeOf(record.edited_at),
+  edited_by: record.edited_by,
+  decided_at: timeOf(record.decided_at),
   decided_by: record.decided_by,
 });
 export const told = ({ tags, ...texts }: Words): Suggestion["ours"] => ({
@@ -74,15 +85,25 @@ export const told = ({ tags, ...texts }: Words): Suggestion["ours"] => ({
   ...(tags === undefined ? {} : { tags: tags === null ? null : [...tags] }),
 });
 
-/** Words that we wrote, or meant to. Undone: what was there before stands for good, and ours are nobody's. */
+/**
+ * Words that we wrote, or meant to; those that a person gave in their place are that person's (docs/decisions/0188).
+ * Undone: what was there before stands for good, and ours are nobody's.
+ */
 export function ownWords(recent: readonly SuggestionRecord[]): Words[] {
   const undone = recent.findIndex(({ state }) => state === "undone");
-  return recent.slice(0, undone < 0 ? undefined : undone).map(({ ours }) => ours);
+  return recent.slice(0, undone < 0 ? undefined : undone).map(ofModel);
 }
+
+const ofModel = ({ ours, original }: SuggestionRecord): Words =>
+  original === null ? ours : pick(ours, (word) => isSame(ours[word], original[word]));
 
 export type NewSuggestion = Omit<
   SuggestionRecord,
-  "id" | "state" | "created_at" | "decided_at" | "decided_by"
+  | "id"
+  | "state"
+  | "created_at"
+  | ("original" | "edited_at" | "edited_by")
+  | ("decided_at" | "decided_by")
 >;
 
 export interface SuggestionStore {
@@ -90,6 +111,12 @@ export interface SuggestionStore {
   add(suggestion: NewSuggestion): Promise<SuggestionRecord>;
   /** The last ones of an asset that were not rejected, the newest first. */
   recent(connectionId: string, assetId: string): Promise<readonly SuggestionRecord[]>;
+  /** Puts a person's words in the place of ours; undefined: it is not open any more. `who`: a key's id. */
+  edit(
+    suggestion: SuggestionRecord,
+    given: Words,
+    who: string,
+  ): Promise<SuggestionRecord | undefined>;
   /** `ours`: what was written in the end. `who`: a key's id or `worker`. */
   decide(
     suggestion: SuggestionRecord,
@@ -148,6 +175,21 @@ export function suggestionStore({
         ...[connectionId, assetId, recentCount],
       ).all();
       return z.array(recordSchema).parse(results);
+    },
+
+    async edit({ id, tenant, ours, connection_id: connectionId, asset_id: assetId }, given, who) {
+      const at = now();
+      const isOpen = "EXISTS (SELECT 1 FROM suggestions WHERE id = ?6 AND state = 'open')";
+      const about = { connectionId, at, who, what: "suggestion_edited", assetId, subject: id };
+      const [, edited] = await table.batch([
+        noting(table, about, isOpen),
+        prepared(
+          `UPDATE suggestions SET original = coalesce(original, ours), ours = ?2, edited_at = ?3, edited_by = ?4
+           WHERE id = ?1 AND state = 'open' RETURNING id`,
+          ...[id, JSON.stringify({ ...ours, ...given }), at, who],
+        ),
+      ]);
+      return edited?.results.length === 0 ? undefined : store.read(tenant, id);
     },
 
     async decide({ id, tenant, connection_id: connectionId, asset_id: assetId }, state, who, ours) {

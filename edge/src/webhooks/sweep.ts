@@ -5,6 +5,7 @@ import type { KeyCaller } from "../auth/key-caller.ts";
 import type { SqlValue } from "../auth/tables.ts";
 import type { JobTables } from "../jobs/tables.ts";
 import { describeError, writeEvent, type WriteLine } from "../log.ts";
+import type { BackfillSteps } from "./backfill-steps.ts";
 import { connect, type ConnectedRooms } from "./connected.ts";
 import {
   connectionColumns,
@@ -12,7 +13,7 @@ import {
   optionsOf,
   type ConnectionRecord,
 } from "./connection-record.ts";
-import type { DeliveryStore } from "./delivery-store.ts";
+import { sweepEvent, type DeliveryStore } from "./delivery-store.ts";
 import type { ConnectionQueue } from "./messages.ts";
 import { explain } from "./reasons.ts";
 import { noting } from "./trail.ts";
@@ -21,6 +22,7 @@ export interface SweepRooms {
   readonly connected: ConnectedRooms;
   readonly table: JobTables;
   readonly deliveries: Pick<DeliveryStore, "receive" | "overdue" | "forget">;
+  readonly steps: Pick<BackfillSteps, "overdue">;
   readonly queue: ConnectionQueue;
   readonly callerOfKey: KeyCaller;
   readonly timeoutMs: number;
@@ -36,6 +38,8 @@ export interface SweptConnections {
   readonly connections: number;
   /** Pictures without alt text that nobody had told of. */
   readonly untitled: number;
+  /** Backfills whose next step was told to be due. */
+  readonly backfills: number;
 }
 
 const perSweep = { hinted: 200, asked: 5, pages: 5, forgotten: 1000 } as const;
@@ -43,7 +47,7 @@ const perSweep = { hinted: 200, asked: 5, pages: 5, forgotten: 1000 } as const;
 const askAgainMs = 300_000;
 
 export function connectionSweep(rooms: SweepRooms): () => Promise<SweptConnections> {
-  const { table, deliveries, queue, callerOfKey, timeoutMs, graceMs, keepMs, now } = rooms;
+  const { table, deliveries, steps, queue, callerOfKey, timeoutMs, graceMs, keepMs, now } = rooms;
   const prepared = (sql: string, ...values: SqlValue[]) => table.prepare(sql).bind(...values);
 
   /** Those that are due, put off at once, so that two sweeps never ask one CMS. */
@@ -51,6 +55,7 @@ export function connectionSweep(rooms: SweepRooms): () => Promise<SweptConnectio
     const { results } = await prepared(
       `UPDATE connections SET sweep_due_at = ?1 + ?2 WHERE id IN (
          SELECT id FROM connections WHERE sweep_due_at <= ?1 AND paused_until <= ?1
+         AND NOT EXISTS (SELECT 1 FROM backfills WHERE connection_id = connections.id AND ended_at IS NULL)
          ORDER BY sweep_due_at LIMIT ?3) RETURNING ${connectionColumns}`,
       ...[now(), askAgainMs, perSweep.asked],
     ).all();
@@ -68,7 +73,7 @@ export function connectionSweep(rooms: SweepRooms): () => Promise<SweptConnectio
     for (let page = 0; page < perSweep.pages; page++) {
       const { assets, cursor: next } = await adapter.listUntitled(cms, cursor);
       const notices = assets.map((asset) => ({
-        ...{ event: "sweep", assetId: asset.id, version: asset.version },
+        ...{ event: sweepEvent, assetId: asset.id, version: asset.version },
       }));
       found += (await deliveries.receive(id, notices, "sweep")).received;
       cursor = next;
@@ -101,7 +106,9 @@ export function connectionSweep(rooms: SweepRooms): () => Promise<SweptConnectio
     }
     const overdue = await deliveries.overdue(now() - graceMs, perSweep.hinted);
     for (const connection of overdue) await queue.send({ kind: "connection", connection });
+    const steppable = await steps.overdue(now() - graceMs, perSweep.hinted);
+    for (const backfill of steppable) await queue.send({ kind: "backfill", backfill });
     await deliveries.forget(now() - keepMs, perSweep.forgotten);
-    return { connections: overdue.length, untitled };
+    return { connections: overdue.length, untitled, backfills: steppable.length };
   };
 }

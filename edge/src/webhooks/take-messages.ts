@@ -3,24 +3,28 @@
 import type { Invocation } from "../jobs/lane.ts";
 import { settleMessage, type Message } from "../jobs/take-messages.ts";
 import { writeEvent } from "../log.ts";
-import type { RunConnection } from "./lane.ts";
 import { connectionMessageSchema } from "./messages.ts";
+import type { WebhookRooms } from "./webhook-rooms.ts";
 
-/** Whether a message of the queue, which jobs use too, is about a connection. */
+/** Whether a message of the queue, which jobs use too, is about a connection or its backfill. */
 export const isAboutConnection = ({ body }: Pick<Message, "body">): boolean =>
   connectionMessageSchema.safeParse(body).success;
 
 export async function takeConnectionMessages(
-  run: RunConnection,
+  { run, backfill }: Pick<WebhookRooms, "run" | "backfill">,
   messages: readonly Message[],
   on: Invocation,
 ): Promise<void> {
   await Promise.all(
     messages.map(async (message) => {
-      const { connection } = connectionMessageSchema.parse(message.body);
-      await settleMessage(message, run(connection, on), (cause) => {
-        const event = { event: "connection_message_failed", connection_id: connection };
-        writeEvent({ ...event, cause }, on.write);
+      const asked = connectionMessageSchema.parse(message.body);
+      const [work, connectionId, backfillId] =
+        asked.kind === "backfill"
+          ? [backfill(asked.backfill, on), undefined, asked.backfill]
+          : [run(asked.connection, on), asked.connection, undefined];
+      await settleMessage(message, work, (cause) => {
+        const event = { event: "connection_message_failed", connection_id: connectionId };
+        writeEvent({ ...event, backfill_id: backfillId, cause }, on.write);
       });
     }),
   );

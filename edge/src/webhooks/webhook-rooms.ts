@@ -9,6 +9,9 @@ import type { JobTables } from "../jobs/tables.ts";
 import type { WriteLine } from "../log.ts";
 import type { Rooms } from "../tasks/rooms.ts";
 import type { UsagePoints } from "../usage/data-point.ts";
+import { backfillRunner, type RunBackfill } from "./backfill.ts";
+import { backfillSteps } from "./backfill-steps.ts";
+import { backfillStore, type BackfillStore } from "./backfill-store.ts";
 import type { WaysOut } from "./cms-fetch.ts";
 import type { ConnectedRooms } from "./connected.ts";
 import { connectionBook, type ConnectionBook } from "./connection-book.ts";
@@ -37,18 +40,22 @@ export interface WebhookRooms {
   readonly book: ConnectionBook;
   readonly deliveries: DeliveryStore;
   readonly suggestions: SuggestionStore;
+  readonly backfills: BackfillStore;
   readonly queue: ConnectionQueue;
   readonly callerOfKey: KeyCaller;
   readonly ways: WaysOut;
   readonly connected: ConnectedRooms;
   readonly now: () => number;
   readonly run: RunConnection;
+  readonly backfill: RunBackfill;
   readonly sweep: () => Promise<SweptConnections>;
 }
 
 const longestWaitMs = 3_600_000;
 const longestPauseMs = 300_000;
 const sweepGraceMs = 2_000;
+/** Of a library in one go: a Worker that dies holds up its backfill for little longer. */
+const longestListingMs = 15_000;
 
 export function webhookRooms(options: WebhookRoomsOptions): WebhookRooms {
   const { table, queue, settings, callerOfKey, sealer, internet, privateNet, write } = options;
@@ -56,6 +63,8 @@ export function webhookRooms(options: WebhookRoomsOptions): WebhookRooms {
   const book = connectionBook({ table, sealer });
   const deliveries = deliveryStore({ table });
   const suggestions = suggestionStore({ table });
+  const backfills = backfillStore({ table });
+  const steps = backfillSteps({ table });
   const ways: WaysOut = {
     ...{ internet, privateNet, ports: settings.FETCH_PORTS },
     privateOrigins: [...settings.ALLOW_FETCH, ...settings.CMS_PRIVATE_ORIGINS],
@@ -66,17 +75,29 @@ export function webhookRooms(options: WebhookRoomsOptions): WebhookRooms {
     maxImageBytes: settings.MAX_IMAGE_BYTES,
     maxRedirects: settings.MAX_REDIRECTS,
   };
+  const rules = {
+    maxAttempts: settings.CMS_ATTEMPTS,
+    firstWaitMs: settings.CMS_RETRY_WAIT_MS,
+    maxWaitMs: longestWaitMs,
+    maxPauseMs: longestPauseMs,
+  };
   return {
-    ...{ table, book, deliveries, suggestions, queue, callerOfKey, ways, connected, now },
+    ...{
+      backfills,
+      table,
+      book,
+      deliveries,
+      suggestions,
+      queue,
+      callerOfKey,
+      ways,
+      connected,
+      now,
+    },
     run: connectionLane({
       rooms: { ...connected, deliveries, suggestions },
       ...{ roomsFor: options.roomsFor, book, deliveries, queue, callerOfKey, now },
-      rules: {
-        maxAttempts: settings.CMS_ATTEMPTS,
-        firstWaitMs: settings.CMS_RETRY_WAIT_MS,
-        maxWaitMs: longestWaitMs,
-        maxPauseMs: longestPauseMs,
-      },
+      rules,
       atOnce: settings.CMS_CONCURRENCY,
       leaseGraceMs: settings.JOB_LEASE_GRACE_MS,
       sliceMs: settings.JOB_SLICE_MS,
@@ -86,8 +107,13 @@ export function webhookRooms(options: WebhookRoomsOptions): WebhookRooms {
       traceRatio: settings.TRACE_SAMPLE_RATIO,
       usagePoints: options.usagePoints,
     }),
+    backfill: backfillRunner({
+      ...{ steps, backfills, book, connected, queue, callerOfKey, rules, now },
+      timeoutMs: settings.CMS_TIMEOUT_MS,
+      sliceMs: Math.min(settings.JOB_SLICE_MS, longestListingMs),
+    }),
     sweep: connectionSweep({
-      ...{ connected, table, deliveries, queue, callerOfKey, write, now },
+      ...{ connected, table, deliveries, steps, queue, callerOfKey, write, now },
       timeoutMs: settings.REQUEST_TIMEOUT_MS,
       graceMs: sweepGraceMs,
       keepMs: settings.CMS_KEEP_S * 1000,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { generationSchema } from "@blip2-edge/shared/contracts/generation";
-import { mixedLengths, soakRequest } from "./load-mix.ts";
+import { largestRequest, mixedLengths, soakRequest } from "./load-mix.ts";
 
 const lengths = { shortest: 4, longest: 64 };
 
@@ -35,4 +35,14 @@ test("a soak asks the same in every run, in many ways, and nothing that a node r
     expect(has(field)).toBeGreaterThan(20);
   }
   expect(asked.filter(({ text }) => text === null).length).toBeGreaterThan(100);
+});
+
+test("nothing in a soak has more words or more tokens than what it begins with", () => {
+  const { text, generation } = largestRequest(0, lengths);
+  const wordsOf = (asked: string | null) => asked?.split(" ").length ?? 0;
+  expect(generationSchema.safeParse(generation).success).toBe(true);
+  for (const asked of Array.from({ length: 300 }, (_, index) => soakRequest(index, lengths))) {
+    expect(wordsOf(asked.text)).toBeLessThanOrEqual(wordsOf(text));
+    expect(asked.generation.max_new_tokens).toBeLessThanOrEqual(generation.max_new_tokens ?? 0);
+  }
 });

@@ -41,6 +41,16 @@ const words = ["what", "is", "in", "the", "picture", "and", "how", "many", "are"
 /** Short enough for the smallest model's context. */
 const maxWords = 6;
 
+/** A question as long as any of a soak about a picture of its own, and as long an answer: a batch of these is the largest. */
+export const largestRequest = (index: number, { longest }: Lengths): Asked => ({
+  picture: index,
+  withPixels: true,
+  text: questionOf(Array.from({ length: maxWords }, (_, at) => words[at % words.length] ?? "")),
+  generation: exactly(longest),
+});
+
+const questionOf = (asked: readonly string[]): string => `Question: ${asked.join(" ")}? Answer:`;
+
 /**
  * Request `index` of a soak: a picture of its own or one of the last few, with or without a question, short or
  * long, greedy, by beams or by sampling.
@@ -48,7 +58,10 @@ const maxWords = 6;
 export function soakRequest(index: number, { shortest, longest }: Lengths): Asked {
   const random = createRandom(1, index);
   const below = (end: number): number => Math.floor(random() * end);
-  const question = Array.from({ length: 1 + below(maxWords) }, () => words[below(words.length)]);
+  const question = Array.from(
+    { length: 1 + below(maxWords) },
+    () => words[below(words.length)] ?? "",
+  );
   const ways: readonly GenerationRequest[] = [
     {},
     {},
@@ -61,7 +74,7 @@ export function soakRequest(index: number, { shortest, longest }: Lengths): Aske
     picture: random() < 0.5 ? index : Math.max(0, index - 1 - below(8)),
     // An earlier picture may be held or not: pixels are sent with it all the same.
     withPixels: true,
-    text: random() < 0.5 ? null : `Question: ${question.join(" ")}? Answer:`,
+    text: random() < 0.5 ? null : questionOf(question),
     generation: {
       ...ways[below(ways.length)],
       max_new_tokens: shortest + below(longest - shortest),

@@ -1,6 +1,6 @@
 // A node under load for minutes: whether its memory stays where it was once everything had run.
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Lengths, soakRequest } from "./load-mix.ts";
+import { largestRequest, type Lengths, soakRequest } from "./load-mix.ts";
 import type { NodeClient } from "./node-client.ts";
 import { median } from "./percentiles.ts";
 import { sumMemory } from "./process-memory.ts";
@@ -59,7 +59,9 @@ export async function soak(
     while (passedMs() < lastsMs) {
       signal.throwIfAborted();
       const index = requests++;
-      refusals += (await client.infer(soakRequest(index, lengths))).refusals;
+      // The largest batch comes first: what grows later is no batch that had not been there yet.
+      const request = index < concurrency ? largestRequest : soakRequest;
+      refusals += (await client.infer(request(index, lengths))).refusals;
     }
   };
   const curve: SoakPoint[] = [];

@@ -46,7 +46,7 @@ export interface ScheduleState {
 export interface Budgets {
   /** Rows of one model's decode batch. */
   readonly maxRows: number;
-  /** Of keys and values, of all models. */
+  /** Of keys and values, of all models: every row of a model's batch takes as much as its longest. */
   readonly maxBytes: number;
   /** In one vision batch. */
   readonly maxImages: number;
@@ -137,8 +137,17 @@ function fits(
   const model = joining[0]?.model;
   const all = [...decoding, ...joining];
   const rows = all.reduce((sum, each) => sum + (each.model === model ? each.rows : 0), 0);
-  const bytes = all.reduce((sum, each) => sum + each.bytes, 0);
-  return rows <= maxRows && bytes <= maxBytes;
+  return rows <= maxRows && batchBytes(all) <= maxBytes;
+}
+
+/** What keys and values take: a batch is a rectangle of all its rows, each as long as the longest. */
+function batchBytes(members: readonly Member[]): number {
+  let sum = 0;
+  for (const batch of Map.groupBy(members, ({ model }) => model).values()) {
+    const rows = batch.reduce((total, each) => total + each.rows, 0);
+    sum += rows * Math.max(...batch.map(({ bytes, rows: own }) => bytes / own));
+  }
+  return sum;
 }
 
 /** Everyone whose image is looked at with the first one's: as many images as a decode run takes time. */

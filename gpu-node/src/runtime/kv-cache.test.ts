@@ -151,6 +151,32 @@ describe.each(["float32", "float16"] as const)("keys and values of a batch in %s
     expect(cache.bytes).toBe(0);
   });
 
+  test("however rows come, sixteen take the room of sixteen", () => {
+    const make = numbered(type);
+    const bytesOf = (parts: readonly number[]): number => {
+      const cache = createKvCache({ names, heads, headDim, type });
+      for (const count of parts) {
+        const made = make([count, heads, 16, headDim]);
+        cache.addRows(
+          Array.from({ length: count }, () => 16),
+          () => made,
+        );
+      }
+      return cache.bytes;
+    };
+    const whole = bytesOf([16]);
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 5 }), { maxLength: 16 }), (cuts) => {
+        const parts: number[] = [];
+        for (const cut of [...cuts, 16]) {
+          const left = 16 - parts.reduce((sum, each) => sum + each, 0);
+          if (left > 0) parts.push(Math.min(cut, left));
+        }
+        expect(bytesOf(parts)).toBe(whole);
+      }),
+    );
+  });
+
   test("numbers of another kind are refused", () => {
     const cache = createKvCache({ names, heads, headDim, type });
     const other = numbered(type === "float32" ? "float16" : "float32");

@@ -53,6 +53,8 @@ function tensorOf(numbers: Numbers, dims: readonly number[]): CacheTensor {
 
 /** Positions come in such steps: what the runtime sees takes few different shapes. */
 const positionStep = 16;
+/** Room for rows doubles up to here and then grows by as many: a batch of 16 holds no room for more. */
+const rowStep = 8;
 
 const roundUp = (value: number, step: number): number => Math.ceil(value / step) * step;
 
@@ -90,7 +92,11 @@ export function createKvCache({ names, heads, headDim, type }: KvShape): KvCache
   const identity = (): number[] => lengths.map((_, row) => row);
   const makeRoom = (rows: number, longest: number): void => {
     const newPositions = Math.max(positions, roundUp(longest, positionStep));
-    const newRoom = rows <= rowRoom ? rowRoom : Math.max(rows, Math.min(2 * rowRoom, rows + 8));
+    const grown = Math.max(
+      roundUp(rows, rows < rowStep ? 1 : rowStep),
+      Math.min(2 * rowRoom, rowStep),
+    );
+    const newRoom = rows <= rowRoom ? rowRoom : grown;
     if (newRoom !== rowRoom || newPositions !== positions) {
       layOut(identity(), newRoom, newPositions);
     }

@@ -73,7 +73,7 @@ test.each([
   ],
   [[...create, "--mode", "on"], { CMS_TOKEN: "x".repeat(16) }, /`mode` must be off or suggest/],
   [["replay", id], {}, /Give 2 ids/],
-  [["accept", "x"], {}, /sug_/],
+  [["accept", "x"], {}, /There is no "connections accept"/],
   [["destroy"], {}, /There is no "connections destroy"/],
 ])("%j is wrong usage", async (args, env, why) => {
   await expect(run(args, env, () => made)).rejects.toMatchObject({

@@ -1,6 +1,5 @@
-// `blip2-edge connections …`: the CMSs whose pictures a Worker describes, what they delivered, what is suggested.
+// `blip2-edge connections …`: the CMSs whose pictures a Worker describes, and what they delivered.
 // Secrets come from the environment, where other users of the machine do not see them.
-import type { Client } from "@blip2-edge/shared/client";
 import {
   createConnectionRequestSchema,
   updateConnectionRequestSchema,
@@ -12,22 +11,17 @@ import {
   type Delivery,
 } from "@blip2-edge/shared/contracts/deliveries";
 import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
-import {
-  listSuggestionsQuerySchema,
-  oneSuggestionSchema,
-  type Suggestion,
-} from "@blip2-edge/shared/contracts/suggestions";
 import { everyPage } from "./every-page.ts";
 import {
   clientOf,
   commonHelp,
+  ids,
   orUsage,
   parseFlags,
   runAction,
   usageError,
   type Command,
 } from "./flags.ts";
-import type { CliIo } from "./io.ts";
 import { plain } from "./plain.ts";
 
 const usages = {
@@ -38,10 +32,6 @@ const usages = {
   delete: "blip2-edge connections delete ID",
   deliveries: "blip2-edge connections deliveries ID [--state STATE]",
   replay: "blip2-edge connections replay ID DELIVERY",
-  suggestions: "blip2-edge connections suggestions [ID] [--state STATE]",
-  accept: "blip2-edge connections accept SUGGESTION",
-  reject: "blip2-edge connections reject SUGGESTION",
-  undo: "blip2-edge connections undo SUGGESTION",
 };
 
 const connectionsUsage = `blip2-edge connections ${Object.keys(usages).join(" | ")}`;
@@ -52,7 +42,7 @@ export const connectionsHelp = `${Object.values(usages).join("\n")}
   --mode MODE          off, suggest (default) or apply
   --options JSON       everything else, e.g. '{"vocabulary":["cat","dog"],"max_length":100}'
   --allow-private      the CMS stands on a private network that the Worker's operator has named
-  --state STATE        of the deliveries or suggestions to list
+  --state STATE        of the deliveries to list
 
 CMS_TOKEN is the token with which the CMS lets us read and write, CMS_WEBHOOK_SECRET the secret with which it
 proves its webhooks. Without the latter, create makes one and prints it, once and alone, on standard output.
@@ -169,41 +159,7 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
     io.stdout(values.json ? JSON.stringify(delivery) : deliveryLine(delivery));
     return 0;
   },
-
-  async suggestions(args, io) {
-    const usage = usages.suggestions;
-    const { values, positionals } = parseFlags(args, { state: text }, usage);
-    const [connection] = positionals;
-    const asked = orUsage(usage, () =>
-      parseOrRefuse(listSuggestionsQuerySchema, { connection, state: values.state }),
-    );
-    const client = clientOf(values, io, usage);
-    const read = (cursor?: string) =>
-      client.suggestionList({ ...asked, cursor }, { signal: io.signal });
-    for await (const page of everyPage(read)) {
-      for (const suggestion of page.suggestions) tellSuggestion(suggestion, values.json, io);
-    }
-    return 0;
-  },
-
-  accept: decide("accept", (client, id, signal) => client.suggestionAccept({ id }, { signal })),
-  reject: decide("reject", (client, id, signal) => client.suggestionReject({ id }, { signal })),
-  undo: decide("undo", (client, id, signal) => client.suggestionUndo({ id }, { signal })),
 };
-
-function decide(
-  name: "accept" | "reject" | "undo",
-  ask: (client: Client, id: string, signal: AbortSignal) => Promise<Suggestion>,
-): Command {
-  return async (args, io) => {
-    const usage = usages[name];
-    const { values, positionals } = parseFlags(args, {}, usage);
-    const [given] = ids(positionals, 1, usage);
-    const { id } = orUsage(usage, () => parseOrRefuse(oneSuggestionSchema, { id: given }));
-    tellSuggestion(await ask(clientOf(values, io, usage), id, io.signal), values.json, io);
-    return 0;
-  };
-}
 
 interface SettingFlags {
   readonly name?: string | undefined;
@@ -226,11 +182,6 @@ function settingsOf(values: SettingFlags, usage: string): Record<string, unknown
   return { ...more, name, mode, allow_private: allowPrivate };
 }
 
-function ids(positionals: readonly string[], count: number, usage: string): readonly string[] {
-  if (positionals.length === count) return positionals;
-  throw usageError(count === 1 ? "Give one id" : `Give ${count} ids`, usage);
-}
-
 const newSecret = (): string => {
   const bytes = crypto.getRandomValues(new Uint8Array(secretBytes));
   return `whsec_${btoa(String.fromCharCode(...bytes))}`;
@@ -246,11 +197,3 @@ const deliveryLine = ({ id, state, asset_id, attempts, received_at, detail }: De
       ...[`${attempts} attempts`, detail ?? ""],
     ].join("  "),
   );
-
-function tellSuggestion(suggestion: Suggestion, json: boolean, io: CliIo): void {
-  if (json) return io.stdout(JSON.stringify(suggestion));
-  const { id, state, asset_id, ours, log_prob, itm } = suggestion;
-  const scores = `log_prob ${log_prob.toFixed(2)}, itm ${itm === null ? "-" : itm.toFixed(2)}`;
-  const said = JSON.stringify(ours.alt ?? ours.caption ?? "");
-  io.stdout(plain([id, state.padEnd(10), `asset ${asset_id}`, scores, said].join("  ")));
-}

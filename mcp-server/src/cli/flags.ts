@@ -89,6 +89,16 @@ export function countOf(flag: string, text: string | undefined, usage: string): 
   throw usageError(`${flag} must be a whole number`, usage);
 }
 
+/** So many ids and nothing else. Errors: `usage`. */
+export function ids(
+  positionals: readonly string[],
+  count: number,
+  usage: string,
+): readonly string[] {
+  if (positionals.length === count) return positionals;
+  throw usageError(count === 1 ? "Give one id" : `Give ${count} ids`, usage);
+}
+
 /** What the contract says against flags is wrong usage. */
 export function orUsage<Result>(usage: string, parse: () => Result): Result {
   try {

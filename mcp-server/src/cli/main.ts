@@ -108,10 +108,24 @@ const commands: Readonly<Record<string, Command>> = {
     },
   },
   connections: {
-    summary: "connect a CMS, read its inbox, review what is suggested to it",
+    summary: "connect a CMS, read its inbox",
     load: async () => {
       const { connections, connectionsHelp } = await import("./connections.ts");
       return { run: connections, help: connectionsHelp };
+    },
+  },
+  backfill: {
+    summary: "describe the pictures that a CMS has already; may be halted and resumed",
+    load: async () => {
+      const { backfill, backfillHelp } = await import("./backfill.ts");
+      return { run: backfill, help: backfillHelp };
+    },
+  },
+  suggestions: {
+    summary: "review the words that wait for it",
+    load: async () => {
+      const { suggestions, suggestionsHelp } = await import("./suggestions.ts");
+      return { run: suggestions, help: suggestionsHelp };
     },
   },
   usage: {

@@ -1,5 +1,6 @@
 // What became of each webhook: /v1/connections/{connection}/deliveries, and the audit trail beside it.
 import { z } from "zod";
+import { backfillIdSchema } from "./backfills.ts";
 import { connectionIdSchema } from "./connections.ts";
 
 const deliveryIdSchema = z
@@ -7,10 +8,11 @@ const deliveryIdSchema = z
   .regex(/^dlv_[0-9a-f]{32}$/, "must be dlv_ and 32 hex digits (lower case)");
 
 /**
- * received and queued wait; fetching and described are worked on; the others are over. failed: this will not go well
+ * listed: a backfill found it, and its turn has not come; received and queued wait; fetching and described are worked on; the others are over. failed: this will not go well
  * by itself; dead: it was tried as often as it may be. Both may be replayed.
  */
 export const deliveryStates = [
+  "listed",
   "received",
   "queued",
   "fetching",
@@ -54,6 +56,7 @@ export const deliverySchema = z.object({
   detail: z.string().nullable().describe("The same in a sentence."),
   attempts: z.int(),
   seen: z.int().describe("How often it was delivered."),
+  backfill: backfillIdSchema.optional().describe("The backfill that took it up."),
   received_at: z.string(),
   next_attempt_at: z.string().nullable(),
   finished_at: z.string().nullable(),

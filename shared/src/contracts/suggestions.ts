@@ -9,6 +9,9 @@ const suggestionIdSchema = z
   .string()
   .regex(/^sug_[0-9a-f]{32}$/, "must be sug_ and 32 hex digits (lower case)");
 
+/** Of what is said of a picture, much longer than alt text, which is for who does not see it. */
+export const maxCaptionLength = 1000;
+
 /** superseded: the file was replaced, or other words came first. */
 export const suggestionStates = ["open", "written", "rejected", "undone", "superseded"] as const;
 export type SuggestionState = (typeof suggestionStates)[number];
@@ -38,14 +41,34 @@ export const listSuggestionsQuerySchema = z.strictObject({
 
 export const oneSuggestionSchema = z.strictObject({ id: suggestionIdSchema });
 
+const wordsOfPerson = {
+  alt: z
+    .string()
+    .trim()
+    .min(1)
+    .max(1000)
+    .optional()
+    .describe("At most as long as the connection's max_length says."),
+  caption: z.string().trim().min(1).max(maxCaptionLength).optional(),
+  tags: z
+    .array(z.string().trim().min(1).max(64))
+    .max(50)
+    .refine((tags) => new Set(tags).size === tags.length, "names a tag twice")
+    .optional(),
+} as const;
+
 /** Words that are given are written instead of ours. */
-export const acceptSuggestionSchema = z.strictObject({
-  id: suggestionIdSchema,
-  alt: z.string().trim().min(1).max(1000).optional(),
-  caption: z.string().trim().min(1).max(2000).optional(),
-  tags: z.array(z.string().trim().min(1).max(64)).max(50).optional(),
-});
-export type AcceptSuggestion = z.infer<typeof acceptSuggestionSchema>;
+export const acceptSuggestionSchema = z.strictObject({ id: suggestionIdSchema, ...wordsOfPerson });
+
+/** Words that are left out stay as they are. */
+export const editSuggestionSchema = z
+  .strictObject({ id: suggestionIdSchema, ...wordsOfPerson })
+  .refine(
+    ({ alt, caption, tags }) => [alt, caption, tags].some((given) => given !== undefined),
+    "gives no words: alt, caption or tags",
+  );
+/** Words that a person gives. */
+export type GivenWords = Omit<z.infer<typeof acceptSuggestionSchema>, "id">;
 
 export const suggestionSchema = z.object({
   id: suggestionIdSchema,
@@ -59,6 +82,9 @@ export const suggestionSchema = z.object({
   detail: z.string().nullable().describe("The same in a sentence."),
   before: wordsSchema.describe("What the fields held."),
   ours: wordsSchema.describe("What was written, or would be."),
+  original: wordsSchema
+    .nullable()
+    .describe("What the model said, where a person has edited it; null: nobody has."),
   image_id: imageIdSchema,
   thumbnail_url: z
     .string()
@@ -69,6 +95,8 @@ export const suggestionSchema = z.object({
   log_prob: z.number().describe("Mean log-probability of the text's tokens."),
   itm: z.number().nullable().describe("How well the text matches the picture; null: not asked."),
   created_at: z.string(),
+  edited_at: z.string().nullable(),
+  edited_by: z.string().nullable().describe("The id of the key."),
   decided_at: z.string().nullable(),
   decided_by: z.string().nullable(),
 });

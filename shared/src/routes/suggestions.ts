@@ -1,6 +1,7 @@
 // Rows of the table of the API (../routes.ts): words that are suggested to a CMS, and what a person decides.
 import {
   acceptSuggestionSchema,
+  editSuggestionSchema,
   listSuggestionsQuerySchema,
   oneSuggestionSchema,
   suggestionListSchema,
@@ -48,6 +49,16 @@ export const suggestionsRoutes = {
     input: { kind: "json", schema: acceptSuggestionSchema },
     response: suggestionSchema,
     problems: decisionProblems,
+  },
+  suggestionEdit: {
+    id: "suggestionEdit",
+    method: "POST",
+    path: "/v1/suggestions/{id}/edit",
+    scope: "review",
+    summary: "Puts a person's words in the place of ours; nothing is written until it is accepted.",
+    input: { kind: "json", schema: editSuggestionSchema },
+    response: suggestionSchema,
+    problems: distinct(keyProblems, bodyProblems, ["not_found", "suggestion_closed", "canceled"]),
   },
   suggestionReject: {
     id: "suggestionReject",

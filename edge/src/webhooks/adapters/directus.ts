@@ -2,7 +2,7 @@
 // once. It has no field for alt text (`description` is the usual one) and no check of a record's version.
 // Replacing a file's bytes fires files.upload again under the same id: `uploaded_on` and the size tell it apart.
 import { z } from "zod";
-import type { Adapter, Asset, Cms, Notice, Words } from "../adapter.ts";
+import type { Adapter, Asset, Cms, Notice, UntitledPage, Words } from "../adapter.ts";
 import { unexpected } from "../cms-fault.ts";
 import { holdsSecret, objectOf, secretHeader, secretRule, unproven } from "../proofs.ts";
 
@@ -83,29 +83,31 @@ export const directus: Adapter = {
     return "written";
   },
 
-  async listUntitled(cms, cursor = "1") {
+  async listUntitled(cms, cursor) {
     const { alt } = cms.targets;
     if (alt === undefined) return { assets: [], cursor: undefined };
-    const isEmpty = { [alt]: { _empty: true } };
-    const filter = JSON.stringify({ _and: [{ type: { _starts_with: "image/" } }, isEmpty] });
-    const page = {
-      filter,
-      fields: facts.join(","),
-      limit: String(perPage),
-      page: cursor,
-      sort: "id",
-    };
-    const path = `/files${query(page)}`;
-    const told = await cms.ask({ method: "GET", path, headers: authorised(cms) });
-    const parsed = manySchema.safeParse(told.body);
-    if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
-    const rows = parsed.data.data;
-    return {
-      assets: rows.map((row) => ({ id: row.id, version: versionOf(row) ?? "" })),
-      cursor: rows.length < perPage ? undefined : String(Number(cursor) + 1),
-    };
+    return list(cms, { _and: [isImage, { [alt]: { _empty: true } }] }, cursor);
   },
+  listAll: (cms, cursor) => list(cms, isImage, cursor),
 };
+
+const isImage = { type: { _starts_with: "image/" } };
+
+async function list(cms: Cms, where: object, cursor = "1"): Promise<UntitledPage> {
+  const page = {
+    ...{ filter: JSON.stringify(where), fields: facts.join(",") },
+    ...{ limit: String(perPage), page: cursor, sort: "id" },
+  };
+  const path = `/files${query(page)}`;
+  const told = await cms.ask({ method: "GET", path, headers: authorised(cms) });
+  const parsed = manySchema.safeParse(told.body);
+  if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
+  const rows = parsed.data.data;
+  return {
+    assets: rows.map((row) => ({ id: row.id, version: versionOf(row) ?? "" })),
+    cursor: rows.length < perPage ? undefined : String(Number(cursor) + 1),
+  };
+}
 
 function noticeOf({ event, key, payload, file }: z.output<typeof hookSchema>): Notice {
   const row = file ?? payload ?? {};

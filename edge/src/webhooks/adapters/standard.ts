@@ -1,7 +1,7 @@
 // Any site of one's own: signed as the Standard Webhooks specification has it, read and written through three
 // routes that the site offers (docs/cms.md). The pattern for what no vendor's adapter is there for.
 import { z } from "zod";
-import type { Adapter, Asset, Cms, Notice } from "../adapter.ts";
+import type { Adapter, Asset, Cms, Notice, UntitledPage } from "../adapter.ts";
 import { unexpected } from "../cms-fault.ts";
 import { anySigns, hmac, objectOf, refuseStale, unproven } from "../proofs.ts";
 
@@ -102,15 +102,22 @@ export const standard: Adapter = {
     return "written";
   },
 
-  async listUntitled(cms, cursor) {
-    const after = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-    const path = `/assets?without=alt${after}`;
-    const told = await cms.ask({ method: "GET", path, headers: authorised(cms) });
-    const parsed = listSchema.safeParse(told.body);
-    if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
-    return { assets: parsed.data.assets, cursor: parsed.data.cursor ?? undefined };
-  },
+  listUntitled: (cms, cursor) => list(cms, { without: "alt" }, cursor),
+  listAll: (cms, cursor) => list(cms, {}, cursor),
 };
+
+async function list(
+  cms: Cms,
+  where: Readonly<Record<string, string>>,
+  cursor: string | undefined,
+): Promise<UntitledPage> {
+  const query = new URLSearchParams({ ...where, ...(cursor === undefined ? {} : { cursor }) });
+  const path = query.size === 0 ? "/assets" : `/assets?${query.toString()}`;
+  const told = await cms.ask({ method: "GET", path, headers: authorised(cms) });
+  const parsed = listSchema.safeParse(told.body);
+  if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
+  return { assets: parsed.data.assets, cursor: parsed.data.cursor ?? undefined };
+}
 
 function said({ type, data }: z.output<typeof hookSchema>): Omit<Notice, "event" | "deliveryId"> {
   const about = {

@@ -2,7 +2,7 @@
 // and calls once. What we write comes back as media.update, with the same version, which is no new work.
 // Strapi keeps no version of a file's bytes: name on disk, size and dimensions stand for it.
 import { z } from "zod";
-import type { Adapter, Asset, Cms, Notice, Words } from "../adapter.ts";
+import type { Adapter, Asset, Cms, Notice, UntitledPage, Words } from "../adapter.ts";
 import { unexpected } from "../cms-fault.ts";
 import { holdsSecret, objectOf, secretHeader, secretRule, unproven } from "../proofs.ts";
 
@@ -68,25 +68,37 @@ export const strapi: Adapter = {
     return "written";
   },
 
-  async listUntitled(cms, cursor = "0") {
-    const query = new URLSearchParams({
-      "filters[mime][$startsWith]": "image/",
-      "filters[$or][0][alternativeText][$null]": "true",
-      "filters[$or][1][alternativeText][$eq]": "",
-      sort: "id:asc",
-      start: cursor,
-      limit: String(perPage),
-    });
-    const path = `/api/upload/files?${query.toString()}`;
-    const told = await cms.ask({ method: "GET", path, headers: authorised(cms) });
-    const parsed = z.array(mediaSchema).safeParse(told.body);
-    if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
-    return {
-      assets: parsed.data.map((media) => ({ id: String(media.id), version: versionOf(media) })),
-      cursor: parsed.data.length < perPage ? undefined : String(Number(cursor) + perPage),
-    };
-  },
+  listUntitled: (cms, cursor) =>
+    list(
+      cms,
+      {
+        "filters[$or][0][alternativeText][$null]": "true",
+        "filters[$or][1][alternativeText][$eq]": "",
+      },
+      cursor,
+    ),
+  listAll: (cms, cursor) => list(cms, {}, cursor),
 };
+
+async function list(
+  cms: Cms,
+  where: Readonly<Record<string, string>>,
+  cursor = "0",
+): Promise<UntitledPage> {
+  const query = new URLSearchParams({
+    "filters[mime][$startsWith]": "image/",
+    ...where,
+    ...{ sort: "id:asc", start: cursor, limit: String(perPage) },
+  });
+  const path = `/api/upload/files?${query.toString()}`;
+  const told = await cms.ask({ method: "GET", path, headers: authorised(cms) });
+  const parsed = z.array(mediaSchema).safeParse(told.body);
+  if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
+  return {
+    assets: parsed.data.map((media) => ({ id: String(media.id), version: versionOf(media) })),
+    cursor: parsed.data.length < perPage ? undefined : String(Number(cursor) + perPage),
+  };
+}
 
 function noticeOf({ event, media }: z.output<typeof hookSchema>): Notice {
   if (event !== "media.create" && event !== "media.update") return { event, skip: "unknown_event" };
