@@ -1,16 +1,15 @@
 // What is decided about a card, asked of the API and shown on it. What another person or the CMS decided meanwhile is
 // found out when a decision is refused.
 import type { Client } from "@blip2-edge/shared/client";
-import type { Suggestion } from "@blip2-edge/shared/contracts/suggestions";
+import type { GivenWords, Suggestion } from "@blip2-edge/shared/contracts/suggestions";
 import { askApi } from "./ask-api.ts";
 import { callApi } from "./call.ts";
 import type { KeyBox } from "./key.ts";
 import { wordsOf, type Card } from "./review-card.ts";
-import type { EditedWords } from "./review-edit.ts";
 
 export interface ReviewActs {
   /** True when it was done. */
-  accept(card: Card, words?: EditedWords): Promise<boolean>;
+  accept(card: Card, words?: GivenWords): Promise<boolean>;
   reject(card: Card): Promise<boolean>;
   undo(card: Card): Promise<boolean>;
 }

@@ -1,15 +1,15 @@
 // One suggestion as a card: the picture, the words for it, why they wait, what the CMS holds, and what may be done.
 // Words are a model's, names a CMS's: all of them are set as text.
 import type { CurrentWords } from "@blip2-edge/shared/contracts/review";
-import type { Suggestion } from "@blip2-edge/shared/contracts/suggestions";
+import type { GivenWords, Suggestion } from "@blip2-edge/shared/contracts/suggestions";
 import { percent } from "./bars.ts";
 import { el } from "./dom.ts";
-import { editForm, type EditedWords } from "./review-edit.ts";
+import { editForm } from "./review-edit.ts";
 import { heldNow, heldThen } from "./review-held.ts";
 import { thumbnail } from "./thumbnail.ts";
 
 export interface CardActs {
-  accept(card: Card, words?: EditedWords): void;
+  accept(card: Card, words?: GivenWords): void;
   reject(card: Card): void;
   undo(card: Card): void;
   /** Its tick was set or taken away. */
@@ -142,13 +142,16 @@ function about(suggestion: Suggestion, connection: string): HTMLElement[] {
 }
 
 function saidIn(suggestion: Suggestion): HTMLElement[] {
-  const { id, ours } = suggestion;
+  const { id, ours, original } = suggestion;
   const words = wordsOf(suggestion);
   const { caption, tags } = ours;
   return [
     el("p", { class: "voice small", id: `words-${id}`, text: words }),
     ...(typeof caption === "string" && caption !== words
       ? [el("p", { class: "said", text: caption })]
+      : []),
+    ...(typeof original?.alt === "string" && original.alt !== words
+      ? [el("p", { class: "held" }, "The model said", el("q", { text: original.alt }))]
       : []),
     ...(tags === undefined || tags === null || tags.length === 0
       ? []

@@ -1,10 +1,12 @@
 // Other words in place of the suggested ones: a form in the card, which gives those that were changed.
-import type { AcceptSuggestion, Suggestion } from "@blip2-edge/shared/contracts/suggestions";
+import {
+  maxCaptionLength,
+  type GivenWords,
+  type Suggestion,
+} from "@blip2-edge/shared/contracts/suggestions";
 import { el, onSubmit } from "./dom.ts";
 
-export type EditedWords = Omit<AcceptSuggestion, "id">;
-
-const most = { alt: 1000, caption: 2000, tag: 64, tags: 50 } as const;
+const most = { alt: 1000, caption: maxCaptionLength, tag: 64, tags: 50 } as const;
 const countOf = (text: string): string => {
   const count = Array.from(text.trim()).length;
   return count === 1 ? "1 character" : `${count} characters`;
@@ -20,10 +22,10 @@ const tagsIn = (text: string): string[] => [
 
 export function editForm(
   { id, ours }: Suggestion,
-  done: (words: EditedWords) => void,
+  done: (words: GivenWords) => void,
   cancel: () => void,
 ): HTMLFormElement {
-  const read: (() => EditedWords | undefined)[] = [];
+  const read: (() => GivenWords | undefined)[] = [];
   const rows: HTMLElement[] = [];
   for (const word of ["alt", "caption"] as const) {
     const before = ours[word];
@@ -63,7 +65,7 @@ export function editForm(
     ),
   );
   onSubmit(form, () => {
-    const words: EditedWords = {};
+    const words: GivenWords = {};
     for (const each of read) {
       const changed = each();
       if (changed === undefined) return;
