@@ -31,6 +31,7 @@ import { heartbeatRoute } from "./routes/heartbeat.ts";
 import { hookRoute } from "./routes/hook.ts";
 import { healthRoute, modelRoutes } from "./routes/models.ts";
 import { mcpGuard, mcpRoute } from "./routes/mcp.ts";
+import { nodeRoutesOf } from "./routes/nodes.ts";
 import { oauthRouteHandlers } from "./routes/oauth.ts";
 import { openAiRoutes } from "./routes/openai.ts";
 import { pictureLinkRoute } from "./routes/picture-link.ts";
@@ -70,6 +71,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     search: searchRoute(isolate),
     ...keyRoutes(isolate),
     ...grantRoutes(isolate),
+    ...nodeRoutesOf(isolate),
     ...oauthRouteHandlers(isolate),
     usage: usageRoute(isolate),
     cachePurge: cachePurgeRoute(isolate),

@@ -5,6 +5,7 @@ import { adminRoutes } from "./routes/admin.ts";
 import { backfillsRoutes } from "./routes/backfills.ts";
 import { grantsRoutes } from "./routes/grants.ts";
 import { connectionsRoutes } from "./routes/connections.ts";
+import { fleetRoutes } from "./routes/fleet.ts";
 import { imagesRoutes } from "./routes/images.ts";
 import { inferRoutes } from "./routes/infer.ts";
 import { jobsRoutes } from "./routes/jobs.ts";
@@ -25,6 +26,7 @@ export const routes = {
   ...suggestionsRoutes,
   ...adminRoutes,
   ...grantsRoutes,
+  ...fleetRoutes,
   ...openRoutes,
 } as const satisfies Record<string, Route>;
 

@@ -102,7 +102,7 @@ export async function undoSuggestion(
         .map((word) => [word, before[word] ?? null]),
     ) as Words;
     const written = hasWords(back) ? await adapter.write(cms, asset, back) : "conflict";
-    if (written !== "written") {
+    if (written !== "written" && written !== "saved") {
       throw new AppError(
         "words_changed",
         "What stands there now is not what was written. It is left as it is.",

@@ -4,9 +4,11 @@ import { parseSigningKeys } from "@blip2-edge/shared/wire/signature";
 import { nodeConfigSchema } from "../config.ts";
 import { listen } from "../http/listen.ts";
 import { createMetricsReader } from "../http/metrics-reader.ts";
+import { watchKeys } from "../http/watch-keys.ts";
+import { createLog } from "../observe/log.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
 import { readKeys } from "./read-keys.ts";
-import type { ServeIo } from "./serve.ts";
+import type { ServeIo } from "./run-node.ts";
 
 export const metricsUsage =
   "blip2 metrics --node URL [--port N] [--host 127.0.0.1] [--keys-file FILE]";
@@ -40,13 +42,18 @@ export async function metrics(args: readonly string[], io: ServeIo): Promise<num
   if (keys === undefined) {
     throw usageError("give --keys-file or set BLIP2_NODE_KEYS", metricsUsage);
   }
-  const reader = createMetricsReader({ nodeUrl: node, keys: parseSigningKeys(keys) });
+  const signing = parseSigningKeys(keys);
   if (values.port === undefined) {
+    const reader = createMetricsReader({ nodeUrl: node, keys: signing });
     io.stdout((await reader.read()).text.trimEnd());
     return 0;
   }
   const port = nodeConfigSchema.shape.port.safeParse(values.port);
   if (!port.success) throw usageError("--port is no port", metricsUsage);
+  const file = values["keys-file"];
+  const watched =
+    file === undefined ? undefined : watchKeys({ file, keys: signing, log: createLog(io.stderr) });
+  const reader = createMetricsReader({ nodeUrl: node, keys: watched?.keys ?? signing });
   const listener = await listen({
     host,
     port: port.data,
@@ -59,5 +66,6 @@ export async function metrics(args: readonly string[], io: ServeIo): Promise<num
     });
   }
   await listener.close(AbortSignal.timeout(1000));
+  watched?.stop();
   return 0;
 }
