@@ -8,7 +8,7 @@ import type { Page } from "playwright-core";
 import { openDrawings } from "../../gpu-node/nano/scenes/drawings.ts";
 import { pictureOf, writeExam } from "../../gpu-node/nano/scenes/exam.ts";
 import { browserIsMissing, openPage, startBrowser, webpOf } from "../../test/support/browser.ts";
-import { startFakeCms, type FakeCms } from "../../test/support/fake-cms.ts";
+import { startFakeCms, type FakeCms } from "../../test/support/fake-cms-server.ts";
 import { fakeDirectus } from "../../test/support/fake-directus.ts";
 import { startStack, type Stack } from "../start/stack.ts";
 import { hardPicture } from "./hard-pictures.ts";

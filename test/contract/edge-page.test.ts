@@ -12,7 +12,7 @@ import { scopes } from "@blip2-edge/shared/contracts/keys";
 import type { SearchResponse } from "@blip2-edge/shared/contracts/search";
 import { browserIsMissing, openPage, startBrowser, type WatchedPage } from "../support/browser.ts";
 import { startEdge, type Edge } from "../support/edge.ts";
-import { startFakeCms, type FakeCms } from "../support/fake-cms.ts";
+import { startFakeCms, type FakeCms } from "../support/fake-cms-server.ts";
 import { fakeStrapi } from "../support/fake-strapi.ts";
 import { jpeg } from "../support/pictures.ts";
 import { reviewPageSuite, reviewable } from "../support/review-page-suite.ts";

@@ -6,7 +6,8 @@ import { createClient } from "@blip2-edge/shared/client";
 import { AppError, toProblem } from "@blip2-edge/shared/problem";
 import { createApiKey } from "../../edge/src/auth/api-key.ts";
 import type { Edge } from "./edge.ts";
-import type { FakeAsset, FakeCms } from "./fake-cms.ts";
+import type { FakeCms } from "./fake-cms-server.ts";
+import type { FakeAsset } from "./fake-cms.ts";
 import { png } from "./pictures.ts";
 
 export interface ReviewSuite {
