@@ -106,7 +106,10 @@ export function reviewView(key: KeyBox): ReviewView {
     if (signal.aborted) return;
     list.removeAttribute("aria-busy");
     list.replaceChildren();
-    if (answer === undefined) return void told.append(again());
+    if (answer === undefined) {
+      told.append(again());
+      return;
+    }
     told.replaceChildren(...(answer.suggestions.length === 0 ? nothing(where) : []));
     add(answer);
   }

@@ -14,7 +14,7 @@ import { pictureOf, writeExam } from "../../gpu-node/nano/scenes/exam.ts";
 import { things } from "../../gpu-node/nano/scenes/vocabulary.ts";
 import { startStack } from "../start/stack.ts";
 import { isTrue } from "./caption-truth.ts";
-import { hardKinds, hardPicture } from "./hard-pictures.ts";
+import { hardKinds, hardPicture } from "../../gpu-node/nano/scenes/hard-pictures.ts";
 import { cutTable, kindTable, type Judged } from "./reliability.ts";
 
 const { values } = parseArgs({

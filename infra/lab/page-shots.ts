@@ -11,7 +11,7 @@ import { browserIsMissing, openPage, startBrowser, webpOf } from "../../test/sup
 import { startFakeCms, type FakeCms } from "../../test/support/fake-cms-server.ts";
 import { fakeDirectus } from "../../test/support/fake-directus.ts";
 import { startStack, type Stack } from "../start/stack.ts";
-import { hardPicture } from "./hard-pictures.ts";
+import { hardPicture } from "../../gpu-node/nano/scenes/hard-pictures.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const shots = [

@@ -2,11 +2,11 @@
 // out, tiny, faint, two on one sheet, and sheets on which there is nothing. The same seed gives the same bytes. Each
 // comes with what is to be seen on it, so that a caption can be judged.
 import sharp, { type Sharp } from "sharp";
-import type { Drawings } from "../../gpu-node/nano/scenes/drawings.ts";
-import { drawScene } from "../../gpu-node/nano/scenes/draw.ts";
-import { createRandom, type Random } from "../../gpu-node/nano/scenes/random.ts";
-import type { RgbImage } from "../../gpu-node/nano/scenes/raster.ts";
-import type { Scene, SceneObject } from "../../gpu-node/nano/scenes/scene.ts";
+import type { Drawings } from "./drawings.ts";
+import { drawScene } from "./draw.ts";
+import { createRandom, type Random } from "./random.ts";
+import type { RgbImage } from "./raster.ts";
+import type { Scene, SceneObject } from "./scene.ts";
 
 export const hardKinds = [
   "blurred",
