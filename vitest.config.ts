@@ -3,7 +3,10 @@
 // runs a fourth, of files that take long and seldom break.
 import { defineConfig } from "vitest/config";
 
-const seldom = ["test/{bench,budgets,deploy}/**/*.test.ts", "test/providers/webgpu.test.ts"];
+const seldom = [
+  "test/{bench,budgets,deploy,fleet,real-cms}/**/*.test.ts",
+  "test/providers/webgpu.test.ts",
+];
 const long = { testTimeout: 60_000, hookTimeout: 180_000 };
 
 export default defineConfig({

@@ -31,11 +31,13 @@ import { heartbeatRoute } from "./routes/heartbeat.ts";
 import { hookRoute } from "./routes/hook.ts";
 import { healthRoute, modelRoutes } from "./routes/models.ts";
 import { mcpGuard, mcpRoute } from "./routes/mcp.ts";
+import { nodeRoutesOf } from "./routes/nodes.ts";
 import { oauthRouteHandlers } from "./routes/oauth.ts";
 import { openAiRoutes } from "./routes/openai.ts";
 import { pictureLinkRoute } from "./routes/picture-link.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
 import { playgroundRoute } from "./routes/playground.ts";
+import { reviewRoutes } from "./routes/review.ts";
 import { searchRoute } from "./routes/search.ts";
 import { suggestionRoutes } from "./routes/suggestions.ts";
 import { usageRoute } from "./routes/usage.ts";
@@ -64,10 +66,12 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     ...connectionRoutes(isolate),
     ...backfillRoutes(isolate),
     ...suggestionRoutes(isolate),
+    ...reviewRoutes(isolate),
     webhook: hookRoute(isolate),
     search: searchRoute(isolate),
     ...keyRoutes(isolate),
     ...grantRoutes(isolate),
+    ...nodeRoutesOf(isolate),
     ...oauthRouteHandlers(isolate),
     usage: usageRoute(isolate),
     cachePurge: cachePurgeRoute(isolate),
@@ -76,6 +80,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     ...documentRoutes(),
     heartbeat: heartbeatRoute(isolate),
     playground: playgroundRoute,
+    reviewPage: playgroundRoute,
     // Its tools ask this very app, as anyone would.
     mcp: mcpRoute(isolate, (request, c) =>
       Promise.resolve(app.fetch(request, c.env, c.executionCtx)),

@@ -7,7 +7,7 @@ import type { D1Database, Fetcher, KVNamespace, R2Bucket } from "@cloudflare/wor
 import type { ImageIndexes } from "./search/image-index.ts";
 import type { VectorIndex } from "./search/vectorize.ts";
 import type { UsagePoints } from "./usage/data-point.ts";
-import type { Registries } from "./nodes/announcements.ts";
+import type { Registries } from "./nodes/registries.ts";
 import type { KeyMeters } from "./usage/meter.ts";
 import type { WorkLeases } from "./collapse/collapse.ts";
 
@@ -47,7 +47,7 @@ export interface Bindings {
 
   // Variables and secrets, all text: see config.ts for their meaning and defaults.
   readonly NODE_URL?: string;
-  readonly NODE_KEYS: string;
+  readonly NODE_KEYS?: string;
   readonly PARTITION_SECRET: string;
   readonly [setting: string]: unknown;
 }

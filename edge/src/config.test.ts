@@ -31,6 +31,12 @@ test("nodes: listed, or allowed to announce themselves with a key that there is"
   };
   expect(parseSettings(several).NODE_URL).toEqual(["https://a.example.com", "http://b:8080"]);
   expect(() => parseSettings(without)).toThrow(/NODE_URL: needed, unless ANNOUNCE_ORIGINS/);
+  // Where an operator can let them, nodes join, and the settings need no key of them.
+  const operators = { OPERATOR_KEYS: `b2e_operator_${"o".repeat(32)}` };
+  const { NODE_KEYS: __, ...bare } = without;
+  expect(parseSettings({ ...bare, ...operators })).toMatchObject({ NODE_URL: [], NODE_KEYS: [] });
+  const keyless = { ...bare, NODE_URL: good.NODE_URL };
+  expect(() => parseSettings(keyless)).toThrow(/NODE_KEYS: needed to sign/);
   const announced = { ...without, ANNOUNCE_ORIGINS: "a=https://*.example.com, a=http://b:8080" };
   expect(parseSettings(announced)).toMatchObject({ NODE_URL: [], HEARTBEAT_MS: 5000 });
   expect(parseSettings(announced).ANNOUNCE_ORIGINS).toHaveLength(2);

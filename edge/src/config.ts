@@ -100,14 +100,16 @@ export const settingsSchema = z.object({
   NODE_LIST_TTL_MS: number(0, 600_000, 5_000).describe(
     "How long an isolate believes the registry's list of them.",
   ),
-  NODE_KEYS: signingKeysSchema.describe(
-    "Secret. id:secret pairs separated by commas; requests are signed with the first.",
-  ),
+  NODE_KEYS: signingKeysSchema
+    .default([])
+    .describe(
+      "Secret. id:secret pairs separated by commas; requests are signed with the first. Nodes that join have keys of their own beside them.",
+    ),
   PARTITION_SECRET: z
     .string()
     .min(32, "at least 32 characters")
     .describe(
-      "Secret. Turns a partition into the tag that nodes see instead of a tenant's name; encrypts the secrets that are stored.",
+      "Secret. Turns a partition into the tag that nodes see instead of a tenant's name; encrypts the secrets that are stored; makes the keys of nodes that join.",
     ),
   DEFAULT_MODEL: z
     .string()
@@ -230,7 +232,9 @@ export const settingsSchema = z.object({
           .regex(operatorKeyPattern, "each is b2e_operator_ and 32 to 128 letters or digits"),
       ),
     )
-    .describe("Secret. Keys that manage the keys of every tenant, separated by commas."),
+    .describe(
+      "Secret. Keys that manage the keys of every tenant, and the nodes, separated by commas; where there is one, nodes may join.",
+    ),
   OTEL_EXPORTER_OTLP_ENDPOINT: z
     .url({ protocol: /^https?$/ })
     .optional()
@@ -278,14 +282,22 @@ export const settingsSchema = z.object({
 });
 
 const settingsTogether = settingsSchema
-  .refine((all) => all.NODE_URL.length + all.ANNOUNCE_ORIGINS.length > 0, {
-    path: ["NODE_URL"],
-    message: "needed, unless ANNOUNCE_ORIGINS says which nodes may announce themselves",
-    // Said beside the faults of other settings.
-    when: ({ value }) => {
-      const { NODE_URL, ANNOUNCE_ORIGINS } = value as Record<string, unknown>;
-      return Array.isArray(NODE_URL) && Array.isArray(ANNOUNCE_ORIGINS);
+  .refine(
+    (all) => all.NODE_URL.length + all.ANNOUNCE_ORIGINS.length + all.OPERATOR_KEYS.length > 0,
+    {
+      path: ["NODE_URL"],
+      message:
+        "needed, unless ANNOUNCE_ORIGINS says which nodes may announce themselves, or OPERATOR_KEYS who may let nodes join",
+      // Said beside the faults of other settings.
+      when: ({ value }) => {
+        const { NODE_URL, ANNOUNCE_ORIGINS, OPERATOR_KEYS } = value as Record<string, unknown>;
+        return [NODE_URL, ANNOUNCE_ORIGINS, OPERATOR_KEYS].every(Array.isArray);
+      },
     },
+  )
+  .refine(({ NODE_URL, NODE_KEYS }) => NODE_URL.length === 0 || NODE_KEYS.length > 0, {
+    path: ["NODE_KEYS"],
+    message: "needed to sign what the nodes of NODE_URL are asked",
   })
   .superRefine(({ ACCESS_TEAM, ACCESS_AUDIENCE, ACCESS_KEYS }, context) => {
     const need = (path: string) =>

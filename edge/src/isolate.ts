@@ -39,6 +39,7 @@ import { recordLinks } from "./links/record-links.ts";
 import { tokenSealer } from "./links/token.ts";
 import { describeError, writeEvent, type WriteLine } from "./log.ts";
 import type { Announcements } from "./nodes/announcements.ts";
+import type { NodeMembers } from "./nodes/node-members.ts";
 import { nodeRooms } from "./nodes/node-rooms.ts";
 import { partitionTag } from "./nodes/partition-tag.ts";
 import type { MakeAuthority } from "./oauth/authority.ts";
@@ -77,6 +78,7 @@ export interface Isolate {
   readonly meter: Meter;
   readonly memory: PictureMemory;
   readonly announcements: Announcements;
+  readonly nodeMembers: NodeMembers;
   readonly jobs: JobRooms;
   readonly webhooks: WebhookRooms;
   readonly remember: Remember;
@@ -191,6 +193,7 @@ export function isolate(
     settings,
     memory,
     announcements: nodes.announcements,
+    nodeMembers: nodes.members,
     usagePoints: env.USAGE_POINTS,
     exportTrace:
       settings.OTEL_EXPORTER_OTLP_ENDPOINT === undefined

@@ -29,7 +29,7 @@ export const nodeConfigSchema = z.strictObject({
   host: z.string().min(1).default("127.0.0.1").describe("Address to listen on."),
   port: wholeNumber(0, 65_535, 0).describe("Port to listen on; 0 takes a free one."),
   threads: wholeNumber(0, 1024, 0).describe(
-    "Threads of the engine; 0 takes the machine's physical cores.",
+    "Threads of the engine; 0 takes the machine's physical cores, or as many as its control group allows.",
   ),
   provider: z
     .enum(providerNames, { error: `not one of ${providerNames.join(", ")}` })
@@ -89,7 +89,7 @@ export const nodeConfigSchema = z.strictObject({
       "Part of the requests that is traced, of those whose caller has not decided it: 0 to 1.",
     ),
   keys: keysSchema.describe(
-    "Secret, from BLIP2_NODE_KEYS or --keys-file: the keys whose signatures are accepted.",
+    "Secret, from BLIP2_NODE_KEYS or --keys-file: the keys whose signatures are accepted; a file is read again when it changes.",
   ),
 });
 export type NodeConfig = Readonly<z.infer<typeof nodeConfigSchema>>;

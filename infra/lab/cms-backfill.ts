@@ -9,7 +9,8 @@ import { parseArgs } from "node:util";
 import { createClient } from "@blip2-edge/shared/client";
 import { createApiKey } from "../../edge/src/auth/api-key.ts";
 import { startEdge, type Edge } from "../../test/support/edge.ts";
-import { startFakeCms, type FakeVendor } from "../../test/support/fake-cms.ts";
+import { startFakeCms } from "../../test/support/fake-cms-server.ts";
+import type { FakeVendor } from "../../test/support/fake-cms.ts";
 import { fakeDirectus } from "../../test/support/fake-directus.ts";
 import { png } from "../../test/support/pictures.ts";
 
@@ -33,8 +34,8 @@ const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 const writes: { readonly id: string; readonly at: number }[] = [];
 const watched: FakeVendor = {
   ...fakeDirectus,
-  answer(request, assets, token) {
-    const answer = fakeDirectus.answer(request, assets, token);
+  async answer(request, assets, token) {
+    const answer = await fakeDirectus.answer(request, assets, token);
     if (request.method === "PATCH" && answer.status === 200) {
       writes.push({ id: request.url.pathname.split("/").at(-1) ?? "", at: Date.now() });
     }
@@ -45,7 +46,11 @@ const watched: FakeVendor = {
 const cms = await startFakeCms(watched);
 const stateDir = await mkdtemp(path.join(os.tmpdir(), "blip2-backfill-"));
 const start = (): Promise<Edge> =>
-  startEdge({ stateDir, tickEveryMs: 60_000, vars: { CMS_PRIVATE_ORIGINS: cms.origin } });
+  startEdge({
+    stateDir,
+    tickEveryMs: 60_000,
+    vars: { CMS_PRIVATE_ORIGINS: cms.origin, CMS_CONCURRENCY: "8" },
+  });
 let edge = await start();
 try {
   const { key } = await createApiKey();

@@ -6,7 +6,8 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { openDrawings } from "../../gpu-node/nano/scenes/drawings.ts";
 import { pictureOf, writeExam } from "../../gpu-node/nano/scenes/exam.ts";
-import { startFakeCms, type FakeAsset, type FakeHook } from "../../test/support/fake-cms.ts";
+import { startFakeCms } from "../../test/support/fake-cms-server.ts";
+import type { FakeAsset, FakeHook } from "../../test/support/fake-cms.ts";
 import { fakeSite } from "../../test/support/fake-site.ts";
 import { startStack } from "../start/stack.ts";
 

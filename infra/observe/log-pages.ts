@@ -28,7 +28,6 @@ const computed: Readonly<Record<Side, Readonly<Record<string, readonly string[]>
     "Object.fromEntries( Object.entries(times…": [
       ...["wait_ms", "vision_ms", "prefill_ms", "decode_ms", "match_ms", "embed_ms"],
     ],
-    placement: ["nodes", "elsewhere", "copies", "copiedBytes"],
   },
   worker: {
     'because("key_ended")': ["reason", "detail"],

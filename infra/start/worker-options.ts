@@ -19,6 +19,8 @@ export interface WorkerOptions {
   /** Of the node; of several, separated by commas. */
   readonly nodeUrl: string;
   readonly nodeKeys: readonly { readonly id: string; readonly secret: string }[];
+  /** Hosts of nodes that join, which no variable names. */
+  readonly joinHosts?: readonly string[];
   /** Private origins, `host:port`, that the Worker may fetch pictures from. */
   readonly allowFetch?: readonly string[];
   /** More variables of the Worker (edge/src/config.ts), e.g. shorter timeouts in tests. */
@@ -49,8 +51,11 @@ export async function miniflareOptions(options: WorkerOptions): Promise<Miniflar
   const vars: Record<string, string> = {
     ...config.vars,
     NODE_URL: options.nodeUrl,
-    NODE_KEYS: formatSigningKeys(options.nodeKeys),
-    PARTITION_SECRET: `local:${options.nodeKeys.map(({ secret }) => secret).join(":")}`,
+    ...(options.nodeKeys.length === 0 ? {} : { NODE_KEYS: formatSigningKeys(options.nodeKeys) }),
+    PARTITION_SECRET: `local:${options.nodeKeys.map(({ secret }) => secret).join(":")}`.padEnd(
+      38,
+      "-",
+    ),
     ALLOW_FETCH: allowFetch.join(","),
     // BLIP2_API_KEY may be any text on a development machine.
     ACCEPT_FOREIGN_KEYS: "true",
@@ -60,7 +65,7 @@ export async function miniflareOptions(options: WorkerOptions): Promise<Miniflar
   const env: Record<string, unknown> = {
     NODE_NET: {
       type: "network",
-      allow: await blocksOf(nodeHosts(vars)),
+      allow: await blocksOf([...nodeHosts(vars), ...(options.joinHosts ?? [])]),
       tlsOptions,
     },
   };

@@ -5,11 +5,13 @@ import { adminRoutes } from "./routes/admin.ts";
 import { backfillsRoutes } from "./routes/backfills.ts";
 import { grantsRoutes } from "./routes/grants.ts";
 import { connectionsRoutes } from "./routes/connections.ts";
+import { fleetRoutes } from "./routes/fleet.ts";
 import { imagesRoutes } from "./routes/images.ts";
 import { inferRoutes } from "./routes/infer.ts";
 import { jobsRoutes } from "./routes/jobs.ts";
 import { openRoutes } from "./routes/open.ts";
 import { openaiRoutes } from "./routes/openai.ts";
+import { reviewRoutes } from "./routes/review.ts";
 import type { Route } from "./routes/route.ts";
 import { suggestionsRoutes } from "./routes/suggestions.ts";
 
@@ -20,9 +22,11 @@ export const routes = {
   ...imagesRoutes,
   ...connectionsRoutes,
   ...backfillsRoutes,
+  ...reviewRoutes,
   ...suggestionsRoutes,
   ...adminRoutes,
   ...grantsRoutes,
+  ...fleetRoutes,
   ...openRoutes,
 } as const satisfies Record<string, Route>;
 

@@ -12,6 +12,7 @@ import { chatChunkSchema } from "@blip2-edge/shared/contracts/chat";
 import { textEventSchema } from "@blip2-edge/shared/contracts/stream";
 import type { OpenApiDocument } from "@blip2-edge/shared/openapi";
 import { readServerSentEvents } from "@blip2-edge/shared/sse";
+import { joinPath } from "@blip2-edge/shared/wire/join";
 import { createApiKey } from "../../edge/src/auth/api-key.ts";
 import { startEdge, type Edge } from "../support/edge.ts";
 import { fakeModel, fakeRetrieval } from "../support/fake-node.ts";
@@ -31,10 +32,14 @@ const atOnce = 8;
 let edge: Edge;
 let document: OpenApiDocument;
 let world: FuzzWorld;
+/** What operators alone may do is asked with their key. */
+let operators: FuzzWorld;
+const operatorKey = `b2e_operator_${"9z".repeat(16)}`;
 beforeAll(async () => {
   const picture = await jpeg(80);
   const site = siteInMemory();
   edge = await startEdge({
+    vars: { OPERATOR_KEYS: operatorKey },
     internet: (request) =>
       new URL(request.url).hostname === siteHost
         ? site(request)
@@ -78,6 +83,7 @@ beforeAll(async () => {
     return id;
   });
   const connections = await several(async () => (await client.connectionCreate(siteConnection)).id);
+  const nodes = await several((index) => joinedNode(`gpu-${index}`));
   const backfills = await Promise.all(
     connections.map(async (of, index) => {
       const id = `bkf_${String(index).padStart(32, "0")}`;
@@ -164,8 +170,29 @@ beforeAll(async () => {
       ],
     ),
   };
+  const ofNodes = { name: nodes, origin: ["https://gpu.example.com", "http://127.0.0.1:*"] };
+  operators = {
+    ...world,
+    hintsFor: () => ofNodes,
+    authorizations: fc.oneof(
+      { weight: 12, arbitrary: fc.constant<string | undefined>(`Bearer ${operatorKey}`) },
+      { weight: 1, arbitrary: world.authorizations },
+    ),
+  };
 });
 afterAll(() => edge?.stop());
+
+/** Its name. */
+async function joinedNode(name: string): Promise<string> {
+  const client = createClient({ url: edge.url, key: operatorKey });
+  const { token } = await client.nodeTokenCreate({ name, origin: "https://gpu.example.com" });
+  const response = await edge.call(joinPath, {
+    ...{ method: "POST", key: null, body: JSON.stringify({ token, proof: "0".repeat(64) }) },
+    headers: { "content-type": "application/json" },
+  });
+  expect(response.status).toBe(201);
+  return name;
+}
 
 const siteHost = "cms.example";
 const siteConnection: CreateConnectionRequest = {
@@ -191,7 +218,7 @@ function siteInMemory(): (request: Request) => Promise<Response> {
 /** A connection with pictures that were described, some of them accepted. */
 async function inboxOf(client: Client) {
   const { id: connection, webhook_path: path } = await client.connectionCreate(siteConnection);
-  const count = 20;
+  const count = 40;
   for (let index = 0; index < count; index++) {
     const body = JSON.stringify({ type: "asset.created", data: { id: `a${index}`, version: "1" } });
     const at = new Date();
@@ -205,7 +232,7 @@ async function inboxOf(client: Client) {
   const open = async () => (await client.suggestionList({ connection, state: "open" })).suggestions;
   await vi.waitFor(async () => expect(await open()).toHaveLength(count), { timeout: 20_000 });
   const suggestions = (await open()).map(({ id }) => id);
-  for (const id of suggestions.slice(0, count / 2)) await client.suggestionAccept({ id });
+  for (const id of suggestions.slice(0, count / 4)) await client.suggestionAccept({ id });
   const { deliveries } = await client.deliveryList({ connection });
   return { connection, suggestions, deliveries: deliveries.map(({ id }) => id) };
 }
@@ -278,6 +305,9 @@ function checker(): (request: FuzzRequest, response: Response) => Promise<string
   }
 }
 
+const isForOperators = ({ operation }: { readonly operation: { readonly operationId: string } }) =>
+  operation.operationId.startsWith("node");
+
 test(
   `${requestCount} requests to every operation, from the seed ${seed}`,
   { timeout: 300_000 },
@@ -286,7 +316,9 @@ test(
     const share = Math.ceil(requestCount / places.length);
     const requests = places
       .map((place, index) =>
-        fc.sample(requestTo(place, world), { seed: seed + index, numRuns: share }),
+        fc.sample(requestTo(place, isForOperators(place) ? operators : world), {
+          ...{ seed: seed + index, numRuns: share },
+        }),
       )
       // In turns, so that operations meet each other.
       .reduce<FuzzRequest[][]>(

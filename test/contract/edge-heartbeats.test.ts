@@ -1,7 +1,9 @@
 // Nodes that announce themselves to the Worker: who is believed, who is not, and for how long. Two isolates
 // of the Worker share the registry, as in production.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createClient } from "@blip2-edge/shared/client";
 import { heartbeatPath, heartbeatTag, type Heartbeat } from "@blip2-edge/shared/wire/heartbeat";
+import { joinPath, joinResponseSchema } from "@blip2-edge/shared/wire/join";
 import { createSigner, parseSigningKeys } from "@blip2-edge/shared/wire/signature";
 import type { Problem } from "@blip2-edge/shared/problem";
 import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
@@ -12,6 +14,7 @@ const heartbeatMs = 500;
 /** Three that are missing, and a half. */
 const aliveMs = 3.5 * heartbeatMs;
 const listMs = 50;
+const operatorKey = `b2e_operator_${"6y".repeat(16)}`;
 
 let nodes: FakeNode[];
 let edge: Edge;
@@ -28,6 +31,7 @@ beforeAll(async () => {
       HEARTBEAT_MS: String(heartbeatMs),
       NODE_LIST_TTL_MS: String(listMs),
       CATALOG_TTL_MS: "100",
+      OPERATOR_KEYS: operatorKey,
     },
   });
 });
@@ -88,10 +92,17 @@ async function announce(which: number, more: Partial<Heartbeat> = {}): Promise<v
 }
 
 let picture = 9000;
-/** Asks about new pictures until both lists are fresh and tells which nodes were asked. */
-async function whoAnswers(instance = 0, calls = 8): Promise<string[]> {
+interface Asking {
+  readonly instance?: number;
+  readonly calls?: number;
+  /** Before each call, so that a slow machine makes nobody look gone who is not. */
+  readonly keep: () => Promise<void>;
+}
+/** Asks about new pictures and tells which nodes were asked. */
+async function whoAnswers({ instance = 0, calls = 8, keep }: Asking): Promise<string[]> {
   const asked = new Set<string>();
   for (let at = 0; at < calls; at++) {
+    await keep();
     const data = new FormData();
     data.set("image", new Blob([new Uint8Array(await jpeg(++picture))]), "p");
     const before = nodes.map((node) => node.asked.length);
@@ -111,16 +122,19 @@ async function whoAnswers(instance = 0, calls = 8): Promise<string[]> {
   return [...asked].toSorted();
 }
 
-beforeEach(async () => {
+const two = () => announce(1);
+const both = async () => {
   for (const which of [0, 1]) await announce(which);
-});
+};
+beforeEach(both);
 
 describe("a node that announces itself", () => {
   test("is asked, in requests signed with its own key, by every isolate", async () => {
-    await expect.poll(() => whoAnswers(0), { timeout: 5000 }).toEqual(["one", "two"]);
-    await announce(0);
-    await announce(1);
-    await expect.poll(() => whoAnswers(1), { timeout: 5000 }).toEqual(["one", "two"]);
+    for (const instance of [0, 1]) {
+      await expect
+        .poll(() => whoAnswers({ instance, keep: both }), { timeout: 10_000 })
+        .toEqual(["one", "two"]);
+    }
     expect(nodes.map((node) => node.refusedSignatures())).toEqual([0, 0]);
     expect(nodes.map((node) => node.catalogReads())).toEqual([0, 0]);
     await expect.poll(() => edge.lastEvent()["node"]).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
@@ -128,11 +142,11 @@ describe("a node that announces itself", () => {
 
   test("is gone when it says that it leaves, and is back with its next process", async () => {
     await announce(0, { state: "leaving" });
-    await expect.poll(() => whoAnswers(), { timeout: 5000 }).toEqual(["two"]);
-    await announce(1);
+    await expect.poll(() => whoAnswers({ keep: two }), { timeout: 10_000 }).toEqual(["two"]);
     restart(0);
-    await announce(0);
-    await expect.poll(() => whoAnswers(), { timeout: 5000 }).toEqual(["one", "two"]);
+    await expect
+      .poll(() => whoAnswers({ keep: both }), { timeout: 10_000 })
+      .toEqual(["one", "two"]);
   });
 
   test("is gone when three heartbeats are missing", async () => {
@@ -140,12 +154,10 @@ describe("a node that announces itself", () => {
     await announce(0); // its last
     let answering: string[] = [];
     while (Date.now() < since + aliveMs + 10_000) {
-      await announce(1);
-      answering = await whoAnswers(0, 6);
+      answering = await whoAnswers({ calls: 6, keep: two });
       if (answering.includes("one")) continue;
       // Six pictures may all have had the other as their first choice; twenty do not.
-      await announce(1);
-      answering = await whoAnswers(0, 20);
+      answering = await whoAnswers({ calls: 20, keep: two });
       if (!answering.includes("one")) break;
     }
     expect(answering).toEqual(["two"]);
@@ -153,23 +165,27 @@ describe("a node that announces itself", () => {
   });
 
   test("gets no call for a model that it does not hold", async () => {
-    await announce(0, { models: [] });
-    await expect.poll(() => whoAnswers(), { timeout: 5000 }).toEqual(["two"]);
-    await announce(1);
-    await announce(0);
-    await expect.poll(() => whoAnswers(), { timeout: 5000 }).toEqual(["one", "two"]);
+    const keep = async () => {
+      await announce(0, { models: [] });
+      await announce(1);
+    };
+    await expect.poll(() => whoAnswers({ keep }), { timeout: 10_000 }).toEqual(["two"]);
+    await expect
+      .poll(() => whoAnswers({ keep: both }), { timeout: 10_000 })
+      .toEqual(["one", "two"]);
   });
 
   test("that was taken out is back with its next heartbeat", async () => {
-    await expect.poll(() => whoAnswers(), { timeout: 5000 }).toEqual(["one", "two"]);
+    await expect
+      .poll(() => whoAnswers({ keep: both }), { timeout: 10_000 })
+      .toEqual(["one", "two"]);
     await nodeAt(0).down();
-    await announce(1);
     // Each call that finds it dead is answered by the other, until it is out.
-    expect(await whoAnswers(0, 16)).toEqual(["two"]);
+    expect(await whoAnswers({ calls: 16, keep: two })).toEqual(["two"]);
     await nodeAt(0).up();
-    await announce(1);
-    await announce(0);
-    await expect.poll(() => whoAnswers(), { timeout: 3000 }).toEqual(["one", "two"]);
+    await expect
+      .poll(() => whoAnswers({ keep: both }), { timeout: 10_000 })
+      .toEqual(["one", "two"]);
   });
 });
 
@@ -235,6 +251,104 @@ describe("a heartbeat that is not believed", () => {
     expect(problem.errors?.map(({ field }) => field)).toEqual(["capacity"]);
     const large = { ...beatOf(0), more: "x".repeat(200_000) };
     await expectProblem(await send(await signed(0, large)), "body_too_large");
+  });
+});
+
+describe("a node that joins", () => {
+  const operator = () => createClient({ url: edge.url, key: operatorKey });
+  const origin = "http://127.0.0.1:*";
+  const url = "http://127.0.0.1:9";
+  const proof = "0".repeat(64);
+  const give = (token: string, given = proof, instance = 0): Promise<Response> =>
+    fetch(`${edge.worker.urls[instance]}${joinPath}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ token, proof: given }),
+    });
+  async function joined(name: string) {
+    const { token } = await operator().nodeTokenCreate({ name, origin });
+    const response = await give(token);
+    expect(response.status).toBe(201);
+    return { token, ...joinResponseSchema.parse(await response.json()) };
+  }
+  const beat = async (key: { readonly id: string; readonly secret: string }, instance = 0) =>
+    send(
+      await signed(0, beatOf(0, { url, models: [] }), { key: `${key.id}:${key.secret}` }),
+      instance,
+    );
+  const named = async (name: string) =>
+    (await operator().nodeList()).nodes.find((node) => node.name === name);
+
+  test("gets a key for its token, once, and every isolate knows it by that; neither is in the log", async () => {
+    const { token, name, key } = await joined("gpu-1");
+    expect(name).toBe("gpu-1");
+    // The answer may have been lost: who has the proof gets it again, of any isolate.
+    expect(joinResponseSchema.parse(await (await give(token, proof, 1)).json()).key).toEqual(key);
+    await expectProblem(await give(token, "1".repeat(64), 1), "forbidden");
+    for (const instance of [0, 1]) {
+      const answer = await (await beat(key, instance)).json();
+      expect(answer).toEqual({ next_ms: heartbeatMs, key_ids: [key.id] });
+    }
+    expect(await named("gpu-1")).toMatchObject({
+      ...{ by: "token", origin, url, key_id: key.id, state: "ready", models: [] },
+    });
+    for (const secret of [token.slice("b2e_join_".length), key.secret]) {
+      expect(edge.lines.filter((line) => line.includes(secret))).toEqual([]);
+    }
+  });
+
+  test("gets a newer key with a heartbeat; the old one ends when the operator says so", async () => {
+    const { key } = await joined("gpu-1");
+    await beat(key);
+    const rotated = await operator().nodeRotate({ name: "gpu-1", overlap_s: 0 });
+    const newest = rotated.key_ids[0] ?? "";
+    const told = (await (await beat(key)).json()) as { readonly new_key: typeof key };
+    expect(told).toMatchObject({ key_ids: [newest, key.id], new_key: { id: newest } });
+    expect(await (await beat(told.new_key, 1)).json()).toEqual({
+      ...{ next_ms: heartbeatMs, key_ids: [newest] },
+    });
+    await expectProblem(await beat(key), "signature_invalid");
+    expect((await named("gpu-1"))?.key_id).toBe(newest);
+  });
+
+  test("is told to leave when it was sent away, and is listed no more", async () => {
+    const { key } = await joined("gpu-1");
+    await beat(key);
+    await operator().nodeRemove({ name: "gpu-1" });
+    expect(await (await beat(key, 1)).json()).toEqual({ next_ms: heartbeatMs, leave: true });
+    expect(await named("gpu-1")).toBeUndefined();
+    await expect(operator().nodeRemove({ name: "gpu-1" })).rejects.toMatchObject({
+      code: "not_found",
+    });
+    await expect(operator().nodeRotate({ name: "gpu-1" })).rejects.toMatchObject({
+      code: "not_found",
+    });
+  });
+
+  test("a token that is none, or was replaced by another; an origin that is none", async () => {
+    const { token } = await operator().nodeTokenCreate({ name: "gpu-2", origin });
+    await operator().nodeTokenCreate({ name: "gpu-2", origin });
+    await expectProblem(await give(token), "forbidden");
+    const last = token.endsWith("0") ? "1" : "0";
+    await expectProblem(await give(token.slice(0, -1) + last), "forbidden");
+    await expectProblem(await give("b2e_join_0"), "invalid_request");
+    for (const wrong of ["ftp://x", "https://x/path", "https://u:p@x", "https://*", "x"]) {
+      const refused = operator().nodeTokenCreate({ name: "gpu-2", origin: wrong });
+      await expect(refused).rejects.toMatchObject({ code: "invalid_request" });
+    }
+  });
+
+  test("is the operator's business alone, whatever a tenant's admin may do", async () => {
+    const admin = await operator().keyCreate({ name: "a", tenant: "ada", scopes: ["admin"] });
+    const client = createClient({ url: edge.url, key: admin.key });
+    for (const attempt of [
+      () => client.nodeList(),
+      () => client.nodeTokenCreate({ name: "gpu-3", origin }),
+      () => client.nodeRotate({ name: "gpu-1" }),
+      () => client.nodeRemove({ name: "gpu-1" }),
+    ]) {
+      await expect(attempt()).rejects.toMatchObject({ code: "forbidden" });
+    }
   });
 });
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createClient } from "@blip2-edge/shared/client";
 import { createApiKey } from "../../edge/src/auth/api-key.ts";
 import { startEdge, type Edge } from "../support/edge.ts";
-import { startFakeCms, type FakeCms } from "../support/fake-cms.ts";
+import { startFakeCms, type FakeCms } from "../support/fake-cms-server.ts";
 import { fakeDirectus } from "../support/fake-directus.ts";
 import { png } from "../support/pictures.ts";
 

@@ -1,5 +1,5 @@
 // Directus 12.4 as it answers an administrator's token: unknown ids are 204 when written, tags are what they are.
-import type { CmsAnswer, FakeAsset, FakeVendor } from "./fake-cms.ts";
+import type { CmsAnswer, FakeAsset, FakeHook, FakeVendor } from "./fake-cms.ts";
 import { uploadedOn } from "./fake-cms.ts";
 
 const refused: CmsAnswer = {
@@ -20,7 +20,15 @@ const rowOf = (asset: FakeAsset) => ({
 export const fakeDirectus: FakeVendor = {
   kind: "directus",
   hasTags: true,
-  isFile: (path) => path.startsWith("/assets/"),
+  captionField: "location",
+  proof: { headers: ["x-webhook-secret"], windowMs: null, coversBody: false },
+  checksRevision: false,
+  canReplace: true,
+  doing({ method, url: { pathname, searchParams } }) {
+    if (method === "PATCH") return "write";
+    if (pathname.startsWith("/assets/")) return "file";
+    return searchParams.get("filter")?.includes('{"id"') === true ? "read" : "list";
+  },
   idOf: (index) => `0e7d9dd4-7c1a-4b34-9d0c-${String(index).padStart(12, "0")}`,
 
   answer({ method, url, headers, body }, assets, token) {
@@ -64,17 +72,25 @@ export const fakeDirectus: FakeVendor = {
 
   hook(event, asset, secret) {
     if (event === "edited") return undefined;
+    if (event === "deleted") {
+      return hookOf(secret, {
+        ...{ event: "files.delete", payload: [asset.id], keys: [asset.id] },
+        collection: "directus_files",
+      });
+    }
     const { title, type, filename_download, filename_disk, uploaded_on } = rowOf(asset);
     const payload = {
       ...{ storage: "local", title, filename_download, type, filename_disk },
       ...{ filesize: asset.bytes.length, uploaded_on },
       ...(event === "replaced" ? { description: asset.alt, metadata: "{}" } : {}),
     };
-    return {
-      headers: { "content-type": "application/json", "x-webhook-secret": secret },
-      body: JSON.stringify({
-        ...{ event: "files.upload", payload, key: asset.id, collection: "directus_files" },
-      }),
-    };
+    return hookOf(secret, {
+      ...{ event: "files.upload", payload, key: asset.id, collection: "directus_files" },
+    });
   },
 };
+
+const hookOf = (secret: string, body: object): FakeHook => ({
+  headers: { "content-type": "application/json", "x-webhook-secret": secret },
+  body: JSON.stringify(body),
+});

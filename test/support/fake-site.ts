@@ -5,6 +5,7 @@ import { Webhook } from "standardwebhooks";
 import type { FakeAsset, FakeVendor } from "./fake-cms.ts";
 import { uploadedOn } from "./fake-cms.ts";
 
+const perPage = 100;
 const rowOf = (asset: FakeAsset) => ({
   ...{ id: asset.id, version: uploadedOn(asset), url: `/assets/${asset.id}/file` },
   ...{ mime_type: asset.mime, name: asset.name },
@@ -12,12 +13,21 @@ const rowOf = (asset: FakeAsset) => ({
   ...{ alt: asset.alt, caption: asset.caption, tags: asset.tags },
 });
 
-const perPage = 100;
-
 export const fakeSite: FakeVendor = {
   kind: "standard",
   hasTags: true,
-  isFile: (path) => path.endsWith("/file"),
+  captionField: "caption",
+  proof: {
+    headers: ["webhook-id", "webhook-timestamp", "webhook-signature"],
+    ...{ windowMs: 300_000, coversBody: true },
+  },
+  checksRevision: true,
+  canReplace: true,
+  doing({ method, url: { pathname } }) {
+    if (method === "PATCH") return "write";
+    if (pathname.endsWith("/file")) return "file";
+    return pathname === "/assets" ? "list" : "read";
+  },
   idOf: (index) => `asset-${index}`,
 
   answer({ method, url, headers, body }, assets, token) {
@@ -26,7 +36,8 @@ export const fakeSite: FakeVendor = {
     if (id === "") {
       const ofUntitled = url.searchParams.get("without") === "alt";
       const rows = Array.from(assets.values(), rowOf).filter(
-        ({ alt }) => !ofUntitled || (alt ?? "") === "",
+        ({ alt, mime_type: mime }) =>
+          mime.startsWith("image/") && (!ofUntitled || (alt ?? "") === ""),
       );
       const from = Number(url.searchParams.get("cursor") ?? 0);
       const next = from + perPage < rows.length ? { cursor: String(from + perPage) } : {};
@@ -44,10 +55,11 @@ export const fakeSite: FakeVendor = {
     return { status: 200, body: rowOf(asset) };
   },
 
-  hook(event, asset, secret) {
+  hook(event, asset, secret, sent) {
     const { id, version, mime_type } = rowOf(asset);
-    const type = event === "created" ? "asset.created" : "asset.updated";
-    const now = new Date();
+    const name = { created: "asset.created", deleted: "asset.deleted" };
+    const type = event === "created" || event === "deleted" ? name[event] : "asset.updated";
+    const now = sent === undefined ? new Date() : new Date(sent.nowMs);
     const body = JSON.stringify({
       ...{ type, timestamp: now.toISOString(), data: { id, version, mime_type } },
     });

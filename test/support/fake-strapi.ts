@@ -19,7 +19,15 @@ const errorOf = (status: number, name: string) => ({
 export const fakeStrapi: FakeVendor = {
   kind: "strapi",
   hasTags: false,
-  isFile: (path) => path.startsWith("/uploads/"),
+  captionField: "caption",
+  proof: { headers: ["x-webhook-secret"], windowMs: null, coversBody: false },
+  checksRevision: false,
+  canReplace: true,
+  doing({ method, url: { pathname } }) {
+    if (method === "POST") return "write";
+    if (pathname.startsWith("/uploads/")) return "file";
+    return pathname === "/api/upload/files" ? "list" : "read";
+  },
   idOf: (index) => String(index),
 
   answer({ method, url, headers, body }, assets, token) {
@@ -52,16 +60,18 @@ export const fakeStrapi: FakeVendor = {
     return errorOf(405, "MethodNotAllowedError");
   },
 
-  hook: (event, asset, secret) => ({
-    headers: {
-      "content-type": "application/json",
-      "x-strapi-event": event === "created" ? "media.create" : "media.update",
-      "x-webhook-secret": secret,
-    },
-    body: JSON.stringify({
-      event: event === "created" ? "media.create" : "media.update",
-      createdAt: "2026-11-23T07:16:04.000Z",
-      media: mediaOf(asset),
-    }),
-  }),
+  hook(event, asset, secret) {
+    const name = { created: "media.create", deleted: "media.delete" };
+    const said = event === "created" || event === "deleted" ? name[event] : "media.update";
+    return {
+      headers: {
+        "content-type": "application/json",
+        "x-strapi-event": said,
+        "x-webhook-secret": secret,
+      },
+      body: JSON.stringify({
+        ...{ event: said, createdAt: "2026-11-23T07:16:04.000Z", media: mediaOf(asset) },
+      }),
+    };
+  },
 };

@@ -2,8 +2,11 @@
 // full, and what a heartbeat makes of a node's standing.
 import { heartbeatTag, type Heartbeat } from "@blip2-edge/shared/wire/heartbeat";
 import { createSigner, parseSigningKeys } from "@blip2-edge/shared/wire/signature";
-import { expect, test } from "vitest";
-import { announcements, type RegistryCalls } from "./announcements.ts";
+import { describe, expect, test } from "vitest";
+import { announcements } from "./announcements.ts";
+import { joinedKeys } from "./joined-keys.ts";
+import { registryAsker } from "./registries.ts";
+import type { HeardMember, RegistryCalls } from "./registry.ts";
 
 const keys = parseSigningKeys(`n:${"n".repeat(32)}`);
 const heartbeat: Heartbeat = {
@@ -13,14 +16,14 @@ const heartbeat: Heartbeat = {
   load: { jobs: 0, work_ms: 0 },
 };
 
+const away = () => Promise.reject(new Error("away"));
+const joined = joinedKeys("s".repeat(32));
 function room(registry: Partial<RegistryCalls>) {
-  const calls = {
-    hear: () => Promise.reject(new Error("away")),
-    list: () => Promise.reject(new Error("away")),
-    ...registry,
-  };
+  const none = { hear: away, list: away, hearMember: away, offer: away, join: away };
+  const calls = { ...none, rotate: away, remove: away, everyone: away, ...registry };
   return announcements({
-    registries: { getByName: () => calls },
+    askRegistry: registryAsker({ getByName: () => calls }),
+    joined,
     keys,
     allowed: [
       { keyId: "n", protocol: "https:", host: "n.example.com", anyFirstLabel: false, port: "443" },
@@ -28,10 +31,10 @@ function room(registry: Partial<RegistryCalls>) {
     everyMs: 1000,
   });
 }
-async function tell(registry: Partial<RegistryCalls>) {
+async function tell(registry: Partial<RegistryCalls>, signing = keys) {
   const url = "https://edge.example.com/internal/nodes/heartbeat";
   const body = new TextEncoder().encode(JSON.stringify(heartbeat));
-  const signer = createSigner({ keys, tag: heartbeatTag });
+  const signer = createSigner({ keys: signing, tag: heartbeatTag });
   const signed = await signer.sign({ method: "POST", url, contentType: "application/json", body });
   const request = { method: "POST", url, headers: new Headers(signed) };
   return room(registry).hear(request, () => Promise.resolve(body));
@@ -56,6 +59,67 @@ test("a node is told when to speak again, and is alive until three heartbeats ar
   });
   expect(heard).toEqual({ node: "https://n.example.com", answer: { next_ms: 1000 } });
   expect(alive).toBe(3500);
+});
+
+describe("a node that joined", () => {
+  const [old, newest] = ["gpu-1.000000000000", "gpu-1.ffffffffffff"] as const;
+  const keyOf = async (id: string) => [
+    (await joined.find(id)) ?? { id, secret: new Uint8Array(32) },
+  ];
+  const told = async (answer: HeardMember, keyId: string = old) => {
+    const said: string[] = [];
+    const hearMember: RegistryCalls["hearMember"] = ({ keyId: by }) => {
+      said.push(by);
+      return Promise.resolve(answer);
+    };
+    return { said, ...(await tell({ hearMember }, await keyOf(keyId))) };
+  };
+  const url = "https://gpu-1.example.com";
+
+  test("is known by a key that is derived, and told which of its keys hold", async () => {
+    expect(await told({ kind: "heard", url, keyIds: [old] })).toEqual({
+      said: [old],
+      node: url,
+      answer: { next_ms: 1000, key_ids: [old] },
+    });
+  });
+
+  test("is told a newer key as long as an older one signs", async () => {
+    const keyIds = [newest, old] as const;
+    const new_key = { id: newest, secret: await joined.secretOf(newest) };
+    expect((await told({ kind: "heard", url, keyIds })).answer).toEqual({
+      ...{ next_ms: 1000, key_ids: [newest, old], new_key },
+    });
+    expect((await told({ kind: "heard", url, keyIds }, newest)).answer).toEqual({
+      ...{ next_ms: 1000, key_ids: [newest, old] },
+    });
+  });
+
+  test("is told to leave once it was sent away", async () => {
+    expect((await told({ kind: "sent_away" })).answer).toEqual({ next_ms: 1000, leave: true });
+  });
+
+  test.each([
+    [{ kind: "unknown" }, "signature_invalid"],
+    [{ kind: "stale" }, "signature_invalid"],
+    [{ kind: "full" }, "overloaded"],
+    [{ kind: "elsewhere", origin: url }, "forbidden"],
+  ] as const)("%j is %s", async (answer, code) => {
+    await expect(told(answer)).rejects.toMatchObject({ code });
+  });
+
+  test("whoever signs with another secret is not even told to the registry", async () => {
+    let calls = 0;
+    const hearMember = () => {
+      calls += 1;
+      return Promise.resolve({ kind: "unknown" } as const);
+    };
+    const stranger = parseSigningKeys(`${old}:${"x".repeat(64)}`);
+    await expect(tell({ hearMember }, stranger)).rejects.toMatchObject({
+      code: "signature_invalid",
+    });
+    expect(calls).toBe(0);
+  });
 });
 
 test.each([

@@ -213,6 +213,7 @@ describe("a node that fails", () => {
     ["an engine that ended", new AppError("engine_restarted", "")],
     ["a full node", new AppError("overloaded", "")],
     ["an answer that is none", new AppError("node_protocol", "")],
+    ["one that holds another revision by now", new AppError("revision_mismatch", "")],
   ])("%s: another is asked, once", async (_, error) => {
     const { infer, seen } = asker([fails(error), () => answer], pair);
     const reply = await infer();
@@ -224,16 +225,26 @@ describe("a node that fails", () => {
     expect(twice.seen).toHaveLength(2);
   });
 
-  test.each([
-    "share_exceeded",
-    "deadline_exceeded",
-    "poison_request",
-    "prompt_too_long",
-    "revision_mismatch",
-  ] as const)("%s is final", async (code) => {
-    const { infer, seen } = asker([fails(new AppError(code, ""))], pair);
-    await expect(infer()).rejects.toMatchObject({ code });
-    expect(seen).toHaveLength(1);
+  test.each(["share_exceeded", "deadline_exceeded", "poison_request", "prompt_too_long"] as const)(
+    "%s is final",
+    async (code) => {
+      const { infer, seen } = asker([fails(new AppError(code, ""))], pair);
+      await expect(infer()).rejects.toMatchObject({ code });
+      expect(seen).toHaveLength(1);
+    },
+  );
+
+  test("who holds another revision by now is not asked for that one again", async () => {
+    const mismatch = fails(new AppError("revision_mismatch", ""));
+    const { infer, seen } = asker([mismatch, () => answer, () => answer, () => answer], pair);
+    const { node } = await infer();
+    expect((await infer()).node).toBe(node);
+    expect(seen.map(({ url }) => url).slice(1)).toEqual([node, node]);
+    // Both: the catalogue is to be asked again, which is told by the code.
+    await expect(asker([mismatch, mismatch], pair).infer()).rejects.toMatchObject({
+      code: "revision_mismatch",
+    });
+    await expect(asker([mismatch]).infer()).rejects.toMatchObject({ code: "revision_mismatch" });
   });
 
   test("with no other node: the same again when its connection broke before a byte, and only then", async () => {

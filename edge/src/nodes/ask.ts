@@ -91,6 +91,8 @@ const elsewhere: ReadonlySet<ProblemCode> = new Set([
   "node_protocol",
   "overloaded",
   "engine_restarted",
+  // Others may hold it still, or already.
+  "revision_mismatch",
 ]);
 const queuePollMs = 50;
 /** A hedge for which there was no budget is thought of again after this part of the first wait. */
@@ -201,6 +203,9 @@ export function nodeAsker(options: AskOptions): AskNode {
         } catch (error) {
           end(attempt, error);
           if (error instanceof ConnectionBroke) held.forgetAll(`${url} `);
+          if (error instanceof AppError && error.code === "revision_mismatch") {
+            fleet.lacks(url, about.model, about.model_revision, clock.now());
+          }
           return { ok: false, attempt, error };
         }
       };

@@ -266,6 +266,17 @@ describe("nodes that announce themselves", () => {
     expect(urls()).toEqual(["http://a"]);
   });
 
+  test("one that was changed and has not said so is asked, when what it is asked for depends on it", async () => {
+    const { room, state, fleet } = withList();
+    await room.all(signal);
+    const changed = { ...entry, model_revision: "1".repeat(16) };
+    state.own.set("http://n", { models: [changed] });
+    state.time = 10;
+    fleet.lacks("http://n", entry.model, entry.model_revision, state.time);
+    expect(await room.resolveFresh("nano", "caption", signal)).toEqual(changed);
+    expect(state.asked).toBe(1);
+  });
+
   test("one that the configuration names too is known once, as it announces itself", async () => {
     const { room, registry, fleet } = withList(["http://n"]);
     registry.nodes = [{ ...announcedNode, weight: 3 }];

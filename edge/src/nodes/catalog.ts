@@ -144,11 +144,12 @@ export function models(options: CatalogOptions): Models {
     memory.listAgainAt = now() + listTtlMs;
   }
 
-  /** Asks the nodes that do not say by themselves what they hold. */
-  async function refresh(signal: AbortSignal): Promise<void> {
+  /** Asks the nodes that do not say by themselves what they hold, and `others`. */
+  async function refresh(signal: AbortSignal, others: readonly NodeFacts[] = []): Promise<void> {
     // The same here.
     if (memory.known !== undefined) memory.askAgainAt = now() + timeoutMs;
-    const left = fleet.nodes().filter(({ heardAt }) => heardAt === undefined);
+    const listed = fleet.nodes().filter(({ heardAt }) => heardAt === undefined);
+    const left = [...listed, ...others.filter(({ heardAt }) => heardAt !== undefined)];
     if (left.length === 0) {
       memory.askAgainAt = now() + ttlMs;
       return;
@@ -167,7 +168,8 @@ export function models(options: CatalogOptions): Models {
       else later(reading);
     }
     if (fresh || now() >= memory.askAgainAt) {
-      const refreshing = refresh(signal);
+      // A node that has just been changed may not have said so yet.
+      const refreshing = refresh(signal, fresh ? fleet.checksDue(now()) : []);
       if (memory.known === undefined || fresh) {
         await refreshing;
       } else {

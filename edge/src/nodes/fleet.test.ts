@@ -69,6 +69,33 @@ describe("the choice", () => {
     expect(fleet.choose({ ...wanted, model: "none" }, 54)).toEqual({ kind: "none" });
   });
 
+  test("what a node says of itself stands against an older heartbeat, and gives way to a newer one", () => {
+    const fleet = createFleet();
+    const beat = (heardAt: number, revision = "0") => {
+      const node = { ...facts("http://a"), models: [model("m", revision)], heardAt };
+      fleet.setNodes([node, { ...facts("http://b"), heardAt }], heardAt);
+    };
+    const others = () => urlOf(fleet.choose({ ...wanted, exclude: new Set(["http://b"]) }, 20));
+    beat(10);
+    fleet.lacks("http://a", "m", wanted.revision, 20);
+    for (const key of ["1", "2", "3", "4"]) {
+      expect(urlOf(fleet.choose({ ...wanted, key }, 20))).toBe("http://b");
+    }
+    // It is to be asked what it holds, once for now; until it has said so it is better than nobody.
+    expect(fleet.checksDue(20).map(({ url }) => url)).toEqual(["http://a"]);
+    expect(fleet.checksDue(21)).toEqual([]);
+    expect(others()).toBe("http://a");
+    beat(20);
+    expect(fleet.nodes()[0]?.models).toEqual([]);
+    fleet.checked("http://a", [model("m", "1")], 30);
+    expect(others).toThrow("no node: none");
+    beat(25);
+    expect(fleet.nodes()[0]?.models).toEqual([model("m", "1")]);
+    expect(fleet.checksDue(9999)).toEqual([]);
+    beat(31, "2");
+    expect(fleet.nodes()[0]?.models).toEqual([model("m", "2")]);
+  });
+
   test("a node that has not said yet what it holds is asked when no other is known to hold it", () => {
     const fleet = createFleet();
     fleet.setNodes([facts("http://a"), { url: "http://b", weight: 1, models: undefined }], 0);

@@ -85,7 +85,9 @@ export interface Fleet {
   state(now: number): readonly NodeState[];
   /** A node has answered a check, with what it holds. */
   checked(url: string, models: Catalog["models"], now: number): void;
-  /** Nodes that are out and due to be checked; each is given once. */
+  /** A node has said that it does not hold this, whatever was believed: it is being changed. */
+  lacks(url: string, model: string, revision: string, now: number): void;
+  /** Nodes that are out, or hold something else than was believed, and due to be checked; each is given once. */
   checksDue(now: number): readonly NodeFacts[];
 
   /** A call has come in: what it adds to the budgets. */
@@ -109,6 +111,10 @@ export interface Fleet {
 
 interface Member {
   facts: NodeFacts;
+  /** When it said itself what it holds: a heartbeat from before says nothing against it. */
+  saidAt: number;
+  /** It holds something else than was believed, and has not said yet what: when to ask it. */
+  doubt: { checkAt: number } | undefined;
   readonly health: NodeHealth;
   readonly flights: Set<Flight>;
   /** As it was told last. */
@@ -226,7 +232,9 @@ export function createFleet(
     const exclude = wanted.exclude ?? noOne;
     const all = [...members.values()].filter(({ facts }) => !exclude.has(facts.url));
     const serving = all.filter((member) => serves(member, wanted));
-    return serving.length > 0 ? serving : all.filter(({ facts }) => facts.models === undefined);
+    return serving.length > 0
+      ? serving
+      : all.filter(({ facts, doubt }) => facts.models === undefined || doubt !== undefined);
   }
 
   const ranked = (pool: readonly Member[], key: string): Member[] =>
@@ -247,11 +255,15 @@ export function createFleet(
         const member = members.get(facts.url);
         if (member === undefined) {
           const health = newHealth();
-          members.set(facts.url, { facts, health, flights: new Set(), told: undefined });
+          const unsaid = { saidAt: Number.NEGATIVE_INFINITY, doubt: undefined };
+          members.set(facts.url, { facts, ...unsaid, health, flights: new Set(), told: undefined });
           continue;
         }
-        member.facts = { ...facts, models: facts.models ?? member.facts.models };
         const { heardAt, startedAt } = facts;
+        const isOlder = heardAt !== undefined && heardAt <= member.saidAt;
+        const models = isOlder ? undefined : facts.models;
+        member.facts = { ...facts, models: models ?? member.facts.models };
+        if (heardAt !== undefined && !isOlder) member.doubt = undefined;
         if (heardAt !== undefined) heardOf(member.health, { at: heardAt, startedAt }, now, policy);
       }
     },
@@ -269,14 +281,27 @@ export function createFleet(
       const member = members.get(url);
       if (member === undefined) return;
       member.facts = { ...member.facts, models };
+      member.saidAt = now;
+      member.doubt = undefined;
       heardOf(member.health, { at: now }, now, policy);
+    },
+    lacks(url, model, revision, now) {
+      const member = members.get(url);
+      if (member === undefined) return;
+      const models = member.facts.models?.filter(
+        (held) => held.model !== model || held.model_revision !== revision,
+      );
+      member.facts = { ...member.facts, models };
+      member.saidAt = now;
+      member.doubt = { checkAt: now };
     },
     checksDue(now) {
       const due: NodeFacts[] = [];
-      for (const { facts, health } of members.values()) {
+      for (const { facts, health, doubt } of members.values()) {
         const { out } = health;
-        if (out === undefined || now < out.checkAt) continue;
-        postpone(out, now);
+        if (out !== undefined && now >= out.checkAt) postpone(out, now);
+        else if (doubt === undefined || now < doubt.checkAt) continue;
+        if (doubt !== undefined) doubt.checkAt = now + policy.firstCheckMs;
         due.push(facts);
       }
       return due;

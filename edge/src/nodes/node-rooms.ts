@@ -1,14 +1,17 @@
 // The room put together: where nodes are, which one is asked, what they hold. Its memory lives as long as
 // the isolate and is plain data; what needs a request is made for it.
 import type { SigningKey } from "@blip2-edge/shared/wire/signature";
-import { announcements, type Announcements, type Registries } from "./announcements.ts";
+import { announcements, type Announcements } from "./announcements.ts";
 import type { AllowedOrigin } from "./announcers.ts";
 import { nodeAsker, type AskNode } from "./ask.ts";
 import { catalogMemory, models, type CatalogOptions, type Models } from "./catalog.ts";
 import type { Fetch, TracedExchange } from "./exchange.ts";
 import { createFleet, staticNodes, type NodeChange } from "./fleet.ts";
 import { heldImages } from "./held-images.ts";
+import { joinedKeys } from "./joined-keys.ts";
 import { nodeExchanges } from "./node-exchanges.ts";
+import { nodeMembers, type NodeMembers } from "./node-members.ts";
+import { registryAsker, type Registries } from "./registries.ts";
 
 /** The settings of the room (config.ts). */
 export interface NodeSettings {
@@ -24,6 +27,10 @@ export interface NodeSettings {
   readonly CATALOG_TTL_MS: number;
   readonly CATALOG_TIMEOUT_MS: number;
   readonly DEFAULT_MODEL?: string | undefined;
+  /** Nodes join where an operator can let them. */
+  readonly OPERATOR_KEYS: readonly string[];
+  /** Their keys are made of it. */
+  readonly PARTITION_SECRET: string;
 }
 
 export interface NodeRoomsOptions {
@@ -42,21 +49,21 @@ export interface CatalogRequest extends Pick<CatalogOptions, "later" | "onFault"
 
 export interface NodeRooms {
   readonly announcements: Announcements;
+  readonly members: NodeMembers;
   readonly askNode: AskNode;
   modelsFor(request: CatalogRequest): Models;
 }
 
 export function nodeRooms(options: NodeRoomsOptions): NodeRooms {
   const { settings, fetch, registries, backup, tell } = options;
-  const exchangeWith = nodeExchanges({ keys: settings.NODE_KEYS, fetch });
-  const announced = announcements({
-    registries,
-    keys: settings.NODE_KEYS,
-    allowed: settings.ANNOUNCE_ORIGINS,
-    everyMs: settings.HEARTBEAT_MS,
-  });
+  const { NODE_KEYS: keys, ANNOUNCE_ORIGINS: allowed, OPERATOR_KEYS: operators } = settings;
+  const joined = operators.length === 0 ? undefined : joinedKeys(settings.PARTITION_SECRET);
+  const askRegistry = registryAsker(registries);
+  const exchangeWith = nodeExchanges({ keys, joined, fetch });
+  const everyMs = settings.HEARTBEAT_MS;
+  const announced = announcements({ askRegistry, keys, allowed, joined, everyMs });
   const list =
-    settings.ANNOUNCE_ORIGINS.length === 0
+    allowed.length === 0 && joined === undefined
       ? undefined
       : { list: announced.list, ttlMs: settings.NODE_LIST_TTL_MS };
   const policy = {
@@ -70,6 +77,7 @@ export function nodeRooms(options: NodeRoomsOptions): NodeRooms {
 
   return {
     announcements: announced,
+    members: nodeMembers({ askRegistry, joined, listed: settings.NODE_URL, allowed }),
     askNode: nodeAsker({
       fleet,
       exchangeWith,

@@ -40,6 +40,22 @@ test("a node that leaves is gone at once, and comes back as another process", ()
   expect(roster.list(30)).toHaveLength(1);
 });
 
+test("who is alive at an origin, who was, and what is forgotten with its key", () => {
+  const roster = createRoster(memorySql());
+  roster.hear(beat(1), aliveMs, 0);
+  roster.hear({ ...beat(1, {}, "https://b"), keyId: "b" }, aliveMs, 50);
+  expect([roster.holderOf("https://a", 99), roster.holderOf("https://a", 100)]).toEqual([
+    "a",
+    undefined,
+  ]);
+  expect(roster.known(120).map(({ url, alive, agoMs }) => [url, alive, agoMs])).toEqual([
+    ["https://a", false, 120],
+    ["https://b", true, 70],
+  ]);
+  roster.forget(["b", "unknown"]);
+  expect(roster.known(120).map(({ url }) => url)).toEqual(["https://a"]);
+});
+
 test("whatever is heard in whatever order: none twice, none after a later one, over restarts too", () => {
   const heard = fc.record({
     started_at: fc.integer({ min: 1, max: 3 }),

@@ -20,6 +20,11 @@ export interface Listed extends Announced {
   readonly agoMs: number;
 }
 
+/** Alive or not. */
+export interface Known extends Listed {
+  readonly alive: boolean;
+}
+
 /** `stale`: it has been heard already, or a later one has. `full`: there are as many nodes as there may be. */
 export type Heard = "heard" | "stale" | "full";
 
@@ -27,6 +32,12 @@ export interface Roster {
   hear(announced: Announced, aliveMs: number, now: number): Heard;
   /** Those that are alive, in the order of their origins. */
   list(now: number): Listed[];
+  /** Those too that are gone for a while. */
+  known(now: number): Known[];
+  /** The key of whoever is alive at this origin. */
+  holderOf(url: string, now: number): string | undefined;
+  /** What these keys have announced was never said. */
+  forget(keyIds: readonly string[]): void;
 }
 
 /** Longer than any signature is valid (wire/signature.ts): after it nothing can be replayed. */
@@ -39,8 +50,16 @@ interface Row {
   readonly started_at: number;
   readonly seq: number;
   readonly heard_at: number;
+  readonly ends_at: number;
   readonly heartbeat: string;
 }
+
+const listed = (row: Row, now: number): Listed => ({
+  url: row.url,
+  keyId: row.key_id,
+  agoMs: Math.max(0, now - row.heard_at),
+  heartbeat: JSON.parse(row.heartbeat) as Heartbeat,
+});
 
 export function createRoster(sql: RosterSql): Roster {
   sql.exec(`CREATE TABLE IF NOT EXISTS nodes (
@@ -70,12 +89,21 @@ export function createRoster(sql: RosterSql): Roster {
     },
     list: (now) =>
       (sql.exec("SELECT * FROM nodes WHERE ends_at > ? ORDER BY url", now).toArray() as Row[]).map(
-        ({ url, key_id: keyId, heard_at: heardAt, heartbeat }) => ({
-          url,
-          keyId,
-          agoMs: Math.max(0, now - heardAt),
-          heartbeat: JSON.parse(heartbeat) as Heartbeat,
-        }),
+        (row) => listed(row, now),
       ),
+    known: (now) =>
+      (sql.exec("SELECT * FROM nodes ORDER BY url").toArray() as Row[]).map((row) => ({
+        ...listed(row, now),
+        alive: row.ends_at > now,
+      })),
+    holderOf(url, now) {
+      const [row] = sql
+        .exec("SELECT * FROM nodes WHERE url = ? AND ends_at > ?", url, now)
+        .toArray() as Row[];
+      return row?.key_id;
+    },
+    forget(keyIds) {
+      for (const keyId of keyIds) sql.exec("DELETE FROM nodes WHERE key_id = ?", keyId);
+    },
   };
 }

@@ -42,6 +42,8 @@ export interface Asset {
   readonly version: string;
   /** What the CMS checks a write against, where it does. */
   readonly revision?: string;
+  /** What a write calls it, where that is not its id. */
+  readonly writeName?: string;
   readonly mimeType?: string;
   readonly fileName?: string;
   /** What the fields of the connection's targets hold now. */
@@ -58,8 +60,10 @@ export interface FileLocation {
 
 export interface Ask {
   readonly method: "GET" | "POST" | "PATCH" | "PUT";
-  /** Appended to the connection's base URL, with its query: `/files/1?fields=id`. */
+  /** Appended to the connection's base URL: `/files/1?fields=id`, or a query alone. */
   readonly path: string;
+  /** Appended to its origin instead. */
+  readonly fromOrigin?: true;
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON, with that content type unless `headers` name another. */
   readonly json?: unknown;
@@ -88,8 +92,11 @@ export interface Cms {
   readonly signal: AbortSignal;
 }
 
-/** `conflict`: the asset changed since it was read. */
-export type Written = "written" | "conflict" | "gone";
+/**
+ * `saved`: written, into changes that wait to be published while the asset itself is public. `conflict`: the asset
+ * changed since it was read.
+ */
+export type Written = "written" | "saved" | "conflict" | "gone";
 
 export interface UntitledPage {
   readonly assets: readonly { readonly id: string; readonly version: string }[];
@@ -107,6 +114,8 @@ export interface TargetRule {
 export interface Adapter {
   /** What a webhook secret must look like there: a pattern, and the same in words (`must be …`). */
   readonly secret: { readonly pattern: RegExp; readonly message: string };
+  /** The same for the path of a connection's base URL, `/` for none; left out: it does not matter. */
+  readonly basePath?: { readonly pattern: RegExp; readonly message: string };
   /** What it can write; left out: the CMS has no such field. */
   readonly targets: Readonly<Partial<Record<Word, TargetRule>>>;
   /**
@@ -119,7 +128,7 @@ export interface Adapter {
   read(cms: Cms, assetId: string): Promise<Asset | undefined>;
   /**
    * Writes these words and leaves all others as they are, under the CMS's own check of `asset.revision` where it
-   * has one. `written` only when the answer proves it. Throws CmsFault.
+   * has one. `written` and `saved` only when the answer proves it. Throws CmsFault.
    */
   write(cms: Cms, asset: Asset, words: Words): Promise<Written>;
   /** One page of pictures whose field for alt text is empty. Throws CmsFault. */

@@ -5,6 +5,7 @@ const faults = {
   cms_timeout: { again: true, text: "The CMS did not answer in time." },
   cms_busy: { again: true, text: "The CMS asked us to slow down." },
   cms_error: { again: true, text: "The CMS answered with an error of its own." },
+  cms_not_ready: { again: true, text: "The CMS has not finished with the file yet." },
   cms_unexpected: { again: false, text: "The CMS gave an answer that was not understood." },
   token_refused: {
     again: true,

@@ -86,10 +86,10 @@ export function cmsFetch(options: CmsFetchOptions): (ask: Ask) => Promise<Told> 
   const admit = admission(policyOf(ways, place));
   const { origin } = new URL(place.base_url);
 
-  async function told({ method, path, headers, json, form, expects = [] }: Ask): Promise<Told> {
-    const asked = new URL(`${place.base_url}${path}`);
-    if (!path.startsWith("/") || asked.origin !== origin)
-      throw new Error("a path of another origin");
+  async function told(ask: Ask): Promise<Told> {
+    const { method, path, fromOrigin = false, headers, json, form, expects = [] } = ask;
+    const asked = new URL(`${fromOrigin ? origin : place.base_url}${path}`);
+    if (!/^[/?]/.test(path) || asked.origin !== origin) throw new Error("a path of another origin");
     const { url, via } = admit(asked.href, allow);
     const go = via === "private" ? ways.privateNet : ways.internet;
     if (go === undefined) throw new CmsFault("address_refused", { internal: "no private network" });

@@ -79,11 +79,12 @@ export function connectionBook(options: ConnectionBookOptions): ConnectionBook {
     async create(id, tenant, keyId, request) {
       const { kind, name, base_url: baseUrl, token, webhook_secret: secret } = request;
       const stored = storedOf(request);
-      refuseOptions(kind, stored, secret);
+      const base = baseUrl.replace(/\/+$/, "");
+      refuseOptions(kind, stored, secret, base);
       const at = now();
       const columns: Record<string, SqlValue> = {
         ...{ id, tenant, key_id: keyId, name, kind },
-        base_url: baseUrl.replace(/\/+$/, ""),
+        base_url: base,
         allow_private: Number(request.allow_private ?? false),
         options: JSON.stringify(stored),
         token: await sealer.seal(tokenPurpose(id), token),
@@ -211,19 +212,29 @@ const storedOf = (request: object): StoredOptions => {
 };
 
 /** Throws invalid_request for what the CMS has no place for. */
-function refuseOptions(kind: ConnectionKind, options: StoredOptions, secret?: string): void {
-  const { targets, secret: rule } = adapters[kind];
+function refuseOptions(
+  kind: ConnectionKind,
+  options: StoredOptions,
+  secret: string | undefined,
+  baseUrl?: string,
+): void {
+  const { targets, secret: rule, basePath } = adapters[kind];
   const faults: FieldFault[] = [];
+  if (baseUrl !== undefined && basePath?.pattern.test(new URL(baseUrl).pathname) === false) {
+    faults.push({ field: "base_url", message: basePath.message });
+  }
   if (secret !== undefined && !rule.pattern.test(secret)) {
     faults.push({ field: "webhook_secret", message: rule.message });
   }
+  const { fields } = optionsOf(kind, options);
   for (const word of words) {
     const name = options.fields?.[word] ?? null;
     if (name === null) continue;
     const target = targets[word];
-    if (target?.allowed.test(name) === true) continue;
-    const message =
-      target === undefined ? `is nothing that ${kind} holds` : "cannot be written there";
+    const twin = words.find((other) => other !== word && fields[other] === name);
+    if (target?.allowed.test(name) === true && twin === undefined) continue;
+    const refused = twin === undefined ? "cannot be written there" : `is that of \`${twin}\` too`;
+    const message = target === undefined ? `is nothing that ${kind} holds` : refused;
     faults.push({ field: `fields.${word}`, message });
   }
   if (faults.length > 0) throw invalidRequest(faults);

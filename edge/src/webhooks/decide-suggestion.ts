@@ -102,7 +102,7 @@ export async function undoSuggestion(
         .map((word) => [word, before[word] ?? null]),
     ) as Words;
     const written = hasWords(back) ? await adapter.write(cms, asset, back) : "conflict";
-    if (written !== "written") {
+    if (written !== "written" && written !== "saved") {
       throw new AppError(
         "words_changed",
         "What stands there now is not what was written. It is left as it is.",
@@ -138,7 +138,7 @@ const onlyTargets = (words: Words, { cms: { targets } }: Connected): Words =>
       .map((word) => [word, words[word]]),
   ) as Words;
 
-async function inCms<Result>(work: () => Promise<Result>): Promise<Result> {
+export async function inCms<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (error) {

@@ -19,6 +19,8 @@ import { writeBack } from "./write-back.ts";
 export interface ProcessRooms extends ConnectedRooms {
   readonly deliveries: Pick<DeliveryStore, "adoptVersion" | "described" | "receive">;
   readonly suggestions: Pick<SuggestionStore, "add" | "recent" | "decide">;
+  /** What looks at a picture; of tests their own. */
+  readonly describe?: typeof describe;
 }
 
 export interface Processed {
@@ -117,15 +119,14 @@ async function suggest(
   const bytes = await fetchBytes(asset.file, context.memory);
   if (bytes === undefined) return "gone";
   const options = optionsOf(connection.kind, connection.options);
-  const said = await describe(tasks, bytes, cms.targets, options, context).catch(
-    (error: unknown) => {
-      throw error instanceof AppError ? ofFile(error) : error;
-    },
-  );
+  const { describe: look = describe } = rooms;
+  const said = await look(tasks, bytes, cms.targets, options, context).catch((error: unknown) => {
+    throw error instanceof AppError ? ofFile(error) : error;
+  });
   await rooms.deliveries.described(delivery);
   return rooms.suggestions.add({
     ...{ connection_id: connection.id, tenant: connection.tenant, delivery: delivery.id },
-    ...{ asset_id: asset.id, version: asset.version },
+    ...{ asset_id: asset.id, version: asset.version, file_name: asset.fileName ?? null },
     reason: said.doubt ?? null,
     ...{ before: asset.words, ours: said.words },
     ...{ image_id: said.imageId, model: said.model, model_revision: said.modelRevision },
@@ -163,7 +164,10 @@ async function apply(
   });
   if (outcome.kind === "written") {
     await rooms.suggestions.decide(suggestion, "written", "worker", outcome.words);
-    return { state: "written", why: undefined };
+    return {
+      state: "written",
+      why: outcome.isSaved === true ? because("not_published") : undefined,
+    };
   }
   await rooms.suggestions.decide(suggestion, "superseded", "worker");
   if (outcome.kind === "gone") return skipped("asset_gone");

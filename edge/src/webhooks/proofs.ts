@@ -20,13 +20,25 @@ export const unproven = (internal: string): AppError =>
     { internal },
   );
 
-/** HMAC of a text or bytes, with the key as bytes. */
+/** What many sign: something about the webhook, then its raw body. */
+export function beforeBody(head: string, body: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const bytes = encoder.encode(head);
+  const all = new Uint8Array(bytes.length + body.length);
+  all.set(bytes);
+  all.set(body, bytes.length);
+  return all;
+}
+
+export const toBase64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes));
+
+/** HMAC of a text or bytes. */
 export async function hmac(
   hash: "SHA-256" | "SHA-1",
-  key: Uint8Array<ArrayBuffer>,
+  key: string | Uint8Array<ArrayBuffer>,
   data: string | Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const imported = await crypto.subtle.importKey("raw", key, { name: "HMAC", hash }, false, [
+  const keyBytes = typeof key === "string" ? encoder.encode(key) : key;
+  const imported = await crypto.subtle.importKey("raw", keyBytes, { name: "HMAC", hash }, false, [
     "sign",
   ]);
   const bytes = typeof data === "string" ? encoder.encode(data) : data;

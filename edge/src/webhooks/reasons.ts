@@ -21,6 +21,9 @@ export const reasons = {
   below_log_prob: "The model was less sure of its words than the connection asks for.",
   below_itm: "The words match the picture less than the connection asks for.",
   itm_unknown: "No model can say how well the words match the picture.",
+  // Written, and yet
+  not_published:
+    "The words are saved in the CMS and go out when the asset is published next: it had other changes that were not published, or the CMS did not let us publish it.",
   // Not done
   file_broken: "The file cannot be read as a picture.",
   file_too_large: "The file is too large.",
@@ -34,6 +37,8 @@ export const reasons = {
     "The key that this connection works for was revoked, has expired or may not do it any more.",
 } as const;
 export type Reason = keyof typeof reasons;
+export const isReason = (word: string | null): word is Reason =>
+  word !== null && Object.hasOwn(reasons, word);
 
 /** What is written beside a delivery. */
 export interface Explained {

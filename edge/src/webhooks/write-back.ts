@@ -6,8 +6,8 @@ import type { Connected } from "./connected.ts";
 import { hasWords, missing, writable, type WriteRule } from "./may-write.ts";
 
 export type WriteOutcome =
-  /** `words`: what the fields hold of ours now. */
-  | { readonly kind: "written"; readonly words: Words }
+  /** `words`: what the fields hold of ours now. `isSaved`: they wait to be published. */
+  | { readonly kind: "written"; readonly words: Words; readonly isSaved?: boolean }
   | { readonly kind: "kept"; readonly asset: Asset }
   | { readonly kind: "gone" }
   | { readonly kind: "replaced"; readonly version: string };
@@ -37,7 +37,9 @@ export async function writeBack(
     if (!hasWords(toWrite)) return { kind: "written", words: allowed };
     const written = await adapter.write(cms, asset, toWrite);
     if (written === "gone") return { kind: "gone" };
-    if (written === "written") return { kind: "written", words: allowed };
+    if (written !== "conflict") {
+      return { kind: "written", words: allowed, isSaved: written === "saved" };
+    }
   }
   throw new CmsFault("cms_busy", { internal: "the asset changes faster than it can be written" });
 }

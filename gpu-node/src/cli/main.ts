@@ -6,7 +6,7 @@ import { Console } from "node:console";
 import { constants } from "node:os";
 import process from "node:process";
 import { AppError } from "@blip2-edge/shared/problem";
-import type { ServeIo } from "./serve.ts";
+import type { ServeIo } from "./run-node.ts";
 
 interface Command {
   readonly summary: string;
@@ -97,8 +97,15 @@ const commands: Readonly<Record<string, Command>> = {
   serve: {
     summary: "run the node",
     load: async () => {
-      const { serve, serveHelp, serveUsage } = await import("./serve.ts");
-      return { run: serve, help: `${serveUsage}\n\n${serveHelp()}` };
+      const { serve, settingHelp, serveUsage } = await import("./serve.ts");
+      return { run: serve, help: `${serveUsage}\n\n${settingHelp()}` };
+    },
+  },
+  join: {
+    summary: "run a node that gets its key from the Worker",
+    load: async () => {
+      const { join, joinHelp, joinUsage } = await import("./join.ts");
+      return { run: join, help: `${joinUsage}\n\n${joinHelp()}` };
     },
   },
   metrics: {

@@ -8,7 +8,8 @@ import { createInterface } from "node:readline";
 import { createSigner, parseSigningKeys } from "@blip2-edge/shared/wire/signature";
 import { afterEach, expect, test } from "vitest";
 import { nanoArtifact } from "../../../test/support/nano-artifact.ts";
-import { serve, type ServeIo } from "./serve.ts";
+import type { ServeIo } from "./run-node.ts";
+import { serve } from "./serve.ts";
 
 const nodeKeys = "test:0123456789abcdef0123456789abcdef";
 const variable = "OTEL_EXPORTER_OTLP_ENDPOINT";

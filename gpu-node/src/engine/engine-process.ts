@@ -24,8 +24,10 @@ const send = (message: FromEngine): void => {
 
 /** To standard error, which is the door's: what a provider left to the CPU must not go unseen. */
 const log = createLog((line) => void process.stderr.write(`${line}\n`));
-const logPlacement = (graph: string, placement: Placement): void =>
-  log.info("operators_placed", { graph, ...placement });
+const logPlacement = (graph: string, placement: Placement): void => {
+  const { nodes, elsewhere, copies, copiedBytes } = placement;
+  log.info("operators_placed", { graph, nodes, elsewhere, copies, copied_bytes: copiedBytes });
+};
 
 const running = new Map<number, AbortController>();
 let engine: EngineRoom | undefined;

@@ -57,7 +57,7 @@ function fakes() {
   };
   const onDown = vi.fn();
   const onStats = vi.fn();
-  const log = vi.fn();
+  const log = { info: vi.fn(), warn: vi.fn(), error: vi.fn() };
   const succession = createSuccession({
     supervise,
     onDown,
@@ -104,7 +104,7 @@ describe("a change of artifacts", () => {
     });
     expect(await servedBy(succession)).toBe(0);
     expect(events).toEqual(["stop 1"]);
-    expect(log).toHaveBeenCalledWith("reload_failed", {
+    expect(log.warn).toHaveBeenCalledWith("reload_failed", {
       reason: "no manifest",
       internal: undefined,
     });

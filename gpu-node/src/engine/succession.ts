@@ -3,6 +3,7 @@
 // has. Should the second not start, nothing has changed.
 import { AppError } from "@blip2-edge/shared/problem";
 import type { CatalogModel } from "@blip2-edge/shared/wire/protocol";
+import type { Log } from "../observe/log.ts";
 import type { Supervisor, SupervisorOptions } from "./supervisor.ts";
 
 type Hooks = Required<Pick<SupervisorOptions, "onDown" | "onStats">>;
@@ -22,7 +23,7 @@ export interface SuccessionOptions extends Hooks {
   readonly supervise: (hooks: Hooks) => Supervisor;
   /** Called while the old engine still takes jobs, just before it takes no more. */
   readonly beforeSwitch: () => void;
-  readonly log: (event: string, fields?: Readonly<Record<string, unknown>>) => void;
+  readonly log: Log;
 }
 
 const named = (models: readonly CatalogModel[]): string[] =>
@@ -56,7 +57,7 @@ export function createSuccession(options: SuccessionOptions): Succession {
   const reloadOnce = async (): Promise<readonly CatalogModel[]> => {
     nextReload = undefined;
     if (stopped) throw shuttingDown();
-    log("reload_started", { models: named(current.models) });
+    log.info("reload_started", { models: named(current.models) });
     const next = supervise();
     try {
       await next.start();
@@ -69,7 +70,7 @@ export function createSuccession(options: SuccessionOptions): Succession {
       }
       const known = error instanceof AppError ? error : new AppError("internal", "");
       const why = known.detail || known.kind.title;
-      log("reload_failed", { reason: why, internal: known.internal });
+      log.warn("reload_failed", { reason: why, internal: known.internal });
       await next.stop();
       throw new AppError(known.code, `The node goes on with what it served: ${why}`, {
         cause: error,
@@ -80,7 +81,7 @@ export function createSuccession(options: SuccessionOptions): Succession {
     const old = current;
     current = next;
     earlierRestarts += old.restarts;
-    log("reloaded", { models: named(next.models), engine_pid: next.pid });
+    log.info("reloaded", { models: named(next.models), engine_pid: next.pid });
     void old.retire().finally(() => all.delete(old));
     return next.models;
   };

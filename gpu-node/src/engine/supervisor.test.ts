@@ -1,5 +1,6 @@
 import { resolveGeneration } from "@blip2-edge/shared/contracts/generation";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { silentLog } from "../observe/log.ts";
 import type { EngineChild } from "./fork-engine.ts";
 import type {
   EmbedImageJob,
@@ -73,7 +74,7 @@ function fakeProcesses() {
 
 async function startedSupervisor(extra: Partial<Parameters<typeof createSupervisor>[0]> = {}) {
   const { forks, fork } = fakeProcesses();
-  const supervisor = createSupervisor({ settings, fork, log: () => {}, ...extra });
+  const supervisor = createSupervisor({ settings, fork, log: silentLog, ...extra });
   const started = supervisor.start();
   forks[0]?.says({
     type: "ready",
@@ -135,7 +136,7 @@ describe("supervisor", () => {
 
   test("a first start that fails is the error of start()", async () => {
     const { forks, fork } = fakeProcesses();
-    const supervisor = createSupervisor({ settings, fork, log: () => {} });
+    const supervisor = createSupervisor({ settings, fork, log: silentLog });
     const started = supervisor.start();
     forks[0]?.says({ type: "failed", error: { code: "artifact_invalid", detail: "no manifest" } });
     await expect(started).rejects.toMatchObject({
@@ -303,7 +304,7 @@ describe("supervisor", () => {
 
   test("stop during the first start ends that start", async () => {
     const { forks, fork } = fakeProcesses();
-    const supervisor = createSupervisor({ settings, fork, log: () => {} });
+    const supervisor = createSupervisor({ settings, fork, log: silentLog });
     const started = supervisor.start();
     const stopped = supervisor.stop();
     forks[0]?.ends("exit code 0");

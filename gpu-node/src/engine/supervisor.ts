@@ -3,6 +3,7 @@
 // Never runs a model itself.
 import { AppError } from "@blip2-edge/shared/problem";
 import type { CatalogModel } from "@blip2-edge/shared/wire/protocol";
+import type { Log } from "../observe/log.ts";
 import type { EngineActivity } from "./engine-activity.ts";
 import type { EngineChild } from "./fork-engine.ts";
 import {
@@ -50,7 +51,7 @@ export interface Supervisor {
 export interface SupervisorOptions {
   readonly settings: EngineSettings;
   readonly fork: () => EngineChild;
-  readonly log: (event: string, fields?: Readonly<Record<string, unknown>>) => void;
+  readonly log: Log;
   /** Called whenever an engine that had started is gone. */
   readonly onDown?: () => void;
   /** Called once per vision pass, whether or not its request is answered. */
@@ -137,7 +138,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
           state = "ready";
           readyAt = now();
           loadMs = readyAt - launchedAt;
-          log("engine_ready", { engine_pid: engine.pid, load_ms: Math.round(loadMs) });
+          log.info("engine_ready", { engine_pid: engine.pid, load_ms: Math.round(loadMs) });
           onFirst();
           break;
         case "failed":
@@ -187,7 +188,11 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       // Before anybody is answered: what they are told of the time to wait depends on it.
       restartAt = now() + backoffMs;
       const why = failure?.detail ?? reason;
-      log("engine_ended", { engine_pid: engine.pid, reason: why, internal: failure?.internal });
+      log.warn("engine_ended", {
+        engine_pid: engine.pid,
+        reason: why,
+        internal: failure?.internal,
+      });
       failPending(
         new AppError(
           "engine_restarted",
@@ -273,7 +278,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
       const cancel = (): void => {
         engine.send({ type: "cancel", id });
         stuckTimer = setTimeout(() => {
-          log("engine_stuck", { engine_pid: engine.pid });
+          log.error("engine_stuck", { engine_pid: engine.pid });
           engine.kill();
         }, stuckMs);
       };

@@ -11,13 +11,15 @@ function setUp() {
   const beats: { readonly keyId: string; readonly beat: Heartbeat }[] = [];
   const planned: { readonly ms: number; readonly what: () => void; canceled: boolean }[] = [];
   const logged: string[] = [];
+  const told: unknown[] = [];
   const edge = { answer: () => Response.json({ next_ms: 5000 }) };
   const log = (event: string): void => void logged.push(event);
   const node = { state: "ready" as Heartbeat["state"] };
   const announcer = createAnnouncer({
     edgeUrl: "https://edge.example.com/",
-    url: "https://gpu.example.com",
+    url: () => "https://gpu.example.com",
     keys,
+    onTold: async (answer) => void told.push(answer),
     version: "1.2.3",
     log: { info: log, warn: log, error: log } satisfies Log,
     describe: () => ({
@@ -57,7 +59,7 @@ function setUp() {
     }
     return pauses;
   }
-  return { announcer, beats, logged, edge, node, planned, pass };
+  return { announcer, beats, logged, told, edge, node, planned, pass };
 }
 
 test("says at once that it is there, then as often as the edge wants, each signed and counted", async () => {
@@ -109,6 +111,15 @@ test("what changes while a heartbeat is under way is said after it, not at its n
   };
   announcer.start();
   expect(await pass(3)).toEqual([0, 0, 5000]);
+});
+
+test("what the edge says of keys is handed on before the next heartbeat", async () => {
+  const { announcer, edge, told, pass } = setUp();
+  const answer = { next_ms: 5000, key_ids: ["own"], leave: true };
+  edge.answer = () => Response.json({ ...answer, more: 1 });
+  announcer.start();
+  await pass(2);
+  expect(told).toEqual([answer, answer]);
 });
 
 test("who has not begun has nothing to take back", async () => {

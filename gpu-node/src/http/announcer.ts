@@ -6,19 +6,22 @@ import { readBounded } from "@blip2-edge/shared/read-bounded";
 import {
   type Heartbeat,
   heartbeatPath,
+  type HeartbeatResponse,
   heartbeatResponseSchema,
   heartbeatTag,
 } from "@blip2-edge/shared/wire/heartbeat";
-import { createSigner, type SigningKey } from "@blip2-edge/shared/wire/signature";
+import { createSigner, type SigningKeys } from "@blip2-edge/shared/wire/signature";
 import type { Log } from "../observe/log.ts";
 
 export interface AnnouncerOptions {
   /** Base address of the Worker. */
   readonly edgeUrl: string;
-  /** Where the edge reaches this node. */
-  readonly url: string;
+  /** Where the edge reaches this node; asked once it begins. */
+  readonly url: () => string;
   /** The first key signs. */
-  readonly keys: readonly SigningKey[];
+  readonly keys: SigningKeys;
+  /** Hears what the edge answers, before the next heartbeat. */
+  readonly onTold?: ((answer: HeartbeatResponse) => Promise<void>) | undefined;
   readonly describe: () => Pick<Heartbeat, "state" | "capacity" | "load" | "models">;
   readonly version: string;
   readonly log: Log;
@@ -48,16 +51,7 @@ const byTimer = (ms: number, what: () => void): (() => void) => {
 };
 
 export function createAnnouncer(options: AnnouncerOptions): Announcer {
-  const {
-    edgeUrl,
-    url,
-    keys,
-    describe,
-    version,
-    log,
-    firstPauseMs = 1000,
-    timeoutMs = 3000,
-  } = options;
+  const { edgeUrl, keys, describe, version, log, firstPauseMs = 1000, timeoutMs = 3000 } = options;
   const { fetch = globalThis.fetch, now = Date.now, schedule = byTimer } = options;
   const signer = createSigner({ keys, tag: heartbeatTag, now });
   const target = new URL(heartbeatPath, edgeUrl).href;
@@ -71,6 +65,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
 
   async function beat(state: Heartbeat["state"]): Promise<void> {
     seq += 1;
+    const url = options.url();
     const heartbeat: Heartbeat = { ...describe(), state, url, version, started_at: startedAt, seq };
     const body = new TextEncoder().encode(JSON.stringify(heartbeat));
     const contentType = "application/json";
@@ -84,9 +79,11 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
       const read = await readBounded(response.body, maxAnswerBytes, signal);
       const text = read.ok ? new TextDecoder().decode(read.bytes) : "";
       if (!response.ok) throw new Error(`${response.status} ${text.slice(0, 500)}`);
-      pauseMs = heartbeatResponseSchema.parse(JSON.parse(text)).next_ms;
+      const answer = heartbeatResponseSchema.parse(JSON.parse(text));
+      pauseMs = answer.next_ms;
       if (heardOf !== true) log.info("announced", { edge: edgeUrl, as: url, every_ms: pauseMs });
       heardOf = true;
+      await options.onTold?.(answer);
     } catch (error) {
       if (heardOf !== false) {
         const reason = error instanceof Error ? error.message : toProblem(error).title;

@@ -69,7 +69,7 @@ function openDoor({
   held?: boolean;
   draining?: boolean;
   bodyTimeoutMs?: number;
-  verifier?: Pick<Verifier, "verify">;
+  verifier?: Pick<Verifier, "identify">;
   reload?: Parameters<typeof createDoor>[0]["engine"]["reload"];
 } = {}) {
   const lines: Record<string, unknown>[] = [];
@@ -281,7 +281,7 @@ describe("POST /v1/infer", () => {
   });
   test("400: another version of the protocol, however well signed", async () => {
     const { app } = openDoor({
-      verifier: { verify: (_, readBody) => Promise.resolve(readBody()) },
+      verifier: { identify: async (_, readBody) => ({ body: await readBody(), keyId: "new" }) },
     });
     const headers = { "blip2-protocol": "2" };
     const response = await app.request(`${origin}/v1/catalog`, { headers });

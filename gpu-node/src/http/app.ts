@@ -47,7 +47,7 @@ export interface Door {
     reload(): Promise<readonly CatalogModel[]>;
   };
   readonly dispatcher: Pick<Dispatcher, "run">;
-  readonly verifier: Pick<Verifier, "verify">;
+  readonly verifier: Pick<Verifier, "identify">;
   readonly metrics: Metrics;
   readonly log: Log;
   readonly tracing?: Tracing;
@@ -62,7 +62,8 @@ export interface Door {
 type Seen = {
   -readonly [Field in keyof ReportedRequest]: ReportedRequest[Field];
 } & {
-  verified: boolean;
+  /** Of the key that signed it; undefined until its signature was found to be valid. */
+  keyId: string | undefined;
   error?: unknown;
   /** Resolves when an answer that is a stream has ended; it never rejects. */
   streaming?: Promise<void>;
@@ -100,7 +101,7 @@ export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
 
   // Outermost: one log line and one count per request, whatever became of it.
   app.use(async (c, next) => {
-    const seen: Seen = { startedAtMs: now(), body: new Uint8Array(), verified: false };
+    const seen: Seen = { startedAtMs: now(), body: new Uint8Array(), keyId: undefined };
     c.set("seen", seen);
     await next();
     c.header(protocolHeader, protocolVersion);
@@ -125,6 +126,7 @@ export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
         route,
         status,
         outcome,
+        key_id: seen.keyId,
         duration_ms: round(tookMs),
         body_bytes: seen.body.length,
       });
@@ -141,10 +143,11 @@ export function createDoor(door: Door): Hono<{ Variables: { seen: Seen } }> {
   app.use(async (c, next) => {
     const { method, url, headers } = c.req.raw;
     const seen = c.get("seen");
-    seen.body = await verifier.verify({ method, url, headers }, () =>
+    const { body, keyId } = await verifier.identify({ method, url, headers }, () =>
       readBody(c.req.raw, { maxBytes: maxFramedBytes(), timeoutMs: bodyTimeoutMs }),
     );
-    seen.verified = true;
+    seen.body = body;
+    seen.keyId = keyId;
     seen.caller = parseTraceparent(headers.get(traceparentHeader));
     const version = headers.get(protocolHeader);
     if (version !== protocolVersion) {
@@ -263,7 +266,8 @@ async function endEvents(
 const routeOf = (path: string): string => (knownRoutes.has(path) ? path : noRoute);
 
 /** Who cannot sign leaves no span, and neither does whoever reads the metrics every few seconds. */
-const isTraced = ({ verified }: Seen, route: string): boolean => verified && route !== "/metrics";
+const isTraced = ({ keyId }: Seen, route: string): boolean =>
+  keyId !== undefined && route !== "/metrics";
 
 function logRequest(log: Log, seen: Seen, fields: Readonly<Record<string, unknown>>): void {
   const { answered, error } = seen;

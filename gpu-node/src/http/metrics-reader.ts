@@ -2,13 +2,13 @@
 // /metrics there. Nothing else of the node can be reached through it, and nothing is kept between two reads.
 import { AppError, problemResponse } from "@blip2-edge/shared/problem";
 import { readBounded } from "@blip2-edge/shared/read-bounded";
-import { createSigner, type SigningKey } from "@blip2-edge/shared/wire/signature";
+import { createSigner, type SigningKeys } from "@blip2-edge/shared/wire/signature";
 
 export interface MetricsReaderOptions {
   /** Base address of the node. */
   readonly nodeUrl: string;
   /** The first key signs. */
-  readonly keys: readonly SigningKey[];
+  readonly keys: SigningKeys;
   /** Shorter than a scraper waits by default, which is ten seconds. */
   readonly timeoutMs?: number;
   readonly fetch?: typeof globalThis.fetch;

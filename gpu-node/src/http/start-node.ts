@@ -1,5 +1,6 @@
 // The node put together: engine process, admission, door, socket, in the order in which they start and end.
-import { createVerifier, type SigningKey } from "@blip2-edge/shared/wire/signature";
+import type { HeartbeatResponse } from "@blip2-edge/shared/wire/heartbeat";
+import { createVerifier, type SigningKeys } from "@blip2-edge/shared/wire/signature";
 import { createDispatcher } from "../engine/dispatcher.ts";
 import { forkEngine } from "../engine/fork-engine.ts";
 import type { EngineSettings } from "../engine/messages.ts";
@@ -21,7 +22,7 @@ export interface NodeSettings {
   /** 0 takes a free port. */
   readonly port: number;
   /** Every key is accepted. */
-  readonly keys: readonly SigningKey[];
+  readonly keys: SigningKeys;
   /** Estimated milliseconds of work that may be there. */
   readonly maxQueueMs: number;
   /** Jobs that may be there, whatever they cost. */
@@ -33,9 +34,12 @@ export interface NodeSettings {
   /** To whom it announces itself; without it to nobody. */
   readonly announce?: {
     readonly edgeUrl: string;
-    /** Where the edge reaches it; undefined: where it listens. */
+    /** Where the edge reaches it; undefined: where `reach` says, or where it listens. */
     readonly as: string | undefined;
     readonly weight: number;
+    /** Opens the way to where it listens while the engine loads; resolves with its outer end. */
+    readonly reach?: ((url: string) => Promise<string | undefined>) | undefined;
+    readonly onTold?: ((answer: HeartbeatResponse) => Promise<void>) | undefined;
   };
   /** Where traces are sent; without it nowhere. */
   readonly tracing?: TracingSettings;
@@ -72,15 +76,13 @@ export async function startNode(
   signal?: AbortSignal,
 ): Promise<RunningNode> {
   let draining = false;
-  const logEvent = (event: string, fields?: Readonly<Record<string, unknown>>): void =>
-    log.info(event, fields);
   const engine = createSuccession({
     supervise: (hooks) =>
       createSupervisor({
         ...hooks,
         settings: settings.engine,
         fork: forkEngine,
-        log: logEvent,
+        log,
         onVisionPass: () => metrics.visionPass(),
         onActivity: (activity) => metrics.engine(activity),
         stopGraceMs: lastWordsMs,
@@ -93,7 +95,7 @@ export async function startNode(
     },
     onStats: () => dispatcher.heardStats(),
     beforeSwitch: () => dispatcher.release(),
-    log: logEvent,
+    log,
   });
   const suspects = createSuspects({ life: () => engine.restarts });
   const { maxQueueMs, maxJobs } = settings;
@@ -144,13 +146,15 @@ export async function startNode(
   });
 
   const { announce } = settings;
+  let reachedAt = announce?.as ?? listener.url;
   const announcer =
     announce === undefined
       ? undefined
       : createAnnouncer({
           edgeUrl: announce.edgeUrl,
-          url: announce.as ?? listener.url,
+          url: () => reachedAt,
           keys: settings.keys,
+          onTold: announce.onTold,
           version: packageFile.version,
           log,
           describe: () => {
@@ -190,8 +194,9 @@ export async function startNode(
   try {
     signal?.throwIfAborted();
     log.info("starting", { url: listener.url, models: settings.engine.modelDirs });
-    await engine.start();
+    const [, outer] = await Promise.all([engine.start(), announce?.reach?.(listener.url)]);
     signal?.throwIfAborted();
+    reachedAt = announce?.as ?? outer ?? reachedAt;
     announcer?.start();
   } catch (error) {
     await stop();

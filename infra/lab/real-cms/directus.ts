@@ -13,7 +13,7 @@ export async function startDirectus(
   say: (line: string) => void,
   log: (text: string) => void,
 ): Promise<RealCms> {
-  const folder = await install("directus-12.4.0", packages, say);
+  const folder = await install("directus-12.4.0", packages, say, { compiles: true });
   const state = await mkdtemp(path.join(os.tmpdir(), "blip2-directus-"));
   await mkdir(path.join(state, "extensions"));
   await writeFile(path.join(state, "package.json"), "{}");
@@ -39,7 +39,7 @@ export async function startDirectus(
     ask(url + at, headers, method, body) as Promise<{ readonly data: Record<string, never> }>;
 
   return {
-    ...{ kind: "directus", url, token, hasTags: true },
+    ...{ kind: "directus", url, token, hasTags: true, takes: "any bytes" },
     async hook(target, secret) {
       const { data: flow } = await call("POST", "/flows", {
         ...{ name: "blip2-edge", status: "active", trigger: "event", accountability: "all" },

@@ -30,7 +30,7 @@ export async function startStrapi(
   say: (line: string) => void,
   log: (text: string) => void,
 ): Promise<RealCms> {
-  const folder = await install(`strapi-${version}`, packages, say);
+  const folder = await install(`strapi-${version}`, packages, say, { compiles: true });
   const state = await mkdtemp(path.join(os.tmpdir(), "blip2-strapi-"));
   for (const sub of ["config", "src/api", "public/uploads", "database/migrations"]) {
     await mkdir(path.join(state, sub), { recursive: true });
@@ -65,7 +65,7 @@ export async function startStrapi(
   const headers = { authorization: `Bearer ${token}` };
 
   return {
-    ...{ kind: "strapi", url, token, hasTags: false },
+    ...{ kind: "strapi", url, token, hasTags: false, takes: "any bytes" },
     async hook(target, secret) {
       await ask(`${url}/admin/webhooks`, asAdmin, "POST", {
         ...{ name: "blip2-edge", url: target, headers: { "X-Webhook-Secret": secret } },

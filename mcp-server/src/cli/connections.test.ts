@@ -60,6 +60,9 @@ test("create sends the secrets of the environment, and shows a secret that it ma
   expect(own.out).toEqual([secret]);
   const env = { CMS_TOKEN: token, CMS_WEBHOOK_SECRET: "a secret of the CMS" };
   const given = await run(create, env, () => made);
+  const contentful = create.with(create.indexOf("directus"), "contentful");
+  const { out } = await run(contentful, { CMS_TOKEN: token }, () => made);
+  expect(out).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
   expect(given.out).toEqual([]);
   expect(given.err.join()).toContain(`/v1/webhooks/${id}`);
 });

@@ -1,6 +1,7 @@
 // `blip2-edge connections …`: the CMSs whose pictures a Worker describes, and what they delivered.
 // Secrets come from the environment, where other users of the machine do not see them.
 import {
+  connectionKinds,
   createConnectionRequestSchema,
   updateConnectionRequestSchema,
   type Connection,
@@ -11,6 +12,7 @@ import {
   type Delivery,
 } from "@blip2-edge/shared/contracts/deliveries";
 import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
+import { toHex } from "@blip2-edge/shared/hex";
 import { everyPage } from "./every-page.ts";
 import {
   clientOf,
@@ -37,7 +39,7 @@ const usages = {
 const connectionsUsage = `blip2-edge connections ${Object.keys(usages).join(" | ")}`;
 export const connectionsHelp = `${Object.values(usages).join("\n")}
 
-  --kind KIND          standard, directus or strapi
+  --kind KIND          ${connectionKinds.join(", ")}
   --base-url URL       of the CMS's API
   --mode MODE          off, suggest (default) or apply
   --options JSON       everything else, e.g. '{"vocabulary":["cat","dog"],"max_length":100}'
@@ -69,7 +71,7 @@ const actions: Readonly<Record<keyof typeof usages, Command>> = {
     );
     if (positionals.length > 0) throw usageError(`"${positionals[0]}" belongs to no flag`, usage);
     const given = io.env["CMS_WEBHOOK_SECRET"];
-    const secret = given ?? newSecret();
+    const secret = given ?? newSecret(values.kind);
     const request = orUsage(usage, () =>
       parseOrRefuse(createConnectionRequestSchema, {
         ...settingsOf(values, usage),
@@ -182,10 +184,11 @@ function settingsOf(values: SettingFlags, usage: string): Record<string, unknown
   return { ...more, name, mode, allow_private: allowPrivate };
 }
 
-const newSecret = (): string => {
+/** In the form of Standard Webhooks, which most take; Contentful takes 64 characters and no other number. */
+function newSecret(kind: string | undefined): string {
   const bytes = crypto.getRandomValues(new Uint8Array(secretBytes));
-  return `whsec_${btoa(String.fromCharCode(...bytes))}`;
-};
+  return kind === "contentful" ? toHex(bytes) : `whsec_${btoa(String.fromCharCode(...bytes))}`;
+}
 
 const lineOf = ({ id, kind, mode, base_url, name, webhook_path }: Connection): string =>
   plain([id, kind, mode.padEnd(7), base_url, webhook_path, name].join("  "));

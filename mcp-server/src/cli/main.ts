@@ -100,6 +100,13 @@ const commands: Readonly<Record<string, Command>> = {
       return { run: grants, help: grantsHelp };
     },
   },
+  nodes: {
+    summary: "list the machines behind the Worker, let one join, renew its key, send it away",
+    load: async () => {
+      const { nodes, nodesHelp } = await import("./nodes.ts");
+      return { run: nodes, help: nodesHelp };
+    },
+  },
   jobs: {
     summary: "start, follow, read and end batches of many pictures",
     load: async () => {

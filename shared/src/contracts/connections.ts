@@ -6,7 +6,18 @@ import { keyIdSchema } from "./keys.ts";
 import { textSchema } from "./text.ts";
 
 /** Each is a row of edge/src/webhooks/adapters.ts. */
-export const connectionKinds = ["standard", "directus", "strapi"] as const;
+export const connectionKinds = [
+  "standard",
+  "directus",
+  "strapi",
+  "wordpress",
+  "payload",
+  "sanity",
+  "contentful",
+  "cloudinary",
+  "storyblok",
+  "shopify",
+] as const;
 export type ConnectionKind = (typeof connectionKinds)[number];
 
 /** What may be written of a picture. */

@@ -31,8 +31,21 @@ export const heartbeatSchema = z.object({
 });
 export type Heartbeat = z.infer<typeof heartbeatSchema>;
 
+/** A signing key as it is told to the node whose it is. */
+export const nodeKeySchema = z.object({
+  id: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
+  secret: z.string().min(32).max(200),
+});
+export type NodeKey = z.infer<typeof nodeKeySchema>;
+
 export const heartbeatResponseSchema = z.object({
   /** When the next one is to come. */
   next_ms: z.int().min(100).max(600_000),
+  /** Of a node that joined: its keys that hold, the newest first. What is no longer among them it forgets. */
+  key_ids: z.array(z.string().max(64)).max(4).optional(),
+  /** The newest of them, as long as another signs: it is to sign with this one. */
+  new_key: nodeKeySchema.optional(),
+  /** It was sent away: it is to finish what it has, and end. */
+  leave: z.boolean().optional(),
 });
 export type HeartbeatResponse = z.infer<typeof heartbeatResponseSchema>;

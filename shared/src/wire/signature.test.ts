@@ -122,6 +122,52 @@ describe("accepted", () => {
     expect(await outcome(verify.verify(fromOld, () => body))).toBe("accepted");
   });
 
+  test("the keys of now, whatever they were; what was heard under the old ones is still no replay's", async () => {
+    let keys = [key("old")];
+    const verify = verifier({ keys: () => keys });
+    const signer = createSigner({ keys: () => keys, now: () => startMs });
+    const sign = async () => {
+      const headers = new Headers(await signer.sign({ method: "GET", url }));
+      return { method: "GET", url, headers };
+    };
+    const fromOld = await sign();
+    const heard = await sign();
+    const empty = () => new Uint8Array();
+    expect(await outcome(verify.verify(heard, empty))).toBe("accepted");
+    keys = [key("new"), key("old")];
+    expect((await sign()).headers.get("signature-input")).toContain('keyid="new"');
+    expect(await outcome(verify.verify(fromOld, empty))).toBe("accepted");
+    expect(await outcome(verify.verify(heard, empty))).toBe("the nonce was used before");
+    expect(await outcome(verify.verify(await sign(), empty))).toBe("accepted");
+    keys = [key("new")];
+    const again = { ...fromOld, headers: (await signed({ keys: [key("old")] })).headers };
+    expect(await outcome(verify.verify(again, empty))).toBe("Verifier resolution failed");
+  });
+
+  test("a key that is looked for, and none whose name is none", async () => {
+    const asked: string[] = [];
+    const verify = verifier({
+      keys: [],
+      find(id) {
+        asked.push(id);
+        return Promise.resolve(id === "found" ? key("found") : undefined);
+      },
+    });
+    const { body: heard, keyId } = await verify.identify(
+      await signed({ keys: [key("found")] }),
+      () => body,
+    );
+    expect([heard, keyId]).toEqual([body, "found"]);
+    expect(await outcome(verify.verify(await signed({ keys: [key("lost")] }), () => body))).toBe(
+      "Verifier resolution failed",
+    );
+    const odd = await signed({ keys: [key("found")] });
+    const input = odd.headers.get("signature-input") ?? "";
+    odd.headers.set("signature-input", input.replace('"found"', '"no name"'));
+    expect(await outcome(verify.verify(odd, () => body))).toBe("Verifier resolution failed");
+    expect(asked).toEqual(["found", "lost"]);
+  });
+
   test("further headers, even such as cannot be signed", async () => {
     const request = await signed();
     request.headers.set("x-note", "caf\u00e9");

@@ -15,6 +15,9 @@ export interface SigningKey {
   readonly secret: Uint8Array;
 }
 
+/** Keys that stay, or what gives those of now: a file's, which are changed while they are in use. */
+export type SigningKeys = readonly SigningKey[] | (() => readonly SigningKey[]);
+
 export interface RequestToSign {
   readonly method: string;
   /** Absolute; only path and query are signed (docs/decisions/0031). */
@@ -26,7 +29,7 @@ export interface RequestToSign {
 
 export interface SignerOptions {
   /** The first key signs. */
-  readonly keys: readonly SigningKey[];
+  readonly keys: SigningKeys;
   readonly now?: () => number;
   readonly nonce?: () => string;
   /** How long a signature stays valid; not more than the verifier's window. */
@@ -48,7 +51,9 @@ export interface RequestToVerify {
 
 export interface VerifierOptions {
   /** Every key is accepted. */
-  readonly keys: readonly SigningKey[];
+  readonly keys: SigningKeys;
+  /** Looks for a key that is none of them. */
+  readonly find?: (id: string) => Promise<SigningKey | undefined>;
   readonly now?: () => number;
   /** The longest lifetime of a signature that is accepted, in seconds. */
   readonly windowS?: number;
@@ -133,16 +138,24 @@ const importKey = (secret: Uint8Array) =>
     ["sign", "verify"],
   );
 
+/** What WebCrypto made of a key, for as long as anybody has the key. */
+const importedKeys = new WeakMap<SigningKey, ReturnType<typeof importKey>>();
+function imported(key: SigningKey): ReturnType<typeof importKey> {
+  const known = importedKeys.get(key) ?? importKey(key.secret);
+  importedKeys.set(key, known);
+  return known;
+}
+
+const keysNow = (keys: SigningKeys): readonly SigningKey[] =>
+  typeof keys === "function" ? keys() : keys;
+
 const randomNonce = (): string => toHex(crypto.getRandomValues(new Uint8Array(16)));
 
 /** Signs with the first key. Throws AppError usage for keys that cannot be used. */
 export function createSigner(options: SignerOptions): Signer {
   const { keys, now = Date.now, nonce = randomNonce, lifetimeS = defaultLifetimeS } = options;
   const { tag = defaultTag } = options;
-  checkKeys(keys);
-  const [first] = keys;
-  if (!first) throw new AppError("usage", "At least one signing key is needed.");
-  let imported: ReturnType<typeof importKey> | undefined;
+  checkKeys(keysNow(keys));
 
   return {
     async sign({ method, url, contentType, body = new Uint8Array() }) {
@@ -151,7 +164,9 @@ export function createSigner(options: SignerOptions): Signer {
         [digestHeader]: await contentDigest(body),
         ...(contentType === undefined ? {} : { "content-type": contentType }),
       };
-      const key = await (imported ??= importKey(first.secret));
+      const [first] = keysNow(keys);
+      if (!first) throw new AppError("usage", "At least one signing key is needed.");
+      const key = await imported(first);
       const created = Math.floor(now() / 1000);
       const fields = await createSignature(
         {
@@ -191,18 +206,20 @@ export function createSigner(options: SignerOptions): Signer {
 const invalid = (internal: string, cause?: unknown): AppError =>
   new AppError("signature_invalid", "", { internal, ...(cause === undefined ? {} : { cause }) });
 
-/** Accepts every key; remembers nonces as long as their signatures could be valid. */
+/** Accepts every key; remembers nonces as long as their signatures could be valid, also when the keys change. */
 export function createVerifier(options: VerifierOptions): Verifier {
   const { keys, now = Date.now, windowS = defaultLifetimeS, nonceCapacity = 100_000 } = options;
-  const { tag = defaultTag } = options;
-  checkKeys(keys);
+  const { tag = defaultTag, find } = options;
+  if (find === undefined) checkKeys(keysNow(keys));
   const nonces = createNonceMemory({
     capacity: nonceCapacity,
     // A signature is valid from `clockSkewS` before its creation to as long after its end.
     holdMs: (windowS + 2 * clockSkewS + 1) * 1000,
     now,
   });
-  const imported = new Map(keys.map((key) => [key.id, importKey(key.secret)]));
+  const keyNamed = async (id: string): Promise<SigningKey | undefined> =>
+    keysNow(keys).find((key) => key.id === id) ??
+    (keyIdPattern.test(id) ? await find?.(id) : undefined);
 
   const verifyHead = async ({ method, url, headers }: RequestToVerify) => {
     for (const name of ["signature", "signature-input", digestHeader]) {
@@ -225,8 +242,9 @@ export function createVerifier(options: VerifierOptions): Verifier {
             now: Math.floor(now() / 1000),
           },
           async resolveVerifier({ parameters }) {
-            const key = await imported.get(parameters.keyid ?? "");
-            if (!key) throw new Error("the key is not known");
+            const known = await keyNamed(parameters.keyid ?? "");
+            if (known === undefined) throw new Error("the key is not known");
+            const key = await imported(known);
             return {
               algorithm,
               // Compares in constant time (Web Cryptography, HMAC verify).

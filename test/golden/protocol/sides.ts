@@ -10,14 +10,13 @@ import type { Exchange, Fetch } from "../../../edge/src/nodes/exchange.ts";
 import { createFleet, type NodeFacts } from "../../../edge/src/nodes/fleet.ts";
 import { heldImages } from "../../../edge/src/nodes/held-images.ts";
 import { nodeExchanges } from "../../../edge/src/nodes/node-exchanges.ts";
-import { createRoster } from "../../../edge/src/nodes/roster.ts";
 import type { Dispatcher } from "../../../gpu-node/src/engine/dispatcher.ts";
 import type { EngineState } from "../../../gpu-node/src/engine/supervisor.ts";
 import { createAnnouncer } from "../../../gpu-node/src/http/announcer.ts";
 import { createDoor } from "../../../gpu-node/src/http/app.ts";
 import { createLog } from "../../../gpu-node/src/observe/log.ts";
 import { createMetrics } from "../../../gpu-node/src/observe/metrics.ts";
-import { memorySql } from "../../support/sqlite.ts";
+import { memoryRegistry } from "../../support/memory-registry.ts";
 
 const nodeUrl = "https://gpu-1.example.com";
 const edgeUrl = "https://edge.example.com";
@@ -104,16 +103,10 @@ export function nodeSide({ held, state = "ready", run }: Behaviour): Fetch {
 
 /** The edge that hears heartbeats, as the node's `fetch` reaches it, and what it then knows of nodes. */
 export function hearingEdge(): { readonly hear: Fetch; list(): Promise<readonly NodeFacts[]> } {
-  const roster = createRoster(memorySql());
   const allowed = readAllowedOrigin(`${keyId}=${nodeUrl}`);
   if (allowed === undefined) throw new Error("the origin is not understood");
   const rooms = announcements({
-    registries: {
-      getByName: () => ({
-        hear: async (announced, aliveMs) => roster.hear(announced, aliveMs, Date.now()),
-        list: async () => roster.list(Date.now()),
-      }),
-    },
+    askRegistry: memoryRegistry(),
     keys,
     allowed: [allowed],
     everyMs: 5000,
@@ -144,7 +137,7 @@ export async function announcingNode(send: Fetch): Promise<readonly number[]> {
   let plan = Promise.withResolvers<() => void>();
   const log = createLog(() => {});
   const announcer = createAnnouncer({
-    ...{ edgeUrl, url: nodeUrl, keys, log, version: "0.0.0", firstPauseMs: 1000 },
+    ...{ edgeUrl, url: () => nodeUrl, keys, log, version: "0.0.0", firstPauseMs: 1000 },
     describe: () => ({
       state: ready ? "ready" : "not_ready",
       capacity: { weight: 2, max_jobs: 64, max_work_ms: 20_000 },
