@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createClient, type Client } from "@blip2-edge/shared/client";
 import type { Backfill, CreateBackfillRequest } from "@blip2-edge/shared/contracts/backfills";
 import type { Connection, CreateConnectionRequest } from "@blip2-edge/shared/contracts/connections";
+import type { Scope } from "@blip2-edge/shared/contracts/keys";
 import type { Delivery } from "@blip2-edge/shared/contracts/deliveries";
 import { AppError } from "@blip2-edge/shared/problem";
 import { createApiKey } from "../../edge/src/auth/api-key.ts";
@@ -11,7 +12,9 @@ import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
 import { startFakeCms, type FakeCms } from "../support/fake-cms-server.ts";
 import type { FakeAsset, FakeHook } from "../support/fake-cms.ts";
 import { fakeCloudinary } from "../support/fake-cloudinary.ts";
+import { fakeContentful } from "../support/fake-contentful.ts";
 import { fakeDirectus } from "../support/fake-directus.ts";
+import { fakeSanity } from "../support/fake-sanity.ts";
 import { fakeShopify } from "../support/fake-shopify.ts";
 import { fakeSite } from "../support/fake-site.ts";
 import { fakeStoryblok } from "../support/fake-storyblok.ts";
@@ -50,9 +53,9 @@ afterAll(async () => {
   await Promise.all((cmss ?? []).map((cms) => cms.stop()));
 });
 
-async function keyOf(tenant: string): Promise<string> {
+async function keyOf(tenant: string, scope: Scope = "connections"): Promise<string> {
   const { key } = await createApiKey();
-  await edge.worker.putKey({ key, tenant, name: "cms", scopes: ["connections"] });
+  await edge.worker.putKey({ key, tenant, name: "cms", scopes: [scope] });
   return key;
 }
 
@@ -411,6 +414,59 @@ test("a Worker that died right after its write: the row says that it was written
   expect(cms.writes(picture.id)).toBe(1);
 });
 
+test("who may only review sees what waits, its picture and what the CMS holds, and no connection", async () => {
+  const [cms] = cmss as readonly [FakeCms, ...FakeCms[]];
+  const connection = await connectTo(cms, { name: "Front page", mode: "suggest" });
+  const pictures = [await upload(cms, 50), await upload(cms, 51)];
+  for (const picture of pictures) {
+    await deliver(connection, cms.vendor.hook("created", picture, secret));
+    await over(connection, picture);
+  }
+  const editor = createClient({ url: edge.url, key: await keyOf("ada", "review") });
+  for (const ask of [
+    () => editor.connectionRead({ id: connection.id }),
+    () => editor.deliveryList({ connection: connection.id }),
+    () => editor.connectionUpdate({ id: connection.id, mode: "apply" }),
+  ]) {
+    await expect(ask()).rejects.toMatchObject({ code: "forbidden" });
+  }
+  const { connections } = await editor.reviewSummary();
+  expect(connections).toContainEqual({
+    ...{ id: connection.id, name: "Front page", kind: cms.vendor.kind, open: 2 },
+  });
+  const bob = createClient({ url: edge.url, key: await keyOf("bob", "review") });
+  expect(await bob.reviewSummary()).toEqual({ connections: [] });
+
+  const where = { connection: connection.id, limit: 1 };
+  const page = await editor.suggestionList(where);
+  const [waiting] = page.suggestions;
+  const [, picture] = pictures;
+  if (waiting === undefined || picture === undefined) throw new Error("nothing waits");
+  expect(waiting).toMatchObject({ asset_id: picture.id, file_name: picture.name, detail: null });
+  const rest = await editor.suggestionList({ ...where, cursor: page.cursor });
+  expect(rest).toMatchObject({ suggestions: [{ asset_id: pictures[0]?.id }] });
+  const shown = await fetch(waiting.thumbnail_url ?? "");
+  expect([shown.status, shown.headers.get("content-type")]).toEqual([200, "image/webp"]);
+
+  const { id } = waiting;
+  await expect(bob.suggestionCurrent({ id })).rejects.toMatchObject({ code: "not_found" });
+  const words = cms.vendor.hasTags ? (["alt", "tags"] as const) : (["alt"] as const);
+  expect(await editor.suggestionCurrent({ id })).toMatchObject({
+    ...{ asset: "there", words: { alt: null }, writable: words },
+  });
+  picture.alt = "By a human";
+  expect(await editor.suggestionCurrent({ id })).toMatchObject({
+    ...{ asset: "there", words: { alt: "By a human" }, writable: words.slice(1) },
+  });
+  picture.uploads += 1;
+  expect(await editor.suggestionCurrent({ id })).toMatchObject({ asset: "replaced" });
+  cms.assets.delete(picture.id);
+  expect(await editor.suggestionCurrent({ id })).toEqual({
+    ...{ asset: "gone", words: {}, writable: [] },
+  });
+  expect(await editor.suggestionReject({ id })).toMatchObject({ state: "rejected" });
+});
+
 describe("a backfill", () => {
   let library: FakeCms;
   beforeAll(() => {
@@ -585,6 +641,30 @@ describe("connections", () => {
     await expectProblem(await edge.call("/v1/connections"), "forbidden", "connectionList");
   });
 });
+
+test.each([fakeSanity, fakeContentful])(
+  "what $kind signs is proven as the Worker hears it, and tampered with refused",
+  async (vendor) => {
+    const own = vendor.secretOf?.("one") ?? secret;
+    const connection = await ada.connectionCreate({
+      ...{ name: "hosted", kind: vendor.kind, base_url: `https://cms.example${vendor.basePath}` },
+      ...{ token: "a token of the tests", webhook_secret: own, mode: "off" },
+    });
+    const asset: FakeAsset = {
+      ...{ id: vendor.idOf(1, "image/png"), name: "a.png", mime: "image/png", uploads: 1 },
+      ...{ bytes: Buffer.alloc(1), alt: null, caption: null, tags: null },
+    };
+    const sent = { path: connection.webhook_path, nowMs: Date.now() };
+    const hook = vendor.hook("created", asset, own, sent) as FakeHook;
+    const other = vendor.hook("created", asset, own, { ...sent, nowMs: sent.nowMs - 3_600_000 });
+    for (const bad of [{ ...hook, body: `${hook.body} ` }, other]) {
+      await expectProblem(await send(connection, bad), "signature_invalid");
+    }
+    await deliver(connection, hook);
+    const [end] = await over(connection, asset);
+    expect([end?.state, end?.reason]).toEqual(["skipped", "mode_off"]);
+  },
+);
 
 test("a caption in the style of alt text is the same caption, by the same rules, and is not streamed", async () => {
   const picture = (await png(60)).toString("base64");
