@@ -1,15 +1,11 @@
 // Models that only take time: what the engine asks of a model, answered after as long as the profile says. So the node's
 // own engine runs them, with its scheduling, batching and costs, on a virtual clock or a real one. Their texts say nothing;
 // how long each is, is drawn once for each picture and question.
-import type {
-  PreparedRow,
-  Progress,
-  RunningBatch,
-} from "../../gpu-node/src/generate/running-batch.ts";
+import type { PreparedRow } from "../../gpu-node/src/generate/running-batch.ts";
 import type { Comparer } from "../../gpu-node/src/engine/compare-jobs.ts";
 import type { Writer } from "../../gpu-node/src/engine/writing-job.ts";
 import { floatTensor } from "../../gpu-node/src/tensor/tensor.ts";
-import { type NodeProfile, timeAt } from "./node-profile.ts";
+import { timeAt } from "./node-profile.ts";
 import { timedBatch, type TimedModelOptions } from "./timed-batch.ts";
 
 export const timedWriter = { model: "timed", model_revision: "0123456789abcdef" } as const;
