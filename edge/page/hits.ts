@@ -3,6 +3,7 @@
 import type { SearchHit, SearchResponse, SearchStage } from "@blip2-edge/shared/contracts/search";
 import { percent } from "./bars.ts";
 import { el } from "./dom.ts";
+import { thumbnail } from "./thumbnail.ts";
 
 const stages: Readonly<Record<SearchStage, string>> = {
   mean: "by its averaged vector",
@@ -34,7 +35,7 @@ export function hitItem(hit: SearchHit, scale: Scale, like: () => void): HTMLLIE
   return el(
     "li",
     { class: "hit" },
-    thumbnail(hit, name),
+    thumbnail(hit.thumbnail_url, name),
     el(
       "p",
       { class: "verdict" },
@@ -50,26 +51,4 @@ export function hitItem(hit: SearchHit, scale: Scale, like: () => void): HTMLLIE
       : [el("p", { class: "fine", text: `the same picture as ${twin}` })]),
     more,
   );
-}
-
-/** What is said of it stands beside it, so it needs no words of its own. */
-export function thumbnail(hit: SearchHit, name: string): HTMLElement {
-  const none = (): HTMLElement =>
-    el("div", { class: "thumb none corners", "aria-hidden": "true" }, el("span", { text: name }));
-  const address = thumbnailAddress(hit);
-  if (address === undefined) return none();
-  const picture = el("img", { alt: "", loading: "lazy", decoding: "async" });
-  picture.src = address;
-  const frame = el("div", { class: "thumb" }, picture);
-  // Its link may have expired, or the picture is gone.
-  picture.addEventListener("error", () => frame.replaceWith(none()), { once: true });
-  return frame;
-}
-
-/** Of this Worker alone: the page loads nothing from other hosts. */
-function thumbnailAddress(hit: SearchHit): string | undefined {
-  if (!("thumbnail_url" in hit) || typeof hit.thumbnail_url !== "string") return undefined;
-  if (!URL.canParse(hit.thumbnail_url, location.href)) return undefined;
-  const { origin, href } = new URL(hit.thumbnail_url, location.href);
-  return origin === location.origin ? href : undefined;
 }

@@ -16,7 +16,13 @@ export interface KeyBox {
 function keyInAddress(): string {
   const key = new URLSearchParams(location.hash.slice(1)).get("key") ?? "";
   if (key === "") return "";
-  history.replaceState(null, "", location.pathname + location.search);
+  const rest = location.hash
+    .slice(1)
+    .split("&")
+    .filter((part) => !part.startsWith("key="))
+    .join("&");
+  const hash = rest === "" ? "" : `#${rest}`;
+  history.replaceState(null, "", location.pathname + location.search + hash);
   return loopback.test(location.hostname) ? key : "";
 }
 

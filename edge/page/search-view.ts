@@ -4,11 +4,12 @@ import { askApi } from "./ask-api.ts";
 import type { CallFacts } from "./call.ts";
 import { byId, el, onSubmit } from "./dom.ts";
 import type { Receiver } from "./given.ts";
-import { hitItem, scoreSaid, thumbnail } from "./hits.ts";
+import { hitItem, scoreSaid } from "./hits.ts";
 import { indexSection } from "./index-section.ts";
 import type { KeyBox } from "./key.ts";
 import { factsUnder } from "./note.ts";
 import { queryPictureBox, withQueryPicture, type QueryPicture } from "./query-picture.ts";
+import { thumbnail } from "./thumbnail.ts";
 import { sayMs } from "./timings.ts";
 
 export interface SearchView extends Receiver {
@@ -130,7 +131,7 @@ export function searchView(key: KeyBox): SearchView {
   function like(hit: SearchHit): void {
     const name = hit.title ?? hit.caption ?? hit.id;
     words.value = "";
-    box.takeHit(hit.image_id, name, thumbnail(hit, name));
+    box.takeHit(hit.image_id, name, thumbnail(hit.thumbnail_url, name));
     // What was pressed is gone.
     byId("at-hand-away", HTMLButtonElement).focus();
   }

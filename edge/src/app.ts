@@ -37,6 +37,7 @@ import { openAiRoutes } from "./routes/openai.ts";
 import { pictureLinkRoute } from "./routes/picture-link.ts";
 import { pictureRoute } from "./routes/picture-route.ts";
 import { playgroundRoute } from "./routes/playground.ts";
+import { reviewRoutes } from "./routes/review.ts";
 import { searchRoute } from "./routes/search.ts";
 import { suggestionRoutes } from "./routes/suggestions.ts";
 import { usageRoute } from "./routes/usage.ts";
@@ -65,6 +66,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     ...connectionRoutes(isolate),
     ...backfillRoutes(isolate),
     ...suggestionRoutes(isolate),
+    ...reviewRoutes(isolate),
     webhook: hookRoute(isolate),
     search: searchRoute(isolate),
     ...keyRoutes(isolate),
@@ -78,6 +80,7 @@ export function createApp(isolate: Isolate, write: WriteLine): Hono<Env> {
     ...documentRoutes(),
     heartbeat: heartbeatRoute(isolate),
     playground: playgroundRoute,
+    reviewPage: playgroundRoute,
     // Its tools ask this very app, as anyone would.
     mcp: mcpRoute(isolate, (request, c) =>
       Promise.resolve(app.fetch(request, c.env, c.executionCtx)),

@@ -1,9 +1,14 @@
-// The transport of Cloudflare's REST API (client/v4): its envelope, its pages, and asking again. Which paths there are is
-// cloudflare.ts. A token never appears in an error.
+// The transport of Cloudflare's REST API (client/v4): pages, and asking again. Which paths there are is cloudflare.ts.
 import { setTimeout as sleepFor } from "node:timers/promises";
 import { z } from "zod";
-import { DeployError } from "./deploy-error.ts";
-import { explain, type ApiFault } from "./explain.ts";
+import {
+  ApiError,
+  passes,
+  readEnvelope,
+  shaped,
+  unreachable,
+  type Envelope,
+} from "./cloudflare-answer.ts";
 
 const defaultBase = "https://api.cloudflare.com/client/v4";
 const attemptsMost = 5;
@@ -20,40 +25,6 @@ export interface ApiOptions {
   readonly fetch?: typeof globalThis.fetch;
   readonly sleep?: (ms: number) => Promise<unknown>;
   readonly signal?: AbortSignal;
-}
-
-const envelopeSchema = z.object({
-  success: z.boolean(),
-  result: z.unknown().optional(),
-  errors: z
-    .array(z.object({ code: z.number().optional(), message: z.string().default("") }))
-    .nullish()
-    .transform((errors) => errors ?? []),
-  result_info: z
-    .object({
-      page: z.number(),
-      per_page: z.number(),
-      total_count: z.number(),
-      total_pages: z.number(),
-      cursor: z.string(),
-    })
-    .partial()
-    .nullish(),
-});
-type Envelope = z.infer<typeof envelopeSchema>;
-
-/** An answer of the API that is a refusal. */
-export class ApiError extends DeployError {
-  readonly status: number;
-  /** How long the API asks to wait. */
-  readonly retryAfterMs: number | undefined;
-
-  constructor(fault: ApiFault, retryAfterMs?: number) {
-    const { message, next } = explain(fault);
-    super(message, next);
-    this.status = fault.status;
-    this.retryAfterMs = retryAfterMs;
-  }
 }
 
 interface Call {
@@ -82,22 +53,6 @@ export interface CloudflareApi {
   ): Promise<T>;
 }
 
-/** What may pass by itself. */
-const passes = (error: unknown): boolean =>
-  error instanceof ApiError
-    ? error.status === 429 || error.status >= 500
-    : error instanceof TypeError ||
-      (error instanceof DOMException && error.name === "TimeoutError");
-
-function unreachable(error: unknown, base: string): unknown {
-  if (error instanceof ApiError || !passes(error)) return error;
-  return new DeployError(
-    `Cloudflare's API at ${new URL(base).host} cannot be reached: ${error instanceof Error ? error.message : String(error)}.`,
-    "Check the network and run the same command again: it goes on where it was.",
-    { cause: error },
-  );
-}
-
 export function cloudflareApi(options: ApiOptions): CloudflareApi {
   const { account, token, base = defaultBase, fetch = globalThis.fetch } = options;
   const { sleep = sleepFor, signal = new AbortController().signal } = options;
@@ -120,17 +75,7 @@ export function cloudflareApi(options: ApiOptions): CloudflareApi {
       ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
       signal: AbortSignal.any([signal, AbortSignal.timeout(callTimeoutMs)]),
     });
-    const text = await response.text();
-    const read = envelopeSchema.safeParse(jsonOf(text));
-    if (!read.success || !read.data.success) {
-      const errors = read.data?.errors ?? [{ message: text.slice(0, 200) }];
-      const after = response.headers.get("retry-after") ?? "";
-      throw new ApiError(
-        { method, path, status: response.status, errors },
-        /^\d+$/.test(after) ? Number(after) * 1000 : undefined,
-      );
-    }
-    return read.data;
+    return readEnvelope(response, { method, path });
   };
 
   const waitAfter = async (error: unknown, attempt: number): Promise<void> => {
@@ -199,22 +144,4 @@ export function cloudflareApi(options: ApiOptions): CloudflareApi {
       }
     },
   };
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function shaped<T>(schema: z.ZodType<T>, result: unknown, path: string): T {
-  const read = schema.safeParse(result);
-  if (read.success) return read.data;
-  const why = read.error.issues.map(({ path: at, message }) => `${at.join(".")}: ${message}`);
-  throw new DeployError(
-    `Cloudflare's API answered ${path} in a form that is not known here: ${why.join("; ")}.`,
-    "It may have changed since this version was written: look for a newer version of blip2-edge.",
-  );
 }

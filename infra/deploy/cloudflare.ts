@@ -2,7 +2,8 @@
 // Cloudflare's published descriptions (its OpenAPI, as the official SDKs are generated from it) and wrangler's sources;
 // docs/deploy.md says which calls were never run against the real one.
 import { z } from "zod";
-import { cloudflareApi, ApiError, type ApiOptions } from "./cloudflare-api.ts";
+import { ApiError } from "./cloudflare-answer.ts";
+import { cloudflareApi, type ApiOptions } from "./cloudflare-api.ts";
 import { DeployError } from "./deploy-error.ts";
 import type { IndexThere, QueueThere } from "./there.ts";
 

@@ -35,14 +35,15 @@ async function deployIt(options: DeployOptions, io: DeployIo): Promise<number> {
     there = await carryOut(step, wanted, there, hands);
   }
   const outcome = await tryOut(live, secrets, io);
-  if (outcome !== 0) {
+  if (outcome === "wrong") {
     io.say(
       "\nThe Worker is deployed and does not do all that it should. npm run deploy -- rollback goes back to the version before.",
     );
-    return outcome;
+    return 1;
   }
   const made = steps.some(({ kind }) => kind === "admin-key");
-  for (const line of await nextLines({ host, said, secrets, made, shown: io.shown })) io.say(line);
+  const after = { host, said, secrets, made, shown: io.shown, waits: outcome === "waits" };
+  for (const line of await nextLines(after)) io.say(line);
   return 0;
 }
 
@@ -65,14 +66,12 @@ async function status(options: DeployOptions, io: DeployIo): Promise<number> {
 }
 
 async function dryRun(options: DeployOptions, io: DeployIo): Promise<number> {
-  const told = withOptions(await readEnvironment(io.environments, options.environment), options);
-  const named = Object.keys(told.nodes).length > 0 || told.vars["NODE_URL"] !== undefined;
-  const said = named ? told : { ...told, nodes: { "gpu-1": "https://gpu-1.example.com" } };
+  const said = withOptions(await readEnvironment(io.environments, options.environment), options);
   const wanted = await wantedBy(options, said, io);
   const there = { ...nothingThere, subdomain: options.workersDev ?? "YOUR-NAME" };
   const held = { names: [], nodeIds: [], adminAsked: false, file: "" };
   const steps = plan(wanted, there, held);
-  for (const line of dryRunLines(wanted, steps, hostOf(wanted, there) ?? "", named)) io.say(line);
+  for (const line of dryRunLines(wanted, steps, hostOf(wanted, there) ?? "")) io.say(line);
   return 0;
 }
 

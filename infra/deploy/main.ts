@@ -25,7 +25,8 @@ async function confirm(question: string): Promise<boolean> {
 async function main(): Promise<number> {
   const stopping = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.once(name, () => stopping.abort(new Error(name)));
+    // Ctrl-C may come twice; the second changes nothing.
+    process.on(name, () => stopping.abort(new Error(name)));
   }
   try {
     const options = parseDeployOptions(process.argv.slice(2));

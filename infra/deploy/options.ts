@@ -36,7 +36,8 @@ docs/deploy.md which permissions the token needs.
   --env NAME           production (default), staging, or another; each has resources of its own
   --dry-run            show every step as for an empty account; no network, nothing written
   --yes                do not ask before changing something
-  --node ID=ORIGIN     a node announces itself from this origin; its key is made (repeatable)
+  --node ID=ORIGIN     a node with a key in the settings, made here, that announces this origin (repeatable); nodes
+                       that join need none
   --domain HOST        the Worker's own host name, in a zone of the account; default: workers.dev
   --workers-dev NAME   register this name under workers.dev, where the account has none
   --set NAME=VALUE     a variable of the Worker, see edge/src/config.ts (repeatable; NAME= takes it away)

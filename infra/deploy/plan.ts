@@ -31,8 +31,7 @@ export function secretsToSet(wanted: Wanted, { worker }: There): string[] {
   const has = worker?.secrets ?? [];
   const always = ["PARTITION_SECRET", "OPERATOR_KEYS"].filter((name) => !has.includes(name));
   const links = worker === undefined ? ["LINK_SECRETS"] : [];
-  const keys =
-    has.includes("NODE_KEYS") && nodesToAdd(wanted, worker).length === 0 ? [] : ["NODE_KEYS"];
+  const keys = nodesToAdd(wanted, worker).length > 0 ? ["NODE_KEYS"] : [];
   return [...always, ...links, ...keys];
 }
 

@@ -15,14 +15,15 @@ export interface HeldSecrets {
   readonly file: string;
 }
 
-/**
- * Nodes whose keys the Worker does not have. Which it has, its ANNOUNCE_ORIGINS tells; one without was deployed with the
- * key node-1.
- */
-export const nodesToAdd = ({ nodeIds }: Wanted, worker: There["worker"]): string[] => {
-  const known = worker === undefined || worker.nodeIds.length > 0 ? worker?.nodeIds : ["node-1"];
-  return nodeIds.filter((id) => known?.includes(id) !== true);
-};
+/** Ids of the keys in the Worker's NODE_KEYS: its ANNOUNCE_ORIGINS tells; without, it was deployed with node-1. */
+function nodeIdsAt(worker: There["worker"]): readonly string[] {
+  if (worker?.secrets.includes("NODE_KEYS") !== true) return [];
+  return worker.nodeIds.length > 0 ? worker.nodeIds : ["node-1"];
+}
+
+/** Nodes whose keys the Worker does not have. */
+export const nodesToAdd = ({ nodeIds }: Wanted, worker: There["worker"]): string[] =>
+  nodeIds.filter((id) => !nodeIdsAt(worker).includes(id));
 
 type Refusal = (wanted: Wanted, there: There, held: HeldSecrets) => DeployError | undefined;
 
@@ -93,10 +94,8 @@ const lostSecret: Refusal = (_wanted, { worker, database }, held) =>
 
 /** Secrets cannot be read back, so one that is extended has to be known here whole. */
 const unknownKeys: Refusal = (wanted, { worker }, held) => {
-  if (worker?.secrets.includes("NODE_KEYS") !== true) return undefined;
   const added = nodesToAdd(wanted, worker);
-  const known = worker.nodeIds.length > 0 ? worker.nodeIds : ["node-1"];
-  const lacking = known.filter((id) => !held.nodeIds.includes(id));
+  const lacking = nodeIdsAt(worker).filter((id) => !held.nodeIds.includes(id));
   return added.length === 0 || lacking.length === 0
     ? undefined
     : new DeployError(

@@ -7,8 +7,8 @@ import type { DeployOptions } from "./options.ts";
 import { hostOf } from "./plan.ts";
 import { readDatabase } from "./read-there.ts";
 import { agreed, liveAt, openScene, tryOut, type DeployIo, type Scene } from "./scene.ts";
-import { migrationOf } from "./source-config.ts";
 import { nothingThere } from "./there.ts";
+import { migrationOf } from "./worker-config.ts";
 
 /** What the database has that a version does not know, and how it would be taken back. */
 async function databaseLines(
@@ -59,5 +59,6 @@ export async function rollback(options: DeployOptions, io: DeployIo): Promise<nu
   await agreed("Go back?", options, io);
   await wrangler.rollback(worker, before.version, `Back from ${current.version}`);
   const subdomain = await account.subdomain();
-  return tryOut(liveAt(hostOf(wanted, { ...nothingThere, subdomain }) ?? "", io), secrets, io);
+  const live = liveAt(hostOf(wanted, { ...nothingThere, subdomain }) ?? "", io);
+  return (await tryOut(live, secrets, io)) === "wrong" ? 1 : 0;
 }

@@ -14,12 +14,7 @@ const permissionsOf = ({ domain, index }: Wanted): string[] => [
   ...(domain === undefined ? [] : [permissionFor("/workers/domains")]),
 ];
 
-export function dryRunLines(
-  wanted: Wanted,
-  steps: readonly Step[],
-  host: string,
-  hasNode: boolean,
-): string[] {
+export function dryRunLines(wanted: Wanted, steps: readonly Step[], host: string): string[] {
   const { vars } = wanted.config({ database: "", namespaces: {} }, host).config as {
     vars: Record<string, string>;
   };
@@ -38,7 +33,6 @@ export function dryRunLines(
     ...Object.entries(vars)
       .filter(([name]) => name !== "DEPLOYMENT")
       .map(([name, value]) => `  ${name}=${value}`),
-    ...(hasNode ? [] : ["", "gpu-1 is an example: say where your first node is with --node."]),
   ];
 }
 
@@ -49,22 +43,15 @@ interface After {
   /** The admin key was made in this run. */
   readonly made: boolean;
   readonly shown: boolean;
+  /** No node answers yet. */
+  readonly waits: boolean;
 }
 
 const relative = (file: string): string => path.relative(process.cwd(), file) || file;
 
-export async function nextLines({ host, said, secrets, made, shown }: After): Promise<string[]> {
-  const lines = ["", `blip2-edge answers at https://${host}`];
-  const { admin } = secrets.get();
-  if (made && admin?.key !== undefined) {
-    lines.push(
-      shown
-        ? `The first admin key, shown this once: ${admin.key}`
-        : `The first admin key is in ${relative(secrets.file)}.`,
-      `Put ${relative(secrets.file)} where you keep your secrets: PARTITION_SECRET is in no other place that can be read.`,
-    );
-  }
-  lines.push("", "What next:");
+/** How a first node comes: by joining, or with a key of the settings where the environment names nodes. */
+async function nodeLines({ host, said, secrets }: After): Promise<string[]> {
+  const lines = [];
   for (const [id, origin] of Object.entries(said.nodes)) {
     const file = await secrets.nodeKeysFile(id);
     if (file === undefined) continue;
@@ -73,9 +60,34 @@ export async function nextLines({ host, said, secrets, made, shown }: After): Pr
       `    blip2 serve --model DIR --keys-file /etc/blip2/node-keys --announce https://${host} --announce-as ${origin}`,
     );
   }
-  lines.push(
+  return lines.length > 0
+    ? lines
+    : [
+        "  A node joins (docs/operate.md): here, with the operator key,",
+        `    BLIP2_URL=https://${host} BLIP2_API_KEY=… npm run blip2-edge -- nodes token gpu-1 --origin https://gpu-1.example.com`,
+        "  and on its box, where a tunnel ends at that origin,",
+        `    BLIP2_JOIN_TOKEN=… blip2 join --edge https://${host} --model DIR`,
+      ];
+}
+
+export async function nextLines(after: After): Promise<string[]> {
+  const { host, secrets, made, shown, waits } = after;
+  const lines = ["", `blip2-edge answers at https://${host}`];
+  const { admin } = secrets.get();
+  if (made && admin?.key !== undefined) {
+    lines.push(
+      shown
+        ? `The first admin key, shown this once: ${admin.key}`
+        : `The first admin key is in ${relative(secrets.file)}.`,
+      `Put ${relative(secrets.file)} where you keep your secrets: PARTITION_SECRET is in no other place that can be read.`,
+      "The operator key is there too (OPERATOR_KEYS).",
+    );
+  }
+  return [
+    ...lines,
+    ...["", "What next:"],
+    ...(waits ? await nodeLines(after) : []),
     `  BLIP2_URL=https://${host} BLIP2_API_KEY=… npm run blip2-edge -- doctor`,
-    "  More nodes: --node ID=ORIGIN. What is there: npm run deploy -- status. Back: npm run deploy -- rollback.",
-  );
-  return lines;
+    "  What is there: npm run deploy -- status. Back: npm run deploy -- rollback.",
+  ];
 }

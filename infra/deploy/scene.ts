@@ -7,7 +7,7 @@ import { DeployError } from "./deploy-error.ts";
 import { readEnvironment, withOptions, type Environment } from "./environment.ts";
 import type { DeployOptions } from "./options.ts";
 import { openSecrets, type SecretStore } from "./secrets.ts";
-import { smoke, type Live } from "./smoke.ts";
+import { smoke, type Live, type SmokeLine } from "./smoke.ts";
 import { readSourceConfig } from "./source-config.ts";
 import { wantedOf, type Wanted } from "./wanted.ts";
 import { wranglerIn, type Wrangler } from "./wrangler.ts";
@@ -113,11 +113,16 @@ export const liveAt = (host: string, { fetch, sleep, signal }: DeployIo): Live =
   ...{ fetch, sleep, signal },
 });
 
-/** Says what the smoke test found; the exit status. */
-export async function tryOut(live: Live, secrets: SecretStore, io: DeployIo): Promise<number> {
+/** Says what the smoke test found; the worst of it. */
+export async function tryOut(
+  live: Live,
+  secrets: SecretStore,
+  io: DeployIo,
+): Promise<SmokeLine["state"]> {
   const lines = await smoke(live, secrets.get().admin?.key, await samplePicture(io.root));
   for (const { state, check, found } of lines) io.say(`${state.padEnd(5)} ${check}: ${found}`);
-  return lines.some(({ state }) => state === "wrong") ? 1 : 0;
+  const states = lines.map(({ state }) => state);
+  return (["wrong", "waits"] as const).find((state) => states.includes(state)) ?? "ok";
 }
 
 export interface Scene {

@@ -1,6 +1,5 @@
-// edge/wrangler.jsonc, the one source of what the Worker is bound to: read here, given an environment's names, and
-// written out with an account's ids. Nothing here touches a file or a network.
-import { createHash } from "node:crypto";
+// edge/wrangler.jsonc, the one source of what the Worker is bound to, and what it is called in an environment. Pure;
+// worker-config.ts makes of it what wrangler is given.
 import { z } from "zod";
 import { parseWranglerText } from "../start/worker-bundle.ts";
 
@@ -64,7 +63,7 @@ export interface Names {
 }
 
 /** Production has the names of wrangler.jsonc; every other environment a suffix. */
-const suffixOf = (environment: string): string =>
+export const suffixOf = (environment: string): string =>
   environment === "production" ? "" : `-${environment}`;
 
 export function namesIn(source: SourceConfig, environment: string): Names {
@@ -90,93 +89,5 @@ export function namesIn(source: SourceConfig, environment: string): Names {
     queues: [...new Set(queues)].map(named),
     consumed: consumers.map(({ queue }) => named(queue)),
     index: indexes[0] === undefined ? undefined : named(indexes[0].index_name),
-  };
-}
-
-export interface Ids {
-  readonly database: string;
-  /** By the namespace's title. */
-  readonly namespaces: Readonly<Record<string, string>>;
-}
-
-export interface WorkerConfig {
-  /** What is given to wrangler. */
-  readonly config: Readonly<Record<string, unknown>>;
-  /**
-   * A digest of the sources and of everything above, and the last migration that they know; it stands in the Worker's
-   * variable of that name.
-   */
-  readonly deployment: string;
-}
-
-/** The last migration that a deployment knows. */
-export const migrationOf = (deployment: string): string | undefined => deployment.split(" ")[1];
-
-/** The configuration that wrangler gets: wrangler.jsonc with this environment's names, ids and variables. */
-export function workerConfig(
-  source: SourceConfig,
-  environment: string,
-  ids: Ids,
-  settings: { readonly vars: Readonly<Record<string, string>>; readonly workersDev: boolean },
-  sources: { readonly digest: string; readonly migration: string },
-): WorkerConfig {
-  const names = namesIn(source, environment);
-  const suffix = suffixOf(environment);
-  const { NODE_URL: _placeholder, ...vars } = source.vars;
-  const config = {
-    ...source,
-    name: names.worker,
-    workers_dev: settings.workersDev,
-    // A preview would be another door to the same data.
-    preview_urls: false,
-    d1_databases: source.d1_databases.map((each) => ({
-      ...each,
-      database_name: names.database,
-      database_id: ids.database,
-    })),
-    kv_namespaces: source.kv_namespaces.map((each) => ({
-      ...each,
-      id: ids.namespaces[names.namespaces[each.binding] ?? ""],
-    })),
-    r2_buckets: source.r2_buckets.map((each) => ({
-      ...each,
-      bucket_name: `${each.bucket_name}${suffix}`,
-    })),
-    queues: {
-      producers: source.queues.producers.map((each) => ({
-        ...each,
-        queue: `${each.queue}${suffix}`,
-      })),
-      consumers: source.queues.consumers.map((each) => ({
-        ...each,
-        queue: `${each.queue}${suffix}`,
-        ...(each.dead_letter_queue === undefined
-          ? {}
-          : { dead_letter_queue: `${each.dead_letter_queue}${suffix}` }),
-      })),
-    },
-    ...(source.vectorize === undefined
-      ? {}
-      : {
-          vectorize: source.vectorize.map((each) => ({
-            ...each,
-            index_name: `${each.index_name}${suffix}`,
-          })),
-        }),
-    ...(source.analytics_engine_datasets === undefined
-      ? {}
-      : {
-          analytics_engine_datasets: source.analytics_engine_datasets.map((each) => ({
-            ...each,
-            dataset: `${each.dataset}${suffix.replaceAll("-", "_")}`,
-          })),
-        }),
-    vars: { ...vars, ...settings.vars },
-  };
-  const digest = createHash("sha256").update(`${sources.digest}\0${JSON.stringify(config)}`);
-  const deployment = `${digest.digest("hex").slice(0, 32)} ${sources.migration}`;
-  return {
-    config: { ...config, vars: { ...config.vars, DEPLOYMENT: deployment } },
-    deployment,
   };
 }

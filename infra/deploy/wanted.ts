@@ -2,7 +2,8 @@
 import { parseSettings } from "../../edge/src/config.ts";
 import { DeployError } from "./deploy-error.ts";
 import type { Environment } from "./environment.ts";
-import { namesIn, workerConfig, type Ids, type Names, type SourceConfig } from "./source-config.ts";
+import { namesIn, type Names, type SourceConfig } from "./source-config.ts";
+import { workerConfig, type Ids } from "./worker-config.ts";
 
 /** Where a Vectorize index is used: BLIP-2's numbers (docs/search.md). */
 const indexShape = { dimensions: 256, metric: "cosine" } as const;
@@ -15,7 +16,7 @@ export interface Wanted {
   readonly domain: string | undefined;
   /** Name to register under workers.dev when the account has none. */
   readonly workersDev: string | undefined;
-  /** Ids of the keys that NODE_KEYS must hold, the first signs. */
+  /** Ids of the keys that NODE_KEYS must hold; nodes that join need none. */
   readonly nodeIds: readonly string[];
   /** Files of edge/migrations, in order. */
   readonly migrations: readonly string[];
@@ -37,19 +38,21 @@ export interface WantedInput {
   readonly adopt: boolean;
 }
 
-const key = "a secret of thirty-two characters";
-
 /** The Worker's own check of its settings, with secrets that only have their form. Throws DeployError. */
 function checkSettings(
   vars: Readonly<Record<string, string>>,
   nodeIds: readonly string[],
   environment: string,
 ): void {
+  const secret = "0".repeat(32);
   try {
     parseSettings({
       ...vars,
-      NODE_KEYS: nodeIds.map((id) => `${id}:${key.replaceAll(" ", "-")}`).join(","),
-      PARTITION_SECRET: key,
+      ...(nodeIds.length === 0
+        ? {}
+        : { NODE_KEYS: nodeIds.map((id) => `${id}:${secret}`).join(",") }),
+      OPERATOR_KEYS: `b2e_operator_${secret}`,
+      PARTITION_SECRET: secret,
     });
   } catch (error) {
     throw new DeployError(
@@ -59,25 +62,24 @@ function checkSettings(
   }
 }
 
+/** The keys that the settings want: of nodes that announce themselves with one, or of those that NODE_URL lists. */
+function nodeIdsOf({ nodes, vars }: Environment): string[] {
+  const ids = Object.keys(nodes);
+  return ids.length === 0 && vars["NODE_URL"] !== undefined ? ["node-1"] : ids;
+}
+
 /** Throws DeployError for settings with which the Worker would not start. */
 export function wantedOf(input: WantedInput): Wanted {
   const { source, environment, said } = input;
   const names = namesIn(source, environment);
   const announced = Object.entries(said.nodes).map(([id, origin]) => `${id}=${origin}`);
-  if (announced.length === 0 && said.vars["NODE_URL"] === undefined) {
-    throw new DeployError(
-      "No node is named, and a Worker without one answers nothing.",
-      "Say where the first will be reached, which need not exist yet: --node gpu-1=https://gpu-1.example.com, " +
-        "a host name of yours at which its tunnel will end (docs/operate.md).",
-    );
-  }
-  const nodeIds = announced.length === 0 ? ["node-1"] : Object.keys(said.nodes);
+  const nodeIds = nodeIdsOf(said);
   const varsAt = (host: string) => ({
     MCP_HOSTS: host,
     ...said.vars,
     ...(announced.length === 0 ? {} : { ANNOUNCE_ORIGINS: announced.join(",") }),
   });
-  checkSettings({ ...varsAt("example.com") }, nodeIds, environment);
+  checkSettings(varsAt("example.com"), nodeIds, environment);
   return {
     environment,
     names,

@@ -1,18 +1,21 @@
-// `npm run lab:alt-cuts -- [--scenes N] [--seed N]`: how far the scores of a caption tell whether it is true, on scenes
-// that the embedded models have not seen, and what cuts let through: the tables behind a connection's `min_itm` and
-// `min_log_prob`, and behind its tags (docs/cms.md).
+// `npm run lab:alt-cuts -- [--scenes N] [--seed N] [--tagged N]`: how far the scores of a caption tell whether it is true,
+// on scenes that the embedded models have not seen, each clean and made hard, and what cuts let through: the tables behind
+// a connection's `min_itm` and `min_log_prob`, and behind its tags (docs/cms.md).
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { defaultLabelTemplate } from "@blip2-edge/shared/contracts/classify";
 import { applyTemplate } from "@blip2-edge/shared/contracts/question-template";
+import { defaultMinItm } from "@blip2-edge/shared/contracts/connections";
 import { labelsInCaption } from "../../edge/src/webhooks/tags.ts";
-import { scoreCaptions } from "../../gpu-node/nano/evaluate/score.ts";
 import { openDrawings } from "../../gpu-node/nano/scenes/drawings.ts";
 import { pictureOf, writeExam } from "../../gpu-node/nano/scenes/exam.ts";
 import { things } from "../../gpu-node/nano/scenes/vocabulary.ts";
 import { startStack } from "../start/stack.ts";
+import { isTrue } from "./caption-truth.ts";
+import { hardKinds, hardPicture } from "../../gpu-node/nano/scenes/hard-pictures.ts";
+import { cutTable, kindTable, type Judged } from "./reliability.ts";
 
 const { values } = parseArgs({
   options: {
@@ -22,13 +25,8 @@ const { values } = parseArgs({
   },
 });
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const [examSeed, count] = [Number(values.seed), Number(values.scenes)];
 const atOnce = 4;
-
-interface Judged {
-  readonly right: boolean;
-  readonly itm: number;
-  readonly logProb: number;
-}
 
 /** A label asked about a scene. */
 interface Tagged {
@@ -60,34 +58,33 @@ function reportTags(tagged: readonly Tagged[]): void {
   }
 }
 
-const share = (list: readonly Judged[]): string => {
-  const p = list.filter(({ right }) => right).length / list.length;
-  return `${p.toFixed(3)} ± ${Math.sqrt((p * (1 - p)) / list.length).toFixed(3)}`;
-};
+const itmCuts = [0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99];
+const logProbCuts = [-0.5, -0.3, -0.2, -0.15, -0.1, -0.05, -0.03, -0.02, -0.01];
 
 function report(judged: readonly Judged[]): void {
-  console.log(`${judged.length} captions, ${share(judged)} true in every word\n`);
-  const scores = {
-    itm: ({ itm }: Judged) => itm,
-    log_prob: ({ logProb }: Judged) => logProb,
-  } as const;
-  const cuts = {
-    itm: [0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99],
-    log_prob: [-1, -0.4, -0.3, -0.2, -0.15, -0.1, -0.05, -0.02],
-  } as const;
-  for (const name of ["itm", "log_prob"] as const) {
-    console.log(`| ${name} of at least | written | true of those written | true of the rest |`);
-    console.log("| ---: | ---: | ---: | ---: |");
-    for (const cut of cuts[name]) {
-      const [kept, rest] = [true, false].map((above) =>
-        judged.filter((one) => scores[name](one) >= cut === above),
-      ) as [Judged[], Judged[]];
-      const written = (kept.length / judged.length).toFixed(3);
-      const of = (list: readonly Judged[]): string => (list.length === 0 ? "-" : share(list));
-      console.log(`| ${cut} | ${written} | ${of(kept)} | ${of(rest)} |`);
-    }
-    console.log("");
-  }
+  const tables = [
+    cutTable(
+      "`min_itm`",
+      itmCuts.map((itm) => [String(itm), { itm, logProb: -Infinity }]),
+      judged,
+    ),
+    cutTable(
+      "`min_log_prob`",
+      logProbCuts.map((logProb) => [String(logProb), { itm: 0, logProb }]),
+      judged,
+    ),
+    cutTable(
+      "both",
+      [0.5, 0.8, 0.9, 0.95].flatMap((itm) =>
+        [-0.2, -0.1, -0.05, -0.03].map(
+          (logProb) => [`${itm}, ${logProb}`, { itm, logProb }] as const,
+        ),
+      ),
+      judged,
+    ),
+    kindTable(judged, { itm: defaultMinItm, logProb: -Infinity }),
+  ];
+  for (const table of tables) console.log(`${table.join("\n")}\n`);
 }
 
 const stateDir = await mkdtemp(path.join(os.tmpdir(), "blip2-cuts-"));
@@ -96,26 +93,41 @@ try {
   const stack = await startStack({ stateDir, port: 0, modelsDir, say, log: () => {} });
   try {
     const drawings = await openDrawings();
-    const scenes = writeExam(Number(values.seed), Number(values.scenes), drawings.styles);
+    const scenes = writeExam(examSeed, count, drawings.styles);
+    const others = writeExam(examSeed + 1, count, drawings.styles);
     const judged: Judged[] = [];
     const tagged: Tagged[] = [];
+    const ask = async (bytes: Uint8Array) => {
+      const { text, log_prob: logProb } = await stack.client.caption({ image: { bytes } });
+      if (text.trim() === "") return { text, logProb, itm: 0 };
+      const asked = { image: { bytes }, texts: [text], scores: ["itm" as const] };
+      const { matches } = await stack.client.match(asked);
+      return { text, logProb, itm: matches[0]?.itm ?? NaN };
+    };
     let next = 0;
     const work = async (): Promise<void> => {
-      for (let one = scenes[next++]; one !== undefined; one = scenes[next++]) {
+      for (let at = next++; at < scenes.length; at = next++) {
+        const [one, other] = [scenes[at], others[at]];
+        if (one === undefined || other === undefined)
+          throw new Error("fewer scenes than asked for");
         const bytes = await pictureOf(one.scene, drawings);
-        const { text, log_prob: logProb } = await stack.client.caption({ image: { bytes } });
-        const { matches } = await stack.client.match({
-          image: { bytes },
-          texts: [text],
-          scores: ["itm"],
-        });
-        const right = scoreCaptions([[one.scene, text]]).wholeCaption.right === 1;
-        judged.push({ right, itm: matches[0]?.itm ?? NaN, logProb });
+        const { text, ...scores } = await ask(bytes);
+        judged.push({ kind: "clean", right: isTrue(text, [one.scene]), ...scores });
+        // As many hard ones as clean ones, of each kind the same.
+        const kind = hardKinds[at % hardKinds.length] ?? "blurred";
+        const hard = await hardPicture(
+          kind,
+          [one.scene, other.scene],
+          drawings,
+          examSeed * 100_000 + at,
+        );
+        const { text: words, ...found } = await ask(hard.bytes);
+        judged.push({ kind, right: isTrue(words, hard.truth), ...found });
         if (tagged.length >= Number(values.tagged) * labelsPerScene) continue;
         const nouns = new Set(one.scene.groups.map(({ noun }) => noun));
-        const others = things.map(({ noun }) => noun).filter((noun) => !nouns.has(noun));
-        const start = (next * 31) % others.length;
-        const labels = [...nouns, ...others.slice(start), ...others.slice(0, start)];
+        const absent = things.map(({ noun }) => noun).filter((noun) => !nouns.has(noun));
+        const start = (at * 31) % absent.length;
+        const labels = [...nouns, ...absent.slice(start), ...absent.slice(0, start)];
         const asked = labels.slice(0, labelsPerScene);
         const named = new Set(labelsInCaption(text, asked, asked.length));
         const texts = asked.map((label) => applyTemplate(defaultLabelTemplate, label));
@@ -128,7 +140,7 @@ try {
     };
     await Promise.all(Array.from({ length: atOnce }, work));
     report(judged);
-    reportTags(tagged);
+    if (tagged.length > 0) reportTags(tagged);
   } finally {
     await stack.stop();
   }

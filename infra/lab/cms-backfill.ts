@@ -46,7 +46,11 @@ const watched: FakeVendor = {
 const cms = await startFakeCms(watched);
 const stateDir = await mkdtemp(path.join(os.tmpdir(), "blip2-backfill-"));
 const start = (): Promise<Edge> =>
-  startEdge({ stateDir, tickEveryMs: 60_000, vars: { CMS_PRIVATE_ORIGINS: cms.origin } });
+  startEdge({
+    stateDir,
+    tickEveryMs: 60_000,
+    vars: { CMS_PRIVATE_ORIGINS: cms.origin, CMS_CONCURRENCY: "8" },
+  });
 let edge = await start();
 try {
   const { key } = await createApiKey();

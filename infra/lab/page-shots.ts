@@ -1,6 +1,6 @@
 // Takes the pictures of the playground that the README and docs show: the local stack in a state folder of its own, a
-// real browser, the first sample asked about, drawn scenes searched. Run it again when the page looks different; the
-// fonts are the machine's.
+// real browser, the first sample asked about, drawn scenes searched and reviewed. Run it again when the page looks
+// different; the fonts are the machine's.
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -8,7 +8,10 @@ import type { Page } from "playwright-core";
 import { openDrawings } from "../../gpu-node/nano/scenes/drawings.ts";
 import { pictureOf, writeExam } from "../../gpu-node/nano/scenes/exam.ts";
 import { browserIsMissing, openPage, startBrowser, webpOf } from "../../test/support/browser.ts";
+import { startFakeCms, type FakeCms } from "../../test/support/fake-cms-server.ts";
+import { fakeDirectus } from "../../test/support/fake-directus.ts";
 import { startStack, type Stack } from "../start/stack.ts";
+import { hardPicture } from "../../gpu-node/nano/scenes/hard-pictures.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const shots = [
@@ -36,9 +39,48 @@ async function indexScenes({ client }: Stack): Promise<string> {
 }
 
 async function shoot(page: Page, name: string): Promise<void> {
-  await page.evaluate("document.activeElement.blur(); scrollTo(0, 0)");
   await page.mouse.move(0, 0);
-  await writeFile(path.join(root, `docs/playground-${name}.webp`), await webpOf(page));
+  await writeFile(path.join(root, `docs/${name}.webp`), await webpOf(page));
+}
+
+async function shootFromTop(page: Page, name: string): Promise<void> {
+  await page.evaluate("document.activeElement.blur(); scrollTo(0, 0)");
+  await shoot(page, `playground-${name}`);
+}
+
+const site = { kind: "directus", name: "Front page", secret: "secret-of-the-webhooks" } as const;
+/** Files as they come from a desk, the last of them blurred. */
+const files = ["summer-fair.png", "header-autumn.png", "IMG_2041.jpg", "scan 12.png"];
+
+/** Pictures of a CMS that wait. */
+async function shootReview(stack: Stack, page: Page, cms: FakeCms, name: string): Promise<void> {
+  const { client } = stack;
+  const { webhook_path: hookPath } = await client.connectionCreate({
+    ...{ name: site.name, kind: site.kind, base_url: cms.url, allow_private: true },
+    ...{ token: cms.token, webhook_secret: site.secret, min_itm: 0.97, mode: "suggest" },
+  });
+  const drawings = await openDrawings();
+  const scenes = writeExam(seed, files.length + 1, drawings.styles);
+  for (const [index, file] of files.entries()) {
+    const [one, other] = [scenes[index]?.scene, scenes[index + 1]?.scene];
+    if (one === undefined || other === undefined) throw new Error("there are too few scenes");
+    const bytes =
+      index === files.length - 1
+        ? (await hardPicture("blurred", [one, other], drawings, seed)).bytes
+        : await pictureOf(one, drawings, 320);
+    const asset = cms.add({ bytes, name: file });
+    const hook = cms.vendor.hook("created", asset, site.secret);
+    await fetch(stack.url + hookPath, { method: "POST", ...hook });
+    const open = async () => (await client.suggestionList({ state: "open" })).suggestions.length;
+    while ((await open()) <= index) await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  await page.getByRole("link", { name: "Review" }).click();
+  await page.locator(".card img").first().waitFor();
+  await page.keyboard.press("j");
+  await page.getByText("In the CMS now:").waitFor();
+  await page.waitForLoadState("networkidle");
+  await page.evaluate("scrollTo(0, 0)");
+  await shoot(page, `review-${name}`);
 }
 
 if (browserIsMissing !== undefined) throw new Error(browserIsMissing);
@@ -47,8 +89,10 @@ try {
   for (const { name, width, height, colorScheme } of shots) {
     // Each its own state, so that each shows a first answer.
     const stateDir = await mkdtemp(path.join(os.tmpdir(), "blip2-shots-"));
+    const cms = await startFakeCms(fakeDirectus);
     const stack = await startStack({
       ...{ stateDir, port: 0, modelsDir: path.join(root, ".blip2/models") },
+      allowFetch: [cms.origin],
       ...{ say: () => {}, log: () => {} },
     });
     try {
@@ -67,7 +111,8 @@ try {
         await page.getByText(question, { exact: true }).last().waitFor();
         await page.locator("#answers > li:first-child .facts").waitFor();
       }
-      await shoot(page, name);
+      await shootFromTop(page, name);
+      await shootReview(stack, page, cms, name);
       if (!name.startsWith("desktop")) continue;
       const words = await indexScenes(stack);
       await page.getByRole("link", { name: "Search" }).click();
@@ -76,9 +121,10 @@ try {
       await page.getByLabel("Words").press("Enter");
       await page.locator(".hit").first().waitFor();
       await page.waitForLoadState("networkidle");
-      await shoot(page, `search-${colorScheme}`);
+      await shootFromTop(page, `search-${colorScheme}`);
     } finally {
       await stack.stop();
+      await cms.stop();
       await rm(stateDir, { recursive: true, force: true });
     }
   }

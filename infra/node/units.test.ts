@@ -118,6 +118,36 @@ test("wrong settings end with the status that is not started again", async () =>
   expect(setting("blip2-node.service", "RestartPreventExitStatus")).toBe("2");
 });
 
+test("a node that joins: the commands of its drop-ins are understood", async () => {
+  const dropIn = (unit: string) => `${unit}.d-join.conf`;
+  // The last one counts; the one before empties the list.
+  const commands = ["blip2-node.service", "blip2-metrics.service"].map((unit) => {
+    const [, , command = ""] =
+      readUnit(unitPath(dropIn(unit))).findLast(([, name]) => name === "ExecStart") ?? [];
+    return command
+      .replaceAll("%S", folder)
+      .replaceAll(/\$\{(\w+)\}/g, (_, name: string) => environment()[name] ?? `no ${name}`)
+      .replace("https://blip2.example.com", "http://127.0.0.1:1")
+      .split(" ")
+      .slice(2);
+  });
+  const env = { ...process.env, BLIP2_JOIN_TOKEN: `b2e_join_${"0".repeat(56)}` };
+  const [join, metrics] = commands.map((args) =>
+    spawnSync(process.execPath, [path.join(root, "gpu-node/src/cli/main.ts"), ...args], {
+      ...{ env, encoding: "utf8" },
+    }),
+  );
+  // As far as the Worker, which is not there, and the key, which so is not either.
+  expect([join?.status, join?.stderr]).toEqual([
+    1,
+    expect.stringContaining("The Worker at http://127.0.0.1:1/ cannot be reached") as string,
+  ]);
+  expect([metrics?.status, metrics?.stderr]).toEqual([
+    2,
+    expect.stringContaining("No node has joined with --state") as string,
+  ]);
+});
+
 test("the node has the time to drain, and its tunnel outlives it", () => {
   const [, drainS = ""] =
     /--drain-seconds (\d+)/.exec(setting("blip2-node.service", "ExecStart")) ?? [];

@@ -11,6 +11,7 @@ import { inferRoutes } from "./routes/infer.ts";
 import { jobsRoutes } from "./routes/jobs.ts";
 import { openRoutes } from "./routes/open.ts";
 import { openaiRoutes } from "./routes/openai.ts";
+import { reviewRoutes } from "./routes/review.ts";
 import type { Route } from "./routes/route.ts";
 import { suggestionsRoutes } from "./routes/suggestions.ts";
 
@@ -21,6 +22,7 @@ export const routes = {
   ...imagesRoutes,
   ...connectionsRoutes,
   ...backfillsRoutes,
+  ...reviewRoutes,
   ...suggestionsRoutes,
   ...adminRoutes,
   ...grantsRoutes,

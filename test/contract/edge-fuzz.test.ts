@@ -218,7 +218,7 @@ function siteInMemory(): (request: Request) => Promise<Response> {
 /** A connection with pictures that were described, some of them accepted. */
 async function inboxOf(client: Client) {
   const { id: connection, webhook_path: path } = await client.connectionCreate(siteConnection);
-  const count = 20;
+  const count = 40;
   for (let index = 0; index < count; index++) {
     const body = JSON.stringify({ type: "asset.created", data: { id: `a${index}`, version: "1" } });
     const at = new Date();
@@ -232,7 +232,7 @@ async function inboxOf(client: Client) {
   const open = async () => (await client.suggestionList({ connection, state: "open" })).suggestions;
   await vi.waitFor(async () => expect(await open()).toHaveLength(count), { timeout: 20_000 });
   const suggestions = (await open()).map(({ id }) => id);
-  for (const id of suggestions.slice(0, count / 2)) await client.suggestionAccept({ id });
+  for (const id of suggestions.slice(0, count / 4)) await client.suggestionAccept({ id });
   const { deliveries } = await client.deliveryList({ connection });
   return { connection, suggestions, deliveries: deliveries.map(({ id }) => id) };
 }

@@ -12,18 +12,26 @@ import { scopes } from "@blip2-edge/shared/contracts/keys";
 import type { SearchResponse } from "@blip2-edge/shared/contracts/search";
 import { browserIsMissing, openPage, startBrowser, type WatchedPage } from "../support/browser.ts";
 import { startEdge, type Edge } from "../support/edge.ts";
+import { startFakeCms, type FakeCms } from "../support/fake-cms-server.ts";
+import { fakeStrapi } from "../support/fake-strapi.ts";
 import { jpeg } from "../support/pictures.ts";
+import { reviewPageSuite, reviewable } from "../support/review-page-suite.ts";
 
 let edge: Edge;
+let cms: FakeCms;
 beforeAll(async () => {
   const picture = await jpeg(70);
+  cms = await startFakeCms(fakeStrapi);
   edge = await startEdge({
-    vars: { CATALOG_TTL_MS: "600000" },
+    vars: { CATALOG_TTL_MS: "600000", CMS_PRIVATE_ORIGINS: cms.origin },
     internet: () => new Response(new Uint8Array(picture)),
   });
   await edge.worker.putKey({ key: edge.ada, tenant: "ada", name: "test", scopes });
 });
-afterAll(() => edge?.stop());
+afterAll(async () => {
+  await edge?.stop();
+  await cms?.stop();
+});
 
 describe("GET /", () => {
   test("is one page whose policy names its script and its style, and nothing else that may run", async () => {
@@ -43,6 +51,16 @@ describe("GET /", () => {
     expect(html).not.toContain(edge.ada);
   });
 
+  test("and the same at /review", async () => {
+    const [page, review] = await Promise.all(
+      ["/", "/review"].map((path) => edge.call(path, { key: null })),
+    );
+    expect(await review?.text()).toBe(await page?.text());
+    expect(
+      [...(review?.headers ?? [])].filter(([name]) => name === "content-security-policy"),
+    ).toEqual([...(page?.headers ?? [])].filter(([name]) => name === "content-security-policy"));
+  });
+
   test("304 to who has it", async () => {
     const etag = (await edge.call("/", { key: null })).headers.get("etag") ?? "";
     const again = await edge.call("/", { key: null, headers: { "if-none-match": etag } });
@@ -58,8 +76,10 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
   let browser: Browser;
   const opened: WatchedPage[] = [];
   const open = async (options = {}, key: string | null = edge.ada): Promise<Page> => {
-    const at = key === null ? edge.url : `${edge.url}/#key=${key}`;
-    const watched = await openPage(browser, at, options);
+    return openAt(key === null ? "" : `/#key=${key}`, options);
+  };
+  const openAt = async (path: string, options = {}): Promise<Page> => {
+    const watched = await openPage(browser, `${edge.url}${path}`, options);
     opened.push(watched);
     return watched.page;
   };
@@ -67,6 +87,8 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
 
   beforeAll(async () => {
     browser = await startBrowser();
+    const { add } = await reviewable(edge, cms, "ada");
+    for (const [index, name] of ["one.png", "two.png"].entries()) await add(950 + index, name);
   });
   afterAll(async () => {
     await browser?.close();
@@ -315,6 +337,13 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
     });
   });
 
+  describe("review", () => {
+    reviewPageSuite({
+      ...{ edge: () => edge, cms: () => cms },
+      open: (key, path) => openAt(`${path}${path.includes("#") ? "&" : "#"}key=${key}`),
+    });
+  });
+
   test.each([
     ["light", 1280],
     ["dark", 1280],
@@ -362,6 +391,13 @@ describe.skipIf(browserIsMissing !== undefined)("in a browser", () => {
     await page.getByLabel("Words").fill("a lion");
     await give(page, "DragEvent", { bytes: [...(await jpeg(703))] });
     await page.locator("#search-facts .facts").waitFor();
+    expect([await faults(), await overflow()]).toEqual([[], 0]);
+    await page.getByRole("link", { name: "Review" }).click();
+    const [waiting, other] = [page.locator(".card").nth(0), page.locator(".card").nth(1)];
+    await waiting.getByRole("button", { name: "Edit" }).click();
+    await waiting.getByText("In the CMS now:").waitFor();
+    await other.getByRole("checkbox").check();
+    await page.getByText("1 selected").waitFor();
     expect([await faults(), await overflow()]).toEqual([[], 0]);
     const moving = await page.evaluate<number>("document.getAnimations().length");
     expect(moving).toBe(0);

@@ -4,14 +4,20 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createClient, type Client } from "@blip2-edge/shared/client";
 import type { Backfill, CreateBackfillRequest } from "@blip2-edge/shared/contracts/backfills";
 import type { Connection, CreateConnectionRequest } from "@blip2-edge/shared/contracts/connections";
+import type { Scope } from "@blip2-edge/shared/contracts/keys";
 import type { Delivery } from "@blip2-edge/shared/contracts/deliveries";
 import { AppError } from "@blip2-edge/shared/problem";
 import { createApiKey } from "../../edge/src/auth/api-key.ts";
 import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
 import { startFakeCms, type FakeCms } from "../support/fake-cms-server.ts";
 import type { FakeAsset, FakeHook } from "../support/fake-cms.ts";
+import { fakeCloudinary } from "../support/fake-cloudinary.ts";
+import { fakeContentful } from "../support/fake-contentful.ts";
 import { fakeDirectus } from "../support/fake-directus.ts";
+import { fakeSanity } from "../support/fake-sanity.ts";
+import { fakeShopify } from "../support/fake-shopify.ts";
 import { fakeSite } from "../support/fake-site.ts";
+import { fakeStoryblok } from "../support/fake-storyblok.ts";
 import { fakeStrapi } from "../support/fake-strapi.ts";
 import { html, jpeg, png, truncatedJpeg } from "../support/pictures.ts";
 
@@ -19,14 +25,17 @@ const secret = `whsec_${Buffer.from("the webhook secret of the tests!").toString
 const oldSecret = `whsec_${Buffer.from("the webhook secret of yesterday!").toString("base64")}`;
 const said = /^Picture [0-9a-f]{8}$/;
 
+const own = [fakeDirectus, fakeStrapi, fakeSite];
+/** What else they must do is in the suite of adapters, in this process; here is what only a Worker can show. */
+const hosted = [fakeCloudinary, fakeStoryblok, fakeShopify];
+
 let edge: Edge;
 let ada: Client;
 let cmss: readonly FakeCms[];
 
 beforeAll(async () => {
   // The last one is the library of backfills.
-  const vendors = [fakeDirectus, fakeStrapi, fakeSite, fakeDirectus];
-  cmss = await Promise.all(vendors.map(startFakeCms));
+  cmss = await Promise.all([...own, ...hosted, fakeDirectus].map(startFakeCms));
   const origins = cmss.map(({ origin }) => origin).join(",");
   edge = await startEdge({
     vars: {
@@ -44,9 +53,9 @@ afterAll(async () => {
   await Promise.all((cmss ?? []).map((cms) => cms.stop()));
 });
 
-async function keyOf(tenant: string): Promise<string> {
+async function keyOf(tenant: string, scope: Scope = "connections"): Promise<string> {
   const { key } = await createApiKey();
-  await edge.worker.putKey({ key, tenant, name: "cms", scopes: ["connections"] });
+  await edge.worker.putKey({ key, tenant, name: "cms", scopes: [scope] });
   return key;
 }
 
@@ -309,6 +318,22 @@ async function endOf(
   return `${delivery?.state} ${delivery?.reason}`;
 }
 
+test.each(hosted.map(({ kind }, index) => [kind, own.length + index] as const))(
+  "%s: its signature is believed and no other, and an upload gets words",
+  async (_, index) => {
+    const cms = cmss[index] as FakeCms;
+    const connection = await connectTo(cms);
+    const picture = await upload(cms, 70 + index);
+    const forged = cms.vendor.hook("created", picture, oldSecret);
+    await expectProblem(await send(connection, forged), "signature_invalid");
+    await deliver(connection, cms.vendor.hook("created", picture, secret));
+    const [end] = await over(connection, picture);
+    expect([end?.state, picture.alt]).toEqual(["written", expect.stringMatching(said)]);
+    expect(picture.tags).toEqual(cms.vendor.hasTags ? [picture.alt?.slice(-8)] : null);
+    expect(cms.writes(picture.id)).toBe(1);
+  },
+);
+
 test("a CMS that fails is asked again, as often and as late as it may be", async () => {
   const [cms] = cmss as readonly [FakeCms, ...FakeCms[]];
   const connection = await connectTo(cms);
@@ -389,10 +414,63 @@ test("a Worker that died right after its write: the row says that it was written
   expect(cms.writes(picture.id)).toBe(1);
 });
 
+test("who may only review sees what waits, its picture and what the CMS holds, and no connection", async () => {
+  const [cms] = cmss as readonly [FakeCms, ...FakeCms[]];
+  const connection = await connectTo(cms, { name: "Front page", mode: "suggest" });
+  const pictures = [await upload(cms, 50), await upload(cms, 51)];
+  for (const picture of pictures) {
+    await deliver(connection, cms.vendor.hook("created", picture, secret));
+    await over(connection, picture);
+  }
+  const editor = createClient({ url: edge.url, key: await keyOf("ada", "review") });
+  for (const ask of [
+    () => editor.connectionRead({ id: connection.id }),
+    () => editor.deliveryList({ connection: connection.id }),
+    () => editor.connectionUpdate({ id: connection.id, mode: "apply" }),
+  ]) {
+    await expect(ask()).rejects.toMatchObject({ code: "forbidden" });
+  }
+  const { connections } = await editor.reviewSummary();
+  expect(connections).toContainEqual({
+    ...{ id: connection.id, name: "Front page", kind: cms.vendor.kind, open: 2 },
+  });
+  const bob = createClient({ url: edge.url, key: await keyOf("bob", "review") });
+  expect(await bob.reviewSummary()).toEqual({ connections: [] });
+
+  const where = { connection: connection.id, limit: 1 };
+  const page = await editor.suggestionList(where);
+  const [waiting] = page.suggestions;
+  const [, picture] = pictures;
+  if (waiting === undefined || picture === undefined) throw new Error("nothing waits");
+  expect(waiting).toMatchObject({ asset_id: picture.id, file_name: picture.name, detail: null });
+  const rest = await editor.suggestionList({ ...where, cursor: page.cursor });
+  expect(rest).toMatchObject({ suggestions: [{ asset_id: pictures[0]?.id }] });
+  const shown = await fetch(waiting.thumbnail_url ?? "");
+  expect([shown.status, shown.headers.get("content-type")]).toEqual([200, "image/webp"]);
+
+  const { id } = waiting;
+  await expect(bob.suggestionCurrent({ id })).rejects.toMatchObject({ code: "not_found" });
+  const words = cms.vendor.hasTags ? (["alt", "tags"] as const) : (["alt"] as const);
+  expect(await editor.suggestionCurrent({ id })).toMatchObject({
+    ...{ asset: "there", words: { alt: null }, writable: words },
+  });
+  picture.alt = "By a human";
+  expect(await editor.suggestionCurrent({ id })).toMatchObject({
+    ...{ asset: "there", words: { alt: "By a human" }, writable: words.slice(1) },
+  });
+  picture.uploads += 1;
+  expect(await editor.suggestionCurrent({ id })).toMatchObject({ asset: "replaced" });
+  cms.assets.delete(picture.id);
+  expect(await editor.suggestionCurrent({ id })).toEqual({
+    ...{ asset: "gone", words: {}, writable: [] },
+  });
+  expect(await editor.suggestionReject({ id })).toMatchObject({ state: "rejected" });
+});
+
 describe("a backfill", () => {
   let library: FakeCms;
   beforeAll(() => {
-    library = cmss[3] as FakeCms;
+    library = cmss.at(-1) as FakeCms;
   });
   const begin = ({ id }: Connection, more: Partial<CreateBackfillRequest> = {}) =>
     ada.backfillCreate({ connection: id, rate: 600, ...more });
@@ -422,8 +500,8 @@ describe("a backfill", () => {
     const connection = await connectTo(library);
     await deliver(connection, library.vendor.hook("created", before, secret));
     await over(connection, before);
-    const pictures = await fill(100, 12);
-    waits(13, 400);
+    const pictures = await fill(100, 10);
+    waits(11, 300);
     const { id } = await begin(connection);
     const uploaded = () =>
       pictures.filter((one) => library.asked.includes(`GET /assets/${one.id}`));
@@ -436,13 +514,13 @@ describe("a backfill", () => {
     const done = await until(id, "done");
     expect(done).toMatchObject({
       ...{ reason: null, left: 0, left_s: 0, listing: false },
-      counts: { known: 0, listed: 12, written: 12, skipped: 0, failed: 0, dead: 0 },
+      counts: { known: 0, listed: 10, written: 10, skipped: 0, failed: 0, dead: 0 },
     });
     const all = await deliveriesOf(connection);
     const later = all.filter(
       ({ backfill, finished_at: at }) => backfill === id && (at ?? "") > (first?.finished_at ?? ""),
     );
-    expect(later.length).toBeGreaterThan(3);
+    expect(later.length).toBeGreaterThan(2);
     const written = [before, fresh, ...pictures].map((one) => library.writes(one.id));
     expect(new Set(written)).toEqual(new Set([1]));
     expect([titled.alt, library.writes(titled.id)]).toEqual(["By a human", 0]);
@@ -450,7 +528,7 @@ describe("a backfill", () => {
     expect((await until((await begin(connection)).id, "done")).counts.listed).toBe(0);
     // Those with words are listed too where it is asked for, and left alone.
     const every = await until((await begin(connection, { pictures: "all" })).id, "done");
-    expect(every.counts).toMatchObject({ found: 15, known: 14, listed: 1, skipped: 1 });
+    expect(every.counts).toMatchObject({ found: 13, known: 12, listed: 1, skipped: 1 });
     expect(titled.alt).toBe("By a human");
   });
 
@@ -479,6 +557,11 @@ describe("a backfill", () => {
     expect([paused.state, paused.reason, paused.resumes_at]).toEqual([
       ...["paused", "paused_by_person", null],
     ]);
+    // The CMS is not swept meanwhile, or it would bring the same pictures at once.
+    await ada.connectionUpdate({ id: connection.id, sweep_every_s: 3600 });
+    await edge.worker.tick();
+    expect((await ada.connectionRead({ id: connection.id })).swept_at).toBeNull();
+    expect((await counts()).waiting).toBe(2);
     await ada.backfillResume({ id, rate: 600 });
     const done = await until(id, "done");
     expect(done.counts).toMatchObject({ listed: 3, suggested: 3 });
@@ -558,6 +641,30 @@ describe("connections", () => {
     await expectProblem(await edge.call("/v1/connections"), "forbidden", "connectionList");
   });
 });
+
+test.each([fakeSanity, fakeContentful])(
+  "what $kind signs is proven as the Worker hears it, and tampered with refused",
+  async (vendor) => {
+    const own = vendor.secretOf?.("one") ?? secret;
+    const connection = await ada.connectionCreate({
+      ...{ name: "hosted", kind: vendor.kind, base_url: `https://cms.example${vendor.basePath}` },
+      ...{ token: "a token of the tests", webhook_secret: own, mode: "off" },
+    });
+    const asset: FakeAsset = {
+      ...{ id: vendor.idOf(1, "image/png"), name: "a.png", mime: "image/png", uploads: 1 },
+      ...{ bytes: Buffer.alloc(1), alt: null, caption: null, tags: null },
+    };
+    const sent = { path: connection.webhook_path, nowMs: Date.now() };
+    const hook = vendor.hook("created", asset, own, sent) as FakeHook;
+    const other = vendor.hook("created", asset, own, { ...sent, nowMs: sent.nowMs - 3_600_000 });
+    for (const bad of [{ ...hook, body: `${hook.body} ` }, other]) {
+      await expectProblem(await send(connection, bad), "signature_invalid");
+    }
+    await deliver(connection, hook);
+    const [end] = await over(connection, asset);
+    expect([end?.state, end?.reason]).toEqual(["skipped", "mode_off"]);
+  },
+);
 
 test("a caption in the style of alt text is the same caption, by the same rules, and is not streamed", async () => {
   const picture = (await png(60)).toString("base64");

@@ -1,6 +1,6 @@
 // `npm run deploy` with wrangler itself, which bundles the Worker and talks to the stand-in for Cloudflare's API over
 // loopback; a local Worker before a scripted node answers where the deployed one would.
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -109,9 +109,18 @@ test("it goes on from there: wrangler uploads the Worker with its secrets, trigg
   ]);
   // The local Worker looked at the picture that ships, with the key that was made.
   expect(said.join("\n")).toMatch(/ok {4}caption: ".+"/);
-  const text = await readFile(path.join(home, "state/production/secrets.json"), "utf8");
+  const folder = path.join(home, "state/production");
+  const text = await readFile(path.join(folder, "secrets.json"), "utf8");
   const { admin } = JSON.parse(text) as { admin: { key: string } };
   expect(said.join("\n")).toContain(`shown this once: ${admin.key}`);
+  // What wrangler logs holds neither the token nor a secret.
+  const logs = (await readdir(folder)).filter((name) => name.endsWith(".log"));
+  expect(logs.length).toBeGreaterThan(0);
+  for (const name of logs) {
+    const log = await readFile(path.join(folder, name), "utf8");
+    expect(log).not.toContain(standInToken);
+    for (const secret of secrets) expect(log).not.toContain(secret.text);
+  }
 }, 240_000);
 
 test("again: nothing. Other sources: a version, with the secrets of before; and back", async () => {

@@ -168,6 +168,10 @@ export function fakeLibrary(vendor: FakeVendor): FakeLibrary {
 export const uploadedOn = ({ uploads }: FakeAsset): string =>
   new Date(Date.UTC(2026, 10, 23, 7, 16, uploads, 594)).toISOString();
 
+/** Where files are, for a CMS that has them on a host of their own: on loopback there is but one. */
+export const filesAt = ({ hostname, origin }: URL, host: string): string =>
+  hostname === "127.0.0.1" ? origin : `https://${host}`;
+
 /** How an answer's body travels. */
 export function bodyOf({ body }: CmsAnswer): { readonly type: string; readonly bytes: Buffer } {
   if (Buffer.isBuffer(body)) return { type: "application/octet-stream", bytes: body };

@@ -21,6 +21,8 @@ export interface LiveNode {
   /** Another artifact takes the place of what it serves; it is told so. */
   changeTo(artifact: string): Promise<void>;
   writeKeys(keys: readonly KeyText[]): Promise<void>;
+  /** What it says of itself does not arrive, until it is healed. */
+  mute(): void;
   cut(): void;
   heal(): void;
 }
@@ -151,6 +153,7 @@ async function startLiveNode(options: LiveNodeOptions): Promise<LiveNode> {
       process.kill(door.pid, "SIGHUP");
     },
     writeKeys,
+    mute: () => toWorker.cut(),
     cut() {
       toWorker.cut();
       toNode.cut();

@@ -1,5 +1,6 @@
 // The links of a record to its picture's files, made anew with each answer. Equal for a while, so that a browser that
 // has followed one need not again for the next answer; never shorter-lived than the setting says.
+import type { ImageId } from "@blip2-edge/shared/contracts/image";
 import { picturePath } from "@blip2-edge/shared/contracts/images";
 import { tenantPartition, type Partition } from "../partition.ts";
 import type { StoredRecord } from "../search/image-index.ts";
@@ -15,6 +16,27 @@ export type LinksOf = (
   of: { readonly tenant: string; readonly namespace: string },
   record: Linkable,
 ) => Promise<RecordUrls>;
+
+export interface ThumbnailLinkOptions {
+  readonly links: PictureLinks;
+  readonly ttlS: number;
+  readonly origin: string;
+  readonly now?: () => number;
+}
+
+/** To the thumbnail of a picture of this tenant, whether one is kept or not. */
+export async function thumbnailLink(
+  { links, ttlS, origin, now = Date.now }: ThumbnailLinkOptions,
+  of: { readonly tenant: string; readonly imageId: ImageId },
+): Promise<string> {
+  return urlOf(
+    origin,
+    await links.write({ ...of, until: linkUntil(now(), ttlS), variant: "thumbnail" }),
+  );
+}
+
+const urlOf = (origin: string, token: string): string =>
+  `${origin}${picturePath.replace("{token}", token)}`;
 
 export interface RecordLinksOptions {
   readonly links: PictureLinks;
@@ -40,16 +62,14 @@ export function recordLinks(options: RecordLinksOptions): LinksOf {
     if (origin === undefined) return {};
     const forgotten = await purgedAt(tenantPartition(tenant), imageId);
     const isThere = (at: number | null): boolean => at !== null && at > forgotten;
-    const about = { tenant, imageId, until: linkUntil(now(), ttlS) };
-    const url = async (target: Parameters<PictureLinks["write"]>[0]): Promise<string> =>
-      `${origin}${picturePath.replace("{token}", await links.write(target))}`;
+    const of = { tenant, imageId };
+    const until = linkUntil(now(), ttlS);
+    const original = { ...of, until, variant: "original", namespace } as const;
     return {
       ...(isThere(thumbnailAt)
-        ? { thumbnail_url: await url({ ...about, variant: "thumbnail" }) }
+        ? { thumbnail_url: await thumbnailLink({ links, ttlS, origin, now }, of) }
         : {}),
-      ...(isThere(originalAt)
-        ? { original_url: await url({ ...about, variant: "original", namespace }) }
-        : {}),
+      ...(isThere(originalAt) ? { original_url: urlOf(origin, await links.write(original)) } : {}),
     };
   };
 }

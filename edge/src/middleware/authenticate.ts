@@ -1,6 +1,6 @@
 // Lets a request through to a route only with a valid key that may do what the route does and does not
 // come too often. What is refused for its rate has cost one look into the isolate's memory.
-import type { Scope } from "@blip2-edge/shared/contracts/keys";
+import { mayDo, type Scope } from "@blip2-edge/shared/contracts/keys";
 import { AppError } from "@blip2-edge/shared/problem";
 import type { Context, MiddlewareHandler } from "hono";
 import type { Caller } from "../auth/caller.ts";
@@ -36,7 +36,7 @@ export function requireKey(
       const noted = rooms.noteUse(caller.keyId);
       if (noted !== undefined) context.later(noted);
       if (!rooms.prepaid.has(c.req.raw)) countOrRefuse(rooms.countRequest, caller, context);
-      if (scope !== "any" && !caller.scopes.includes(scope)) {
+      if (scope !== "any" && !mayDo(caller.scopes, scope)) {
         throw new AppError("forbidden", `The key lacks the scope \`${scope}\`, which this needs.`, {
           internal: `${caller.keyId} has ${caller.scopes.join(" ")}`,
         });

@@ -1,9 +1,11 @@
 // /v1/suggestions: HTTP in, the rooms of connections, HTTP out.
 import { parseOrRefuse } from "@blip2-edge/shared/contracts/refuse";
+import type { Suggestion } from "@blip2-edge/shared/contracts/suggestions";
 import { routes } from "@blip2-edge/shared/routes";
 import type { Context, Handler } from "hono";
 import type { Env } from "../env.ts";
 import type { Isolate } from "../isolate.ts";
+import { thumbnailLink } from "../links/record-links.ts";
 import {
   acceptSuggestion,
   editSuggestion,
@@ -28,13 +30,24 @@ const unkept = { "cache-control": "no-store" } as const;
 export function suggestionRoutes({
   webhooks: rooms,
   settings,
-}: Pick<Isolate, "webhooks" | "settings">): Record<SuggestionRouteId, Handler<Env>> {
+  pictureLinks: links,
+}: Pick<Isolate, "webhooks" | "settings" | "pictureLinks">): Record<
+  SuggestionRouteId,
+  Handler<Env>
+> {
   const { book, suggestions } = rooms;
   const fieldsOf = async (c: Context<Env>) =>
     fieldsWithPath(c, await readJson(c.req.raw, bodyLimits(settings), c.get("context")));
-  const answer = (c: Context<Env>, record: SuggestionRecord): Response => {
+  const shown = async (c: Context<Env>, suggestion: Suggestion): Promise<Suggestion> => {
+    const { origin } = c.get("context");
+    if (origin === undefined) return suggestion;
+    const of = { tenant: c.get("caller").tenant, imageId: suggestion.image_id };
+    const url = await thumbnailLink({ links, ttlS: settings.LINK_TTL_S, origin }, of);
+    return { ...suggestion, thumbnail_url: url };
+  };
+  const answer = async (c: Context<Env>, record: SuggestionRecord): Promise<Response> => {
     c.get("context").event["connection_id"] = record.connection_id;
-    return c.json(suggestionOf(record), 200, unkept);
+    return c.json(await shown(c, suggestionOf(record)), 200, unkept);
   };
   async function decisionOn(c: Context<Env>, id: string): Promise<Decision> {
     const caller = c.get("caller");
@@ -45,8 +58,10 @@ export function suggestionRoutes({
 
   return {
     async suggestionList(c) {
-      const { cursor, ...where } = queryOf(c, routes.suggestionList.input.schema);
-      return c.json(await suggestions.list(c.get("caller").tenant, where, cursor), 200, unkept);
+      const { cursor, limit, ...where } = queryOf(c, routes.suggestionList.input.schema);
+      const list = await suggestions.list(c.get("caller").tenant, where, cursor, limit);
+      const all = await Promise.all(list.suggestions.map((each) => shown(c, each)));
+      return c.json({ ...list, suggestions: all }, 200, unkept);
     },
     async suggestionRead(c) {
       const { id } = queryOf(c, routes.suggestionRead.input.schema);

@@ -42,6 +42,8 @@ export interface Asset {
   readonly version: string;
   /** What the CMS checks a write against, where it does. */
   readonly revision?: string;
+  /** What a write calls it, where that is not its id. */
+  readonly writeName?: string;
   readonly mimeType?: string;
   readonly fileName?: string;
   /** What the fields of the connection's targets hold now. */

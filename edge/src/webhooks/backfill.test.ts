@@ -1,5 +1,6 @@
 // A backfill over SQLite, with a scripted list and a clock that stands still until it is told: what is listed is put
 // into the inbox at the rate and once, whoever is killed, halted or told twice in between.
+import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { CreateBackfillRequest } from "@blip2-edge/shared/contracts/backfills";
 import { memoryTables, type MemoryTables } from "../../../test/support/sqlite.ts";
@@ -31,7 +32,7 @@ let faults: unknown[];
 let meanwhile: (() => Promise<unknown>) | undefined;
 let sent: { readonly kind: string; readonly delaySeconds: number }[];
 
-beforeEach(() => {
+function begin(): void {
   at = 1_000_000;
   table = memoryTables();
   table.db
@@ -73,7 +74,8 @@ beforeEach(() => {
       return listed;
     },
   });
-});
+}
+beforeEach(begin);
 
 const create = (more: Partial<CreateBackfillRequest> = {}) =>
   backfills.create(id, "ada", "key", { connection, rate: 60, ...more });
@@ -131,19 +133,21 @@ test("all is listed, then worked off at the rate, each once; then it is done, an
   ]);
 });
 
-test("no more than a minute of it is in the inbox, and the clock alone keeps the rate", async () => {
-  library = Array.from({ length: 300 }, (_, index) => `a${index}`);
+test.each([
+  ["its messages", 1],
+  ["the clock alone", 60],
+])("%s keep the rate, with no more than a minute of it in the inbox", async (_, everyS) => {
+  library = Array.from({ length: 300 }, (_one, index) => `a${index}`);
   await create({ rate: 120 });
   await step();
   while ((await told()).listing) await step();
   expect((await told()).counts).toMatchObject({ waiting: 180, queued: 120 });
   let done = 0;
-  for (let minute = 0; minute < 2; minute++) {
-    for (let second = 0; second < 60; second++) {
-      done += (await workOff()).length;
-      at += 1000;
-    }
-    await step();
+  for (let second = 1; second <= 120; second++) {
+    done += (await workOff()).length;
+    at += 1000;
+    if (second % everyS === 0) await step();
+    expect((await told()).counts.queued).toBeLessThanOrEqual(121);
   }
   // The last of the second minute is due half a second later.
   expect(done).toBe(239);
@@ -397,4 +401,50 @@ test("what could not be worked on for a while is not made good by a burst", asyn
   at += 600_000;
   await step();
   expect(await workOff()).toHaveLength(1);
+});
+
+test("whatever is halted, killed, told of or replaced in between: every picture has one row, and ends", async () => {
+  const act = fc.constantFrom("step", "lose", "work", "die", "wait", "pause", "resume", "webhook");
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(act, fc.nat(9)), { maxLength: 40 }), async (acts) => {
+      begin();
+      await create({ rate: 600 });
+      for (const [what, number] of acts) {
+        // A Worker that dies in the middle of a page, or of its work, leaves its lease.
+        if (what === "lose") await steps.claim(id, 1000);
+        if (what === "die") await claim(2, 4);
+        if (what === "step") await step();
+        if (what === "wait") at += 700;
+        if (what === "pause") await backfills.pause(id, "key", because("paused_by_person"));
+        if (what === "resume") await backfills.resume(id, "key", undefined);
+        if (what === "webhook") {
+          const notice = { event: "e", assetId: `a${number}`, version: "1" };
+          await inbox.receive(connection, [notice], `sha256:${number}`);
+        }
+        if (what === "work") {
+          for (const row of await claim(2, 4)) {
+            await inbox.settle(row, "written", undefined);
+            library = library.filter((asset) => asset !== row.asset_id);
+          }
+        }
+      }
+      if ((await told()).ended_at === null) {
+        await backfills.resume(id, "key", undefined);
+        at += 2000;
+        await untilOver();
+      }
+      await workOff();
+      const rows = table.db.prepare("SELECT asset_id, state FROM deliveries").all() as {
+        readonly asset_id: string;
+        readonly state: string;
+      }[];
+      expect(rows.map(({ asset_id: asset }) => asset).toSorted()).toEqual(
+        Array.from({ length: 10 }, (_, index) => `a${index}`),
+      );
+      expect(rows.filter(({ state }) => state !== "written")).toEqual([]);
+      const { counts } = await told();
+      expect(counts).toMatchObject({ waiting: 0, queued: 0, written: counts.listed });
+    }),
+    { numRuns: 60 },
+  );
 });

@@ -138,7 +138,7 @@ const onlyTargets = (words: Words, { cms: { targets } }: Connected): Words =>
       .map((word) => [word, words[word]]),
   ) as Words;
 
-async function inCms<Result>(work: () => Promise<Result>): Promise<Result> {
+export async function inCms<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (error) {

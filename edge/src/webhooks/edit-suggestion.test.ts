@@ -23,9 +23,16 @@ beforeEach(() => {
 const suggested = () =>
   suggestions.add({
     ...{ connection_id: "con_1", tenant: "ada", delivery: "dlv_1", asset_id: "a", version: "1" },
+    file_name: "cat.png",
     ...{ reason: "mode_suggest", before: { alt: null, caption: null } },
     ours: { alt: "A cat", caption: "A cat on a mat" },
-    ...{ image_id: "img_1", model: "m", model_revision: "r", log_prob: -0.1, itm: null },
+    ...{
+      image_id: `img_${"1".repeat(64)}`,
+      model: "m",
+      model_revision: "r",
+      log_prob: -0.1,
+      itm: null,
+    },
   });
 const edit = async (given: Parameters<typeof editSuggestion>[2], id?: string) => {
   const suggestion = id === undefined ? await suggested() : await suggestions.read("ada", id);

@@ -126,7 +126,7 @@ async function suggest(
   await rooms.deliveries.described(delivery);
   return rooms.suggestions.add({
     ...{ connection_id: connection.id, tenant: connection.tenant, delivery: delivery.id },
-    ...{ asset_id: asset.id, version: asset.version },
+    ...{ asset_id: asset.id, version: asset.version, file_name: asset.fileName ?? null },
     reason: said.doubt ?? null,
     ...{ before: asset.words, ours: said.words },
     ...{ image_id: said.imageId, model: said.model, model_revision: said.modelRevision },

@@ -37,6 +37,8 @@ export const reasons = {
     "The key that this connection works for was revoked, has expired or may not do it any more.",
 } as const;
 export type Reason = keyof typeof reasons;
+export const isReason = (word: string | null): word is Reason =>
+  word !== null && Object.hasOwn(reasons, word);
 
 /** What is written beside a delivery. */
 export interface Explained {

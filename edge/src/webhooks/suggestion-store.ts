@@ -1,6 +1,8 @@
 // What was said of each version of an asset (table suggestions): what its fields held before, our words, and what
 // became of them. The last ones of an asset tell which words in the CMS are ours.
+import { imageIdSchema } from "@blip2-edge/shared/contracts/image";
 import {
+  maxSuggestionsAtOnce,
   suggestionStates,
   wordsSchema,
   type Suggestion,
@@ -13,6 +15,7 @@ import type { SqlValue } from "../auth/tables.ts";
 import type { JobTables } from "../jobs/tables.ts";
 import type { Words } from "./adapter.ts";
 import { isSame, pick } from "./may-write.ts";
+import { isReason, reasons } from "./reasons.ts";
 import { noting } from "./trail.ts";
 
 const words = z
@@ -27,6 +30,7 @@ const recordSchema = z.object({
   tenant: z.string(),
   delivery: z.string(),
   asset_id: z.string(),
+  file_name: z.string().nullable(),
   version: z.string(),
   state: z.enum(suggestionStates),
   reason: z.string().nullable(),
@@ -34,7 +38,7 @@ const recordSchema = z.object({
   ours: words,
   /** What the model said, once a person has edited it. */
   original: words.nullable(),
-  image_id: z.string(),
+  image_id: imageIdSchema,
   model: z.string(),
   model_revision: z.string(),
   log_prob: z.number(),
@@ -47,7 +51,6 @@ const recordSchema = z.object({
 });
 export type SuggestionRecord = z.output<typeof recordSchema>;
 const columns = Object.keys(recordSchema.shape).join(", ");
-const pageSize = 100;
 const recentCount = 5;
 
 const timeOf = (at: number | null): string | null =>
@@ -58,9 +61,11 @@ export const suggestionOf = (record: SuggestionRecord): Suggestion => ({
   connection: record.connection_id,
   delivery: record.delivery,
   asset_id: record.asset_id,
+  file_name: record.file_name,
   version: record.version,
   state: record.state,
   reason: record.reason,
+  detail: isReason(record.reason) ? reasons[record.reason] : null,
   before: told(record.before),
   ours: told(record.ours),
   original: record.original === null ? null : told(record.original),
@@ -75,7 +80,7 @@ export const suggestionOf = (record: SuggestionRecord): Suggestion => ({
   decided_at: timeOf(record.decided_at),
   decided_by: record.decided_by,
 });
-const told = ({ tags, ...texts }: Words): Suggestion["ours"] => ({
+export const told = ({ tags, ...texts }: Words): Suggestion["ours"] => ({
   ...texts,
   ...(tags === undefined ? {} : { tags: tags === null ? null : [...tags] }),
 });
@@ -125,6 +130,7 @@ export interface SuggestionStore {
     tenant: string,
     where: { readonly connection?: string | undefined; readonly state?: string | undefined },
     cursor: string | undefined,
+    limit?: number,
   ): Promise<SuggestionList>;
 }
 
@@ -211,18 +217,18 @@ export function suggestionStore({
       return found;
     },
 
-    async list(tenant, { connection, state }, cursor) {
+    async list(tenant, { connection, state }, cursor, limit = maxSuggestionsAtOnce) {
       const { results } = await prepared(
         `SELECT ${columns}, rowid AS page FROM suggestions WHERE tenant = ?1 AND (?2 = '' OR connection_id = ?2)
          AND (?3 = '' OR state = ?3) AND rowid < ?4 ORDER BY rowid DESC LIMIT ?5`,
         ...[tenant, connection ?? "", state ?? ""],
-        ...[Number(cursor ?? Number.MAX_SAFE_INTEGER), pageSize + 1],
+        ...[Number(cursor ?? Number.MAX_SAFE_INTEGER), limit + 1],
       ).all();
-      const page = results.slice(0, pageSize);
+      const page = results.slice(0, limit);
       const last = page.at(-1) as { readonly page: number } | undefined;
       return {
         suggestions: page.map((row) => suggestionOf(recordSchema.parse(row))),
-        ...(results.length > pageSize && last !== undefined ? { cursor: String(last.page) } : {}),
+        ...(results.length > limit && last !== undefined ? { cursor: String(last.page) } : {}),
       };
     },
   };

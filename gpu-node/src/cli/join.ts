@@ -10,7 +10,7 @@ import { joinEdge } from "../http/join-edge.ts";
 import { renewedKeys } from "../http/renewed-keys.ts";
 import { openTunnel, type Tunnel } from "../http/tunnel.ts";
 import { createLog, type Log } from "../observe/log.ts";
-import { readNodeState, writeNodeState, type JoinedState } from "./node-state.ts";
+import { readNodeState, readStateKeys, writeNodeState, type JoinedState } from "./node-state.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
 import { collectorOf, runNode, type ServeIo } from "./run-node.ts";
 import { settingFlags, settingHelp } from "./serve.ts";
@@ -100,7 +100,7 @@ export async function join(args: readonly string[], io: ServeIo): Promise<number
   try {
     await runNode(
       {
-        config: settings(joined.keys.map(({ id, secret }) => `${id}:${secret}`).join(",")),
+        config: settings(await readStateKeys(folder)),
         keys: renewed.keys,
         announcing: { reach, onTold: renewed.told },
         signal: AbortSignal.any([io.signal, ending.signal]),

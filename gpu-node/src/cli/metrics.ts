@@ -6,18 +6,20 @@ import { listen } from "../http/listen.ts";
 import { createMetricsReader } from "../http/metrics-reader.ts";
 import { watchKeys } from "../http/watch-keys.ts";
 import { createLog } from "../observe/log.ts";
+import { readStateKeys } from "./node-state.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
-import { readKeys } from "./read-keys.ts";
+import { readKeysFile } from "./read-keys.ts";
 import type { ServeIo } from "./run-node.ts";
 
 export const metricsUsage =
-  "blip2 metrics --node URL [--port N] [--host 127.0.0.1] [--keys-file FILE]";
+  "blip2 metrics --node URL [--port N] [--host 127.0.0.1] [--keys-file FILE | --state DIR]";
 
-export const metricsHelp = `Signs with the first key of --keys-file or BLIP2_NODE_KEYS.
+export const metricsHelp = `Signs with the first key of --keys-file or BLIP2_NODE_KEYS, or, of a node that joined, with the one that it keeps.
 
   --node URL   base address of the node
   --port N     serve GET /metrics there, unsigned, until told to end; 0 takes a free port
   --host HOST  address for --port (127.0.0.1)
+  --state DIR  the --state of blip2 join
 
 Who can reach that port can read the metrics: open it to the monitoring alone.`;
 
@@ -30,6 +32,7 @@ export async function metrics(args: readonly string[], io: ServeIo): Promise<num
       host: { type: "string", default: "127.0.0.1" },
       port: { type: "string" },
       "keys-file": { type: "string" },
+      state: { type: "string" },
     },
     metricsUsage,
   );
@@ -38,9 +41,19 @@ export async function metrics(args: readonly string[], io: ServeIo): Promise<num
   if (node === undefined || !/^https?:$/.test(URL.parse(node)?.protocol ?? "")) {
     throw usageError("--node needs the node's address, http or https", metricsUsage);
   }
-  const keys = await readKeys(values["keys-file"], io.nodeKeys);
+  const { "keys-file": file, state } = values;
+  if (file !== undefined && state !== undefined) {
+    throw usageError("--keys-file and --state exclude one another", metricsUsage);
+  }
+  const read =
+    file !== undefined
+      ? () => readKeysFile(file)
+      : state !== undefined
+        ? () => readStateKeys(state)
+        : undefined;
+  const keys = (await read?.()) ?? io.nodeKeys;
   if (keys === undefined) {
-    throw usageError("give --keys-file or set BLIP2_NODE_KEYS", metricsUsage);
+    throw usageError("give --keys-file or --state, or set BLIP2_NODE_KEYS", metricsUsage);
   }
   const signing = parseSigningKeys(keys);
   if (values.port === undefined) {
@@ -50,9 +63,8 @@ export async function metrics(args: readonly string[], io: ServeIo): Promise<num
   }
   const port = nodeConfigSchema.shape.port.safeParse(values.port);
   if (!port.success) throw usageError("--port is no port", metricsUsage);
-  const file = values["keys-file"];
   const watched =
-    file === undefined ? undefined : watchKeys({ file, keys: signing, log: createLog(io.stderr) });
+    read === undefined ? undefined : watchKeys({ read, keys: signing, log: createLog(io.stderr) });
   const reader = createMetricsReader({ nodeUrl: node, keys: watched?.keys ?? signing });
   const listener = await listen({
     host,

@@ -54,6 +54,13 @@ export async function readNodeState<Of extends Kind>(
   }
 }
 
+/** Keys as a file of keys has them. Errors: `usage` where no node has joined, and as above. */
+export async function readStateKeys(folder: string): Promise<string> {
+  const joined = await readNodeState(folder, "joined");
+  if (joined !== undefined) return joined.keys.map(({ id, secret }) => `${id}:${secret}`).join(",");
+  throw new AppError("usage", `No node has joined with --state ${folder}.`);
+}
+
 /** Errors: `usage` when it cannot be written. */
 export async function writeNodeState<Of extends Kind>(
   folder: string,

@@ -2,16 +2,19 @@
 import { readFile } from "node:fs/promises";
 import { AppError } from "@blip2-edge/shared/problem";
 
-/** The text as it stands there; undefined where there is none. Errors: `usage`, which repeats no key. */
-export async function readKeys(
-  keysFile: string | undefined,
-  fromEnvironment: string | undefined,
-): Promise<string | undefined> {
-  if (keysFile === undefined) return fromEnvironment;
+/** The text as it stands there. Errors: `usage`, which repeats no key. */
+export async function readKeysFile(file: string): Promise<string> {
   try {
-    return (await readFile(keysFile, "utf8")).trim();
+    return (await readFile(file, "utf8")).trim();
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new AppError("usage", `--keys-file cannot be read: ${why}.`, { cause });
   }
 }
+
+/** Undefined where there is neither. Errors: as above. */
+export const readKeys = async (
+  keysFile: string | undefined,
+  fromEnvironment: string | undefined,
+): Promise<string | undefined> =>
+  keysFile === undefined ? fromEnvironment : readKeysFile(keysFile);

@@ -4,7 +4,7 @@ import { nodeConfigSchema, parseNodeConfig } from "../config.ts";
 import { watchKeys } from "../http/watch-keys.ts";
 import { createLog } from "../observe/log.ts";
 import { parseFlags, usageError } from "./parse-flags.ts";
-import { readKeys } from "./read-keys.ts";
+import { readKeys, readKeysFile } from "./read-keys.ts";
 import { collectorOf, runNode, type ServeIo } from "./run-node.ts";
 
 export const serveUsage =
@@ -50,7 +50,9 @@ export async function serve(args: readonly string[], io: ServeIo): Promise<numbe
   });
   const log = createLog(io.stderr);
   const watched =
-    keysFile === undefined ? undefined : watchKeys({ file: keysFile, keys: config.keys, log });
+    keysFile === undefined
+      ? undefined
+      : watchKeys({ read: () => readKeysFile(keysFile), keys: config.keys, log });
   const run = { config, keys: watched?.keys ?? config.keys, signal: io.signal, log };
   await runNode(watched === undefined ? run : { ...run, onHangup: () => void watched.look() }, io);
   watched?.stop();

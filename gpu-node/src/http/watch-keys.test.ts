@@ -1,4 +1,4 @@
-import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseSigningKeys } from "@blip2-edge/shared/wire/signature";
@@ -18,7 +18,8 @@ afterEach(() => rm(folder, { recursive: true }));
 
 function watched(everyMs = never) {
   const log = { info: vi.fn(), warn: vi.fn(), error: vi.fn() };
-  const watch = watchKeys({ file, keys: parseSigningKeys(old), log, everyMs });
+  const read = () => readFile(file, "utf8");
+  const watch = watchKeys({ read, keys: parseSigningKeys(old), log, everyMs });
   return { log, watch, ids: () => watch.keys().map(({ id }) => id) };
 }
 

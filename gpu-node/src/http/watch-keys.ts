@@ -1,7 +1,6 @@
 // The keys of a file for as long as the node runs: read again every few seconds, and when somebody says so. So a
 // key is replaced without a restart. A file that cannot be used changes nothing; the log says so once, and no
 // word of what stands in it.
-import { readFile } from "node:fs/promises";
 import { AppError } from "@blip2-edge/shared/problem";
 import { parseSigningKeys, type SigningKey } from "@blip2-edge/shared/wire/signature";
 import type { Log } from "../observe/log.ts";
@@ -15,7 +14,8 @@ export interface WatchedKeys {
 }
 
 export interface WatchKeysOptions {
-  readonly file: string;
+  /** What stands in the file now, as parseSigningKeys takes it. */
+  readonly read: () => Promise<string>;
   /** As they were read at the start. */
   readonly keys: readonly SigningKey[];
   readonly log: Log;
@@ -25,7 +25,7 @@ export interface WatchKeysOptions {
 const textOf = (keys: readonly SigningKey[]): string =>
   keys.map(({ id, secret }) => `${id}:${new TextDecoder().decode(secret)}`).join(",");
 
-export function watchKeys({ file, keys: first, log, everyMs = 2000 }: WatchKeysOptions) {
+export function watchKeys({ read, keys: first, log, everyMs = 2000 }: WatchKeysOptions) {
   let keys = first;
   /** Why the file could not be used when it was looked at last. */
   let fault: string | undefined;
@@ -33,10 +33,10 @@ export function watchKeys({ file, keys: first, log, everyMs = 2000 }: WatchKeysO
   const lookOnce = async (): Promise<void> => {
     let found: readonly SigningKey[];
     try {
-      found = parseSigningKeys(await readFile(file, "utf8"));
+      found = parseSigningKeys(await read());
     } catch (error) {
       const reason =
-        error instanceof AppError ? error.detail : `${file} cannot be read: ${codeOf(error)}.`;
+        error instanceof AppError ? error.detail : `The keys cannot be read: ${codeOf(error)}.`;
       if (reason !== fault) log.warn("keys_kept", { reason });
       fault = reason;
       return;

@@ -32,7 +32,8 @@ export const keysHelp = `${Object.values(usages).join("\n")}
 An admin key manages the keys of its own tenant; an operator key (OPERATOR_KEYS of the Worker) those of
 every tenant, and names it with --tenant. A secret is printed once, alone on standard output.
 
-  --scope SCOPE              infer (default), index, search, jobs, connections or admin; repeatable
+  --scope SCOPE              infer (default), index, search, jobs, connections, review or
+                             admin; repeatable
   --expires-in DAYS          default: never
   --requests-per-minute N    each default: no limit
   --inferences-per-day N     days and months are UTC

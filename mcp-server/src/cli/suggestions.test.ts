@@ -7,7 +7,15 @@ const idOf = (digit: string): string => `sug_${digit.repeat(32)}`;
 const suggestion = (digit: string, more: object = {}) => ({
   ...{ id: idOf(digit), connection, delivery: "dlv", asset_id: "7", version: "1", state: "open" },
   ...{ reason: "mode_suggest", before: { alt: null }, ours: { alt: "A cat" }, original: null },
-  ...{ image_id: "img", model: "m", model_revision: "r", log_prob: -0.1, itm: null },
+  ...{
+    image_id: `img_${"1".repeat(64)}`,
+    file_name: "cat.png",
+    detail: null,
+    model: "m",
+    model_revision: "r",
+    log_prob: -0.1,
+    itm: null,
+  },
   ...{ created_at: "2030-01-01T00:00:00.000Z", edited_at: null, edited_by: null },
   ...{ decided_at: null, decided_by: null, ...more },
 });

@@ -14,6 +14,9 @@ export const connectionKinds = [
   "payload",
   "sanity",
   "contentful",
+  "cloudinary",
+  "storyblok",
+  "shopify",
 ] as const;
 export type ConnectionKind = (typeof connectionKinds)[number];
 

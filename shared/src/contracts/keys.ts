@@ -2,9 +2,24 @@
 import { z } from "zod";
 
 /** What a key may be allowed; the route table says what a route needs. */
-export const scopes = ["infer", "index", "search", "jobs", "connections", "admin"] as const;
+export const scopes = [
+  "infer",
+  "index",
+  "search",
+  "jobs",
+  "connections",
+  "review",
+  "admin",
+] as const;
 export const scopeSchema = z.enum(scopes);
 export type Scope = z.infer<typeof scopeSchema>;
+
+/** Whoever manages the connections may review what they suggest. */
+const includes: Partial<Readonly<Record<Scope, readonly Scope[]>>> = { connections: ["review"] };
+
+/** Whether a key with these scopes may do what needs that one. */
+export const mayDo = (has: readonly Scope[], needed: Scope): boolean =>
+  has.some((scope) => scope === needed || includes[scope]?.includes(needed) === true);
 
 export const tenantSchema = z
   .string()

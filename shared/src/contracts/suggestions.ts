@@ -1,6 +1,9 @@
 // /v1/suggestions: words for pictures of a CMS, waiting for review or written already.
 import { z } from "zod";
 import { connectionIdSchema } from "./connections.ts";
+import { imageIdSchema } from "./image.ts";
+
+export const maxSuggestionsAtOnce = 100;
 
 const suggestionIdSchema = z
   .string()
@@ -27,6 +30,13 @@ export const listSuggestionsQuerySchema = z.strictObject({
     .string()
     .regex(/^\d{1,15}$/, "must be the cursor of an answer")
     .optional(),
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(maxSuggestionsAtOnce)
+    .optional()
+    .describe(`The most of one answer. Default ${maxSuggestionsAtOnce}.`),
 });
 
 export const oneSuggestionSchema = z.strictObject({ id: suggestionIdSchema });
@@ -65,15 +75,21 @@ export const suggestionSchema = z.object({
   connection: connectionIdSchema,
   delivery: z.string(),
   asset_id: z.string(),
+  file_name: z.string().nullable().describe("As the CMS gave it when the picture was described."),
   version: z.string(),
   state: z.enum(suggestionStates),
   reason: z.string().nullable().describe("Why it was not written at once."),
+  detail: z.string().nullable().describe("The same in a sentence."),
   before: wordsSchema.describe("What the fields held."),
   ours: wordsSchema.describe("What was written, or would be."),
   original: wordsSchema
     .nullable()
     .describe("What the model said, where a person has edited it; null: nobody has."),
-  image_id: z.string(),
+  image_id: imageIdSchema,
+  thumbnail_url: z
+    .string()
+    .optional()
+    .describe("Good for a while, without a key. It leads nowhere where no thumbnail is kept."),
   model: z.string(),
   model_revision: z.string(),
   log_prob: z.number().describe("Mean log-probability of the text's tokens."),

@@ -63,4 +63,16 @@ export const openRoutes = {
     media: "text/html",
     problems: [],
   },
+  reviewPage: {
+    id: "reviewPage",
+    method: "GET",
+    path: "/review",
+    scope: null,
+    summary: "The same page, where suggestions are reviewed.",
+    input: { kind: "none" },
+    response: pageSchema,
+    cached: true,
+    media: "text/html",
+    problems: [],
+  },
 } as const satisfies Record<string, Route>;
