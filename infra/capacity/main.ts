@@ -8,16 +8,17 @@ import { costAt } from "./cost.ts";
 import { hitRate } from "./hit-rate.ts";
 import { readProfile } from "./node-profile.ts";
 import { costTable, drawCosts, reportTable } from "./page-figures.ts";
-import { capacityOfOne, defaultBounds, nodesFor } from "./plan.ts";
+import { captionMs, capacityOfOne, defaultBounds, nodesFor } from "./plan.ts";
 import { pricesFrom, publishedPrices } from "./prices.ts";
 import { requestMixSchema } from "./request-mix.ts";
-import { simulate } from "./simulate.ts";
+import { type Load, simulate } from "./simulate.ts";
 
-const usage = `Usage: npm run capacity -- --profile FILE --mix FILE [--rate N] [--nodes N] [--table] [--svg FILE]
+const usage = `Usage: npm run capacity -- --profile FILE --mix FILE [--rate N | --callers N] [--nodes N] [--table] [--svg FILE]
   --profile FILE     what blip2 bench wrote, or a node profile (infra/capacity/profiles)
   --mix FILE         what is asked (infra/capacity/mixes)
   --rate N           requests a second; the fewest nodes for them are looked for
-  --nodes N          with --rate: simulates just so many
+  --callers N        instead: so many that each wait for their answer
+  --nodes N          with --rate or --callers: simulates just so many
   --table            nodes and costs from 1 to 10,000 requests a second
   --svg FILE         draws the table
   --p99-ms N         of all requests, at most (${defaultBounds.p99Ms})
@@ -30,6 +31,7 @@ const usage = `Usage: npm run capacity -- --profile FILE --mix FILE [--rate N] [
   --ttl-days N       that results live (30)
   --hit-ms, --far-ms, --miss-ms, --to-node-ms N   what the edge takes (10, 30, 60, 20)
   --hit-cpu-ms, --miss-cpu-ms N                   of the Worker (1, 60)
+  --timeout-s N      after which nobody waits any more (60)
   --spare N          nodes more than are needed (1)
   --seed N`;
 
@@ -47,6 +49,7 @@ const numbers = {
   "to-node-ms": 20,
   "hit-cpu-ms": 1,
   "miss-cpu-ms": 60,
+  "timeout-s": 60,
   spare: 1,
   seed: 1,
 } as const;
@@ -55,7 +58,15 @@ type NumberName = keyof typeof numbers;
 const text = { type: "string" } as const;
 const { values } = parseArgs({
   options: {
-    ...{ profile: text, mix: text, rate: text, nodes: text, svg: text, prices: text },
+    ...{
+      profile: text,
+      mix: text,
+      rate: text,
+      callers: text,
+      nodes: text,
+      svg: text,
+      prices: text,
+    },
     table: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
     ...(Object.fromEntries(Object.keys(numbers).map((name) => [name, text])) as Record<
@@ -69,8 +80,15 @@ const amount = z.coerce.number().min(0);
 const number = (name: NumberName): number => amount.parse(values[name] ?? numbers[name]);
 const positive = (value: string | undefined): number | undefined =>
   value === undefined ? undefined : z.coerce.number().positive().parse(value);
-const json = (file: string): unknown => JSON.parse(readFileSync(file, "utf8"));
+function json(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new RangeError(`${file} is no JSON file: ${(error as Error).message}`);
+  }
+}
 
+const nodesIn = (count: number): string => `${count} node${count === 1 ? "" : "s"}`;
 const mostBefore = 1_000_000;
 const mostRequests = 20_000;
 const rates = [1, 3, 10, 30, 100, 300, 1000, 3000, 10_000];
@@ -79,7 +97,8 @@ async function run(profileFile: string, mixFile: string): Promise<void> {
   const profile = readProfile(json(profileFile));
   const mix = requestMixSchema.parse(json(mixFile));
   const prices = values.prices === undefined ? publishedPrices : pricesFrom(json(values.prices));
-  const [rate, nodes] = [positive(values.rate), positive(values.nodes)];
+  const [rate, callers] = [positive(values.rate), positive(values.callers)];
+  const nodes = positive(values.nodes) ?? (callers === undefined ? undefined : 1);
   const fixed = {
     ...{
       profile,
@@ -87,6 +106,7 @@ async function run(profileFile: string, mixFile: string): Promise<void> {
       seed: number("seed"),
       isolates: number("isolates"),
       requests: number("requests"),
+      timeoutMs: number("timeout-s") * 1000,
     },
     edge: {
       hitMs: number("hit-ms"),
@@ -99,18 +119,20 @@ async function run(profileFile: string, mixFile: string): Promise<void> {
   console.log(`Node: ${profile.source}`);
   console.log(`Bounds: p99 within ${bounds.p99Ms} ms, ${bounds.failing * 100} % may fail\n`);
 
-  if (rate !== undefined && nodes !== undefined) {
-    const seconds = fixed.requests / rate;
-    const load = { kind: "open", perS: rate } as const;
+  if (nodes !== undefined && (rate ?? callers) !== undefined) {
+    const load: Load =
+      callers === undefined ? { kind: "open", perS: rate ?? 1 } : { kind: "closed", callers };
+    // Of callers nobody knows how fast they will be: as long as so many captions one after another.
+    const seconds = fixed.requests / (rate ?? 1000 / captionMs(profile, mix));
     console.log(
-      reportTable([[`${nodes} nodes`, await simulate({ ...fixed, nodes, load, seconds })]]),
+      reportTable([[nodesIn(nodes), await simulate({ ...fixed, nodes, load, seconds })]]),
     );
     return;
   }
   const one = await capacityOfOne(fixed, bounds);
   console.log(`One node keeps the bounds up to ${one.perS.toPrecision(3)} requests a second,`);
   console.log(`${one.callsPerS.toPrecision(3)} of which reach it:\n`);
-  console.log(reportTable([["1 node", one.report]]));
+  console.log(reportTable([[nodesIn(1), one.report]]));
   if (rate !== undefined) {
     const ttlS = number("ttl-days") * 86_400;
     const missed = 1 - hitRate(mix, rate, ttlS);
@@ -125,8 +147,8 @@ async function run(profileFile: string, mixFile: string): Promise<void> {
       },
       bounds,
     );
-    console.log(`\n${found.nodes} nodes for ${rate} requests a second, with full caches:\n`);
-    console.log(reportTable([[`${found.nodes} nodes`, found.report]]));
+    console.log(`\n${nodesIn(found.nodes)} for ${rate} requests a second, with full caches:\n`);
+    console.log(reportTable([[nodesIn(found.nodes), found.report]]));
   }
   if (!values.table) return;
   const rows = rates.map((perS) =>
@@ -146,10 +168,8 @@ async function run(profileFile: string, mixFile: string): Promise<void> {
   );
   console.log(costTable(rows));
   if (values.svg !== undefined) {
-    writeFileSync(
-      values.svg,
-      drawCosts(rows, `${path.basename(mixFile, ".json")}: ${profile.source}`),
-    );
+    const names = [mixFile, profileFile].map((file) => path.basename(file, ".json"));
+    writeFileSync(values.svg, drawCosts(rows, names.join(", ")));
   }
 }
 

@@ -122,7 +122,7 @@ test.each([
 
 test("one node takes so much, and so many nodes take more", async () => {
   const fixed = {
-    ...{ profile, mix: mixOf({ fresh_pictures: 0.6 }), requests: 250 },
+    ...{ profile, mix: mixOf({ fresh_pictures: 0.6 }), requests: 150 },
     edge: { hitMs: 5, farMs: 0, missMs: 10, toNodeMs: 1 },
   };
   const bounds = { p99Ms: 1500, failing: 0 };

@@ -1,6 +1,7 @@
 // How many nodes: the most calls that one node answers within the bounds, found by simulating it alone at growing rates;
 // and for a rate of requests the fewest nodes whose simulation keeps them.
-import { timeAt } from "./node-profile.ts";
+import { type NodeProfile, timeAt } from "./node-profile.ts";
+import type { RequestMix } from "./request-mix.ts";
 import { simulate, type SimulationOptions, type SimulationReport } from "./simulate.ts";
 
 export interface Bounds {
@@ -42,15 +43,17 @@ export interface NodeCapacity {
   readonly report: SimulationReport;
 }
 
-/** Captions a second if there were nothing but one after another. */
-function oneByOne({ profile, mix }: Fixed): number {
-  const [least, most] = mix.answer_tokens;
+/** Of one caption by itself, in the mean of its lengths. */
+export function captionMs(
+  profile: NodeProfile,
+  { answer_tokens: [least, most] }: RequestMix,
+): number {
   const steps = (least + most) / 2 - 1;
-  const ms =
+  return (
     timeAt(profile.look_ms, 1) +
     timeAt(profile.prefill_ms, profile.image_tokens + 1) +
-    steps * timeAt(profile.step_ms, 1);
-  return 1000 / ms;
+    steps * timeAt(profile.step_ms, 1)
+  );
 }
 
 /**
@@ -58,7 +61,7 @@ function oneByOne({ profile, mix }: Fixed): number {
  * where it keeps none.
  */
 export async function capacityOfOne(fixed: Fixed, bounds: Bounds): Promise<NodeCapacity> {
-  const alone = oneByOne(fixed);
+  const alone = 1000 / captionMs(fixed.profile, fixed.mix);
   let best: { readonly perS: number; readonly report: SimulationReport } | undefined;
   let over: number | undefined;
   for (let perS = alone / 2; perS > alone / 64 && perS < alone * 1000;) {

@@ -56,7 +56,7 @@ async function meanOf(options: Partial<SimulationOptions> & { readonly perS: num
       nodes: 1,
       edge,
       load: { kind: "open", perS },
-      seconds: 3000 / perS,
+      seconds: 2000 / perS,
     },
     timeoutMs: 600_000,
     onServed: (ms) => void took.push(ms),
@@ -86,7 +86,8 @@ function allTaken(servers: number, offered: number): number {
   return last / (sum + last);
 }
 
-test.each([0.5, 0.7])("M/D/1 at a load of %s", async (load) => {
+test("M/D/1 at a load of 0.7", async () => {
+  const load = 0.7;
   const { mean, error } = await meanOf({ perS: (load / serviceMs) * 1000 });
   const expected = serviceMs * (1 + load / (2 * (1 - load)));
   expect(error / expected).toBeLessThan(0.1);
@@ -117,14 +118,14 @@ test("M/M/3 at a load of 0.7, where a node takes one call and the others wait at
 test("every request has one end, and the same seed gives the same run", async () => {
   const run = (seed: number) =>
     simulate({
-      ...{ profile, mix: mixed, nodes: 2, seconds: 60, seed, isolates: 2, places: 2 },
+      ...{ profile, mix: mixed, nodes: 2, seconds: 30, seed, isolates: 2, places: 2 },
       edge: { hitMs: 5, farMs: 10, missMs: 20, toNodeMs: 2 },
       load: { kind: "open", perS: 12 },
     });
   const report = await run(3);
   const failed = Object.values(report.failed).reduce((sum, count) => sum + count, 0);
   expect(report.answered + failed).toBe(report.requests);
-  expect(report.requests / 60).toBeGreaterThan(9);
+  expect(report.requests / 30).toBeGreaterThan(9);
   // Little's law for servers: what nodes were busy with is what their calls took.
   for (const busy of report.busy) expect(busy).toBeGreaterThan(0.2);
   for (const busy of report.busy) expect(busy).toBeLessThanOrEqual(1);

@@ -9,6 +9,7 @@ import type { FleetPolicy } from "../../edge/src/nodes/policy.ts";
 import { type Spread, spreadOf } from "../../gpu-node/src/bench/percentiles.ts";
 import { createRandom } from "../../gpu-node/src/generate/random.ts";
 import { virtualClock, type VirtualClock } from "../../test/support/virtual-clock.ts";
+import { picturePixels } from "./mix-pictures.ts";
 import { mixTexts } from "./mix-texts.ts";
 import type { NodeProfile } from "./node-profile.ts";
 import {
@@ -94,12 +95,11 @@ interface Served {
 const turns = 3;
 const partition = "0".repeat(32);
 
-/** A picture's pixels say which it is, and nothing else. */
+/** Its number is its name here. */
 function pictureOf(picture: number) {
-  const pixels = new Uint8Array(timedImageSize ** 2 * 3);
-  new DataView(pixels.buffer).setInt32(0, picture);
   const id = (picture >>> 0).toString(16).padStart(8, "0").repeat(8);
-  return { pixels, image: { image_id: `img_${id}`, size: timedImageSize } as const };
+  const image = { image_id: `img_${id}`, size: timedImageSize } as const;
+  return { pixels: picturePixels(picture), image };
 }
 
 async function askFor(

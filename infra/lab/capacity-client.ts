@@ -1,8 +1,10 @@
-// Asks a Worker what a mix of requests asks: each picture is a small file, drawn from its number, sent as it would be.
+// Asks a Worker what a mix of requests asks: each picture is a small file, sent as it would be.
 import http from "node:http";
 import { drawnPhoto } from "../../test/support/photos.ts";
 import { type MixRequest, type RequestMix } from "../capacity/request-mix.ts";
+import { picturePixels } from "../capacity/mix-pictures.ts";
 import { mixTexts } from "../capacity/mix-texts.ts";
+import { timedImageSize } from "../capacity/timed-models.ts";
 
 export interface CapacityAnswer {
   readonly status: number;
@@ -18,17 +20,16 @@ export interface CapacityClient {
 }
 
 const paths = { caption: "/v1/caption", vqa: "/v1/vqa", match: "/v1/match" } as const;
-const side = 24;
 
-const fileOf = async (picture: number): Promise<string> => {
+async function fileOf(picture: number): Promise<string> {
+  const pixels = picturePixels(picture);
   const file = await drawnPhoto(
-    (x, y, channel, random) =>
-      (random ^ (Math.imul(picture + 7, 0x9e3779b1) >>> ((x + y + channel) & 15))) & 255,
-    [side, side],
+    (x, y, channel) => pixels[(y * timedImageSize + x) * 3 + channel] ?? 0,
+    [timedImageSize, timedImageSize],
     "png",
   );
   return Buffer.from(file).toString("base64");
-};
+}
 
 export function capacityClient(url: string, key: string, mix: RequestMix): CapacityClient {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 512 });
@@ -36,7 +37,8 @@ export function capacityClient(url: string, key: string, mix: RequestMix): Capac
 
   async function bodyOf({ task, picture = 0, text = 0 }: MixRequest): Promise<string> {
     const image = { base64: await fileOf(picture) };
-    if (task === "match") return JSON.stringify({ image, texts: mixTexts.labels(mix, text) });
+    if (task === "match")
+      return JSON.stringify({ image, texts: mixTexts.labels(mix, text), scores: ["itm"] });
     const words = task === "vqa" ? { questions: [mixTexts.question(text)] } : {};
     return JSON.stringify({ image, ...words, max_new_tokens: most });
   }

@@ -12,7 +12,9 @@ import { expectProblem, startEdge, type Edge } from "../support/edge.ts";
 import { startFakeCms, type FakeCms } from "../support/fake-cms-server.ts";
 import type { FakeAsset, FakeHook } from "../support/fake-cms.ts";
 import { fakeCloudinary } from "../support/fake-cloudinary.ts";
+import { fakeContentful } from "../support/fake-contentful.ts";
 import { fakeDirectus } from "../support/fake-directus.ts";
+import { fakeSanity } from "../support/fake-sanity.ts";
 import { fakeShopify } from "../support/fake-shopify.ts";
 import { fakeSite } from "../support/fake-site.ts";
 import { fakeStoryblok } from "../support/fake-storyblok.ts";
@@ -639,6 +641,30 @@ describe("connections", () => {
     await expectProblem(await edge.call("/v1/connections"), "forbidden", "connectionList");
   });
 });
+
+test.each([fakeSanity, fakeContentful])(
+  "what $kind signs is proven as the Worker hears it, and tampered with refused",
+  async (vendor) => {
+    const own = vendor.secretOf?.("one") ?? secret;
+    const connection = await ada.connectionCreate({
+      ...{ name: "hosted", kind: vendor.kind, base_url: `https://cms.example${vendor.basePath}` },
+      ...{ token: "a token of the tests", webhook_secret: own, mode: "off" },
+    });
+    const asset: FakeAsset = {
+      ...{ id: vendor.idOf(1, "image/png"), name: "a.png", mime: "image/png", uploads: 1 },
+      ...{ bytes: Buffer.alloc(1), alt: null, caption: null, tags: null },
+    };
+    const sent = { path: connection.webhook_path, nowMs: Date.now() };
+    const hook = vendor.hook("created", asset, own, sent) as FakeHook;
+    const other = vendor.hook("created", asset, own, { ...sent, nowMs: sent.nowMs - 3_600_000 });
+    for (const bad of [{ ...hook, body: `${hook.body} ` }, other]) {
+      await expectProblem(await send(connection, bad), "signature_invalid");
+    }
+    await deliver(connection, hook);
+    const [end] = await over(connection, asset);
+    expect([end?.state, end?.reason]).toEqual(["skipped", "mode_off"]);
+  },
+);
 
 test("a caption in the style of alt text is the same caption, by the same rules, and is not streamed", async () => {
   const picture = (await png(60)).toString("base64");

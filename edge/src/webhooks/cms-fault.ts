@@ -6,6 +6,11 @@ const faults = {
   cms_busy: { again: true, text: "The CMS asked us to slow down." },
   cms_error: { again: true, text: "The CMS answered with an error of its own." },
   cms_not_ready: { again: true, text: "The CMS has not finished with the file yet." },
+  cms_file_failed: { again: false, text: "The CMS could not process the file." },
+  cms_file_private: {
+    again: false,
+    text: "The file is private in the CMS, and the connection's token does not open it.",
+  },
   cms_unexpected: { again: false, text: "The CMS gave an answer that was not understood." },
   token_refused: {
     again: true,

@@ -148,7 +148,7 @@ test("with status 200 it is refused, asked to wait, or not ready, as the answer 
     ],
     [
       { data: { node: { ...node, image: null, fileStatus: "FAILED" } } },
-      { explained: { reason: "file_broken" } },
+      { code: "cms_file_failed", again: false },
     ],
   ] as const) {
     await expect(read(body), JSON.stringify(body)).rejects.toMatchObject(fault);

@@ -5,7 +5,6 @@ import { z } from "zod";
 import type { Adapter, Asset, Cms, Notice, UntitledPage } from "../adapter.ts";
 import { CmsFault, unexpected } from "../cms-fault.ts";
 import { anySigns, hmac, objectOf, secretRule, toBase64, unproven } from "../proofs.ts";
-import { Hopeless } from "../reasons.ts";
 import { ask } from "./shopify-graphql.ts";
 
 const text = z.string().nullish();
@@ -153,7 +152,7 @@ const versionOf = (url: string): string =>
   `${new URL(url).searchParams.get("v") ?? "?"}-${nameOf(url)}`.slice(0, 200);
 
 function assetOf(cms: Cms, { id, alt, fileStatus, mimeType, image }: Media): Asset {
-  if (fileStatus === "FAILED") throw new Hopeless("file_broken");
+  if (fileStatus === "FAILED") throw new CmsFault("cms_file_failed");
   if (!image) throw new CmsFault("cms_not_ready", { internal: fileStatus, retryAfterS: notReadyS });
   return {
     id,

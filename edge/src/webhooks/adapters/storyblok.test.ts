@@ -107,6 +107,15 @@ test("words of the asset's own field count; a translation is a field like any ot
   expect((await read(row, "alt__i18n__fr"))?.words).toEqual({ alt: null });
 });
 
+test("a private file is not fetched, and not listed to be", async () => {
+  const body = { ...row, is_private: true };
+  const read = storyblok.read(scriptedCms(targets, { body }), "7");
+  await expect(read).rejects.toMatchObject({ code: "cms_file_private", again: false });
+  const listed = scriptedCms(targets, { body: { assets: [body, { ...row, id: 8 }] } });
+  const { assets } = await storyblok.listUntitled(listed, undefined);
+  expect(assets.map(({ id }) => id)).toEqual(["8"]);
+});
+
 test("what lies in the bin is gone", async () => {
   const body = { ...row, deleted_at: "2026-11-23 07:20" };
   expect(await storyblok.read(scriptedCms(targets, { body }), "7")).toBeUndefined();

@@ -4,7 +4,7 @@
 import { toHex } from "@blip2-edge/shared/hex";
 import { z } from "zod";
 import type { Adapter, Asset, Cms, Notice, UntitledPage, Words } from "../adapter.ts";
-import { unexpected } from "../cms-fault.ts";
+import { CmsFault, unexpected } from "../cms-fault.ts";
 import { anySigns, hmac, objectOf, secretRule, unproven } from "../proofs.ts";
 
 const hookSchema = z.object({
@@ -18,6 +18,7 @@ const assetSchema = z.looseObject({
   content_type: z.string().nullish(),
   content_length: z.union([z.int(), z.string()]).nullish(),
   deleted_at: z.string().nullish(),
+  is_private: z.boolean().nullish(),
   meta_data: z.record(z.string(), z.unknown()).nullish(),
 });
 const oneSchema = z.union([
@@ -56,7 +57,10 @@ export const storyblok: Adapter = {
 
   async read(cms, assetId) {
     const found = await find(cms, assetId);
-    return found === undefined ? undefined : assetOf(cms, found);
+    if (found === undefined) return undefined;
+    // Its file takes a token of another kind.
+    if (found.is_private === true) throw new CmsFault("cms_file_private");
+    return assetOf(cms, found);
   },
 
   async write(cms, asset, words) {
@@ -101,7 +105,7 @@ async function list(
   const parsed = listSchema.safeParse(told.body);
   if (told.status !== 200 || !parsed.success) throw unexpected("list", told);
   const { assets } = parsed.data;
-  const meant = assets.filter((asset) => isPicture(asset) && !isDeleted(asset) && isMeant(asset));
+  const meant = assets.filter((asset) => isReadable(asset) && isPicture(asset) && isMeant(asset));
   return {
     assets: meant.map((asset) => ({ id: String(asset.id), version: versionOf(cms, asset) })),
     cursor: assets.length < perPage ? undefined : String(Number(cursor) + 1),
@@ -128,6 +132,7 @@ async function find(cms: Cms, assetId: string): Promise<SbAsset | undefined> {
   return isDeleted(parsed.data) ? undefined : parsed.data;
 }
 
+const isReadable = (asset: SbAsset): boolean => !isDeleted(asset) && asset.is_private !== true;
 const isDeleted = ({ deleted_at: at }: SbAsset): boolean => (at ?? "") !== "";
 const isPicture = ({ content_type: type }: SbAsset): boolean =>
   type?.startsWith("image/") !== false;
