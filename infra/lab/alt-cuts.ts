@@ -7,7 +7,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { defaultLabelTemplate } from "@blip2-edge/shared/contracts/classify";
 import { applyTemplate } from "@blip2-edge/shared/contracts/question-template";
-import { defaultMinItm } from "@blip2-edge/shared/contracts/connections";
+import { defaultMinItm, measuredMinLogProbs } from "@blip2-edge/shared/contracts/connections";
 import { labelsInCaption } from "../../edge/src/webhooks/tags.ts";
 import { openDrawings } from "../../gpu-node/nano/scenes/drawings.ts";
 import { pictureOf, writeExam } from "../../gpu-node/nano/scenes/exam.ts";
@@ -80,7 +80,7 @@ function report(judged: readonly Judged[]): void {
       ),
       judged,
     ),
-    kindTable(judged, { itm: defaultMinItm, logProb: -Infinity }),
+    kindTable(judged, { itm: defaultMinItm, logProb: measuredMinLogProbs.nano }),
   ];
   for (const table of tables) console.log(`${table.join("\n")}\n`);
 }
