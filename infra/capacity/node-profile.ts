@@ -45,6 +45,18 @@ export function timeAt(points: Points, size: number): number {
   return from[1] + ((to[1] - from[1]) / (to[0] - from[0])) * (size - from[0]);
 }
 
+/** Errors: RangeError where something is asked for that nobody has measured. */
+export function requireTimesFor(
+  profile: NodeProfile,
+  asked: { readonly match: number; readonly search: number },
+): void {
+  const needed = { match: "match_ms", search: "embed_texts_ms" } as const;
+  for (const [task, field] of Object.entries(needed)) {
+    if (asked[task as keyof typeof needed] === 0 || profile[field] !== undefined) continue;
+    throw new RangeError(`The mix has a share of ${task}, and the profile no ${field}.`);
+  }
+}
+
 const benchSchema = z.looseObject({
   format: z.literal("blip2-edge/bench/v1"),
   machine: z.looseObject({ cpu: z.string(), cores: z.number() }),

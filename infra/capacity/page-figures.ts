@@ -1,7 +1,7 @@
 // The tables and the drawing of a plan, as text and SVG.
 import { drawLines } from "../../gpu-node/src/evaluate/line-plot.ts";
 import type { CostRow } from "./cost.ts";
-import type { SimulationReport } from "./simulate.ts";
+import type { SimulationReport } from "./simulation-report.ts";
 
 const percent = (share: number): string => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
 const money = (amount: number): string =>

@@ -133,6 +133,8 @@ test("one node takes so much, and so many nodes take more", async () => {
   expect(one.callsPerS).toBeLessThan(30);
   const { nodes } = await nodesFor(one.perS * 1.8, fixed, bounds);
   expect(nodes).toBe(2);
+  const searching = { ...fixed, mix: mixOf({ tasks: { search: 1 } }) };
+  await expect(capacityOfOne(searching, bounds)).rejects.toThrow("no embed_texts_ms");
   await expect(capacityOfOne(fixed, { p99Ms: 100, failing: 0 })).rejects.toThrow(RangeError);
 });
 

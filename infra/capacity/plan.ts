@@ -2,7 +2,8 @@
 // and for a rate of requests the fewest nodes whose simulation keeps them.
 import { type NodeProfile, timeAt } from "./node-profile.ts";
 import type { RequestMix } from "./request-mix.ts";
-import { simulate, type SimulationOptions, type SimulationReport } from "./simulate.ts";
+import { simulate, type SimulationOptions } from "./simulate.ts";
+import type { SimulationReport } from "./simulation-report.ts";
 
 export interface Bounds {
   /** Of all requests that were answered. */

@@ -1,27 +1,17 @@
 // Models that only take time: what the engine asks of a model, answered after as long as the profile says. So the node's
 // own engine runs them, with its scheduling, batching and costs, on a virtual clock or a real one. Their texts say nothing;
 // how long each is, is drawn once for each picture and question.
-import type {
-  PreparedRow,
-  Progress,
-  RunningBatch,
-} from "../../gpu-node/src/generate/running-batch.ts";
+import type { PreparedRow } from "../../gpu-node/src/generate/running-batch.ts";
 import type { Comparer } from "../../gpu-node/src/engine/compare-jobs.ts";
 import type { Writer } from "../../gpu-node/src/engine/writing-job.ts";
 import { floatTensor } from "../../gpu-node/src/tensor/tensor.ts";
-import { type NodeProfile, timeAt } from "./node-profile.ts";
+import { timeAt } from "./node-profile.ts";
+import { timedBatch, type TimedModelOptions } from "./timed-batch.ts";
 
 export const timedWriter = { model: "timed", model_revision: "0123456789abcdef" } as const;
 export const timedComparer = { model: "timed-itm", model_revision: "fedcba9876543210" } as const;
 /** Side of the square that both take: the smallest that the protocol lets through. */
 export const timedImageSize = 14;
-
-export interface TimedModelOptions {
-  readonly profile: NodeProfile;
-  readonly sleep: (ms: number) => Promise<void>;
-  /** Tokens of the answer about a picture, `mark` in 0..1, to a question. */
-  readonly tokensOf: (mark: number, text: string | null) => number;
-}
 
 /** A number in 0..1 that hangs on every byte: FNV-1a, mixed. */
 function markOf(bytes: ArrayLike<number>): number {
@@ -52,65 +42,6 @@ const looking = ({ profile, sleep }: TimedModelOptions) => ({
     return Promise.resolve({ queryOutput: tensor, projected: tensor });
   },
 });
-
-interface Member<Key> {
-  readonly key: Key;
-  readonly prepared: PreparedRow;
-  readonly length: number;
-  made: number;
-}
-
-function timedBatch<Key>({ profile, sleep, tokensOf }: TimedModelOptions): RunningBatch<Key> {
-  let members: Member<Key>[] = [];
-  const rowsOf = (some: readonly Member<Key>[]): number =>
-    some.reduce((sum, { prepared }) => sum + prepared.width, 0);
-  /** How each stands; who is done has left. */
-  const settle = (some: readonly Member<Key>[]): Progress<Key>[] => {
-    members = members.filter(({ made, length }) => made < length);
-    return some.map(({ key, made, length }): Progress<Key> => {
-      const ids = Array.from({ length: Math.min(made, length) }, () => 1);
-      if (made < length) return { key, ids };
-      const found = { tokenIds: ids, finishReason: "stop" as const, logProb: -1 };
-      return { key, ids, done: { sequences: [found], notes: [] } };
-    });
-  };
-  return {
-    get rows() {
-      return rowsOf(members);
-    },
-    get bytes() {
-      return members.reduce((sum, { prepared }) => sum + prepared.bytes, 0);
-    },
-    get keys() {
-      return members.map(({ key }) => key);
-    },
-    async join(entries) {
-      const longest = Math.max(
-        ...entries.map(({ prepared }) => profile.image_tokens + prepared.row.textIds.length),
-      );
-      await sleep(timeAt(profile.prefill_ms, longest * entries.length));
-      const joined = entries.map(({ key, prepared }): Member<Key> => {
-        const { max_new_tokens: most } = prepared.limits.generation;
-        const { prefix, textIds } = prepared.row;
-        const text = textIds.length === 1 ? null : "a".repeat(textIds.length);
-        return { key, prepared, length: Math.min(most, tokensOf(prefix[0] ?? 0, text)), made: 1 };
-      });
-      members.push(...joined);
-      return settle(joined);
-    },
-    async run(maxSteps) {
-      const running = [...members];
-      const longest = Math.max(...running.map(({ made, length }) => length - made));
-      const steps = Math.min(maxSteps, longest);
-      await sleep(steps * timeAt(profile.step_ms, rowsOf(running)));
-      for (const member of running) member.made = Math.min(member.length, member.made + steps);
-      return settle(running.filter((member) => members.includes(member)));
-    },
-    remove(keys) {
-      members = members.filter(({ key }) => !keys.includes(key));
-    },
-  };
-}
 
 const manifestOf = ({ model, model_revision }: { model: string; model_revision: string }) => ({
   ...{ name: model, model_revision, precision: { name: "timed" } },

@@ -8,7 +8,8 @@ import { type EngineStats, type ImageJob, sourceKeys } from "../../gpu-node/src/
 import type { CatalogModel } from "@blip2-edge/shared/wire/protocol";
 import type { Clock } from "../../edge/src/nodes/clock.ts";
 import type { NodeProfile } from "./node-profile.ts";
-import { createTimedComparer, createTimedWriter, type TimedModelOptions } from "./timed-models.ts";
+import type { TimedModelOptions } from "./timed-batch.ts";
+import { createTimedComparer, createTimedWriter } from "./timed-models.ts";
 
 export interface TimedNodeOptions {
   readonly profile: NodeProfile;

@@ -14,7 +14,8 @@ import {
   type RequestMix,
   requestsOf,
 } from "../capacity/request-mix.ts";
-import { type EdgeTimes, type Load, simulate } from "../capacity/simulate.ts";
+import { type Load, simulate } from "../capacity/simulate.ts";
+import type { EdgeTimes } from "../capacity/simulated-edge.ts";
 import { capacityClient, type CapacityClient } from "./capacity-client.ts";
 import { measureTimed } from "./measure-timed.ts";
 import { labKey, startTimedNode } from "./timed-node-server.ts";

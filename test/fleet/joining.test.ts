@@ -105,6 +105,14 @@ test("a box joins with its token, and more while the Worker is asked: each gets 
   );
 });
 
+test("its metrics are read with the key that it keeps", async () => {
+  const [first] = boxes as [Box];
+  const state = path.join(folder, names[0]);
+  const metrics = cli("blip2", ["metrics", "--node", first.url, "--state", state]);
+  expect(await metrics.ended, metrics.stderr.join("\n")).toBe(0);
+  expect(metrics.stdout).toContain("node_ready 1");
+});
+
 test("a token is good for one box", async () => {
   const token = await tokenFor("gpu-9");
   const first = await box("gpu-9", token);

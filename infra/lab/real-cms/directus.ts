@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { answering, ask, freePort, install, nodeOf, start, type RealCms } from "./real-cms.ts";
+import { install, nodeOf } from "./install.ts";
+import { answering, ask, freePort, start, type RealCms } from "./real-cms.ts";
 
 const packages = ["directus@12.4.0", "sqlite3@6.0.1"];
 /** Not its `directus` bin, which first asks for updates. */

@@ -2,7 +2,8 @@
 import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { answering, ask, freePort, install, registryAway, start } from "./real-cms.ts";
+import { install, registryAway } from "./install.ts";
+import { answering, ask, freePort, start } from "./real-cms.ts";
 import type { StartRealCms } from "./real-cms.ts";
 
 const version = "3.90.2";

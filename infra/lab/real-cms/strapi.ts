@@ -2,7 +2,8 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { answering, ask, freePort, install, nodeOf, start, type RealCms } from "./real-cms.ts";
+import { install, nodeOf } from "./install.ts";
+import { answering, ask, freePort, start, type RealCms } from "./real-cms.ts";
 
 const version = "5.54.0";
 const packages = [

@@ -5,7 +5,8 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
-import { answering, ask, freePort, install, start, type StartRealCms } from "./real-cms.ts";
+import { install } from "./install.ts";
+import { answering, ask, freePort, start, type StartRealCms } from "./real-cms.ts";
 
 const version = "6.5";
 const packages = [

@@ -191,6 +191,20 @@ describe("after our write", () => {
   });
 });
 
+test("accepted and undone beside changes of others, nothing of theirs is published", async () => {
+  const flow = await cmsFlow(fakeContentful, { mode: "suggest" });
+  const asset = flow.cms.add({ bytes: picture });
+  publish(asset);
+  asset.caption = "counts as a change";
+  await flow.tell("created", asset);
+  const [open] = await flow.open();
+  if (open === undefined) throw new Error("there is a suggestion");
+  const accepted = await flow.accept(open);
+  expect([accepted.state, asset.alt]).toEqual(["written", accepted.ours.alt]);
+  const undone = await flow.undo(accepted);
+  expect([undone.state, asset.alt, keptOf(asset).published]).toEqual(["undone", null, 1]);
+});
+
 test("a file that is still processed is looked at again; an archived asset is none", async () => {
   const flow = await cmsFlow(fakeContentful);
   const [early, archived] = [1, 2].map(() => flow.cms.add({ bytes: picture })) as [
