@@ -432,6 +432,16 @@ function testSweep(vendor: FakeVendor): void {
     expect(await flow.deliveries(text)).toEqual([]);
   });
 
+  test("begins anew when the CMS no longer knows the place where its list was left", async () => {
+    const flow = await cmsFlow(vendor, { sweep_every_s: 3600 });
+    const missed = flow.cms.add({ bytes: picture(43) });
+    await flow.leaveSweepAt("7");
+    flow.cms.failNext("list", { status: 400 });
+    await flow.pass(1000);
+    await flow.pass(7_200_000);
+    expect(missed.alt).toBe(altOf(missed));
+  });
+
   test("lists every untitled picture and nothing else, page after page; and every picture where it can", async () => {
     const flow = await cmsFlow(vendor);
     const all: FakeAsset[] = [];

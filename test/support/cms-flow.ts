@@ -58,6 +58,8 @@ export interface CmsFlow {
   /** Until when nothing is done; 0: no pause. */
   pausedUntil(): Promise<number>;
   changeToken(token: string): Promise<void>;
+  /** Where the sweep left the CMS's list. */
+  leaveSweepAt(cursor: string): Promise<void>;
   open(): Promise<readonly SuggestionRecord[]>;
   accept(suggestion: SuggestionRecord, edited?: Words): Promise<SuggestionRecord>;
   undo(suggestion: SuggestionRecord): Promise<SuggestionRecord>;
@@ -233,6 +235,10 @@ export async function cmsFlow(
     async changeToken(token) {
       await book.update(caller.tenant, { id: connectionId, token });
       await deliveries.revive(connectionId, "token_refused");
+    },
+    async leaveSweepAt(cursor) {
+      const change = "UPDATE connections SET sweep_cursor = ? WHERE id = ?";
+      await table.prepare(change).bind(cursor, connectionId).run();
     },
     async open() {
       const where = { connection: connectionId, state: "open" };

@@ -6,6 +6,7 @@ import type { SqlValue } from "../auth/tables.ts";
 import type { JobTables } from "../jobs/tables.ts";
 import { describeError, writeEvent, type WriteLine } from "../log.ts";
 import type { BackfillSteps } from "./backfill-steps.ts";
+import { CmsFault } from "./cms-fault.ts";
 import { connect, type ConnectedRooms } from "./connected.ts";
 import {
   connectionColumns,
@@ -100,6 +101,13 @@ export function connectionSweep(rooms: SweepRooms): () => Promise<SweptConnectio
         const { reason } = explain(error);
         const about = { connectionId: connection.id, at: now(), who: "worker" };
         await noting(table, { ...about, what: "sweep_failed", reason }).run();
+        // Perhaps the CMS no longer knows where the list was left: the next round begins anew.
+        if (error instanceof CmsFault && !error.again) {
+          await prepared(
+            "UPDATE connections SET sweep_cursor = NULL WHERE id = ?",
+            about.connectionId,
+          ).run();
+        }
         const event = { event: "connection_sweep_failed", connection_id: connection.id, reason };
         writeEvent({ ...event, cause: describeError(error) }, rooms.write);
       }
