@@ -5,7 +5,7 @@ import type { WorkerBundle } from "../start/worker-bundle.ts";
 export interface WorkerSize {
   /** Of all modules. */
   readonly bytes: number;
-  /** Of all modules in one piece, as Wrangler's «gzip». */
+  /** Of all modules in one piece, as Wrangler's gzip. */
   readonly gzipBytes: number;
   readonly scriptBytes: number;
   readonly wasmBytes: number;

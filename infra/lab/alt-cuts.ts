@@ -7,7 +7,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { defaultLabelTemplate } from "@blip2-edge/shared/contracts/classify";
 import { applyTemplate } from "@blip2-edge/shared/contracts/question-template";
-import { defaultMinItm } from "@blip2-edge/shared/contracts/connections";
+import { defaultMinItm, measuredMinLogProbs } from "@blip2-edge/shared/contracts/connections";
 import { labelsInCaption } from "../../edge/src/webhooks/tags.ts";
 import { openDrawings } from "../../gpu-node/nano/scenes/drawings.ts";
 import { pictureOf, writeExam } from "../../gpu-node/nano/scenes/exam.ts";
@@ -59,7 +59,7 @@ function reportTags(tagged: readonly Tagged[]): void {
 }
 
 const itmCuts = [0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99];
-const logProbCuts = [-0.5, -0.3, -0.2, -0.15, -0.1, -0.05, -0.03, -0.02, -0.01];
+const logProbCuts = [-0.5, -0.3, -0.2, -0.15, -0.1, -0.07, -0.05, -0.04];
 
 function report(judged: readonly Judged[]): void {
   const tables = [
@@ -76,13 +76,11 @@ function report(judged: readonly Judged[]): void {
     cutTable(
       "both",
       [0.5, 0.8, 0.9, 0.95].flatMap((itm) =>
-        [-0.2, -0.1, -0.05, -0.03].map(
-          (logProb) => [`${itm}, ${logProb}`, { itm, logProb }] as const,
-        ),
+        [-0.1, -0.07, -0.05].map((logProb) => [`${itm}, ${logProb}`, { itm, logProb }] as const),
       ),
       judged,
     ),
-    kindTable(judged, { itm: defaultMinItm, logProb: -Infinity }),
+    kindTable(judged, { itm: defaultMinItm, logProb: measuredMinLogProbs.nano }),
   ];
   for (const table of tables) console.log(`${table.join("\n")}\n`);
 }

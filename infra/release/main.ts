@@ -41,7 +41,7 @@ if (asked === undefined || more.length > 0) {
     setVersion(root, asked);
     nameChanges(root, asked, new Date().toISOString().slice(0, 10));
     process.exitCode = record() && check(asked) ? 0 : 1;
-    console.log("Then: .ci/run, and what docs/releases.md says under «Cutting one».");
+    console.log('Then: .ci/run, and what docs/releases.md says under "Cutting one".');
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     console.error(error.message);

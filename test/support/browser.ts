@@ -20,9 +20,9 @@ export const startBrowser = (): Promise<Browser> =>
   });
 
 /** What of the page is in sight, as a picture of few bytes. */
-export const webpOf = async (page: Page): Promise<Uint8Array> =>
+export const webpOf = async (page: Page, quality = 82): Promise<Uint8Array> =>
   sharp(await page.screenshot())
-    .webp({ quality: 82, effort: 6 })
+    .webp({ quality, effort: 6 })
     .toBuffer();
 
 export interface WatchedPage {

@@ -88,7 +88,7 @@ export const optionsOf = (kind: ConnectionKind, stored: StoredOptions): Connecti
   glossary: stored.glossary ?? [],
   decorative: stored.decorative ?? [],
   types: stored.types ?? [...pictureTypes],
-  min_log_prob: stored.min_log_prob ?? null,
+  min_log_prob: stored.min_log_prob,
   min_itm: stored.min_itm === undefined ? defaultMinItm : stored.min_itm,
   vocabulary: stored.vocabulary ?? [],
   max_tags: stored.max_tags ?? defaultMaxTags,

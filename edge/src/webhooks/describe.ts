@@ -13,6 +13,7 @@ import { match } from "../tasks/match.ts";
 import type { PictureSource } from "../tasks/open-picture.ts";
 import type { Rooms } from "../tasks/rooms.ts";
 import type { Targets, Words } from "./adapter.ts";
+import { doubtOf } from "./doubt.ts";
 import { Hopeless, type Reason } from "./reasons.ts";
 import { fittingLabels, labelsInCaption } from "./tags.ts";
 
@@ -65,7 +66,7 @@ export async function describe(
     modelRevision: said.model_revision,
     logProb: said.log_prob,
     itm,
-    doubt: doubtOf(said.log_prob, itm, options),
+    doubt: doubtOf(said, itm, options),
   };
 }
 
@@ -115,15 +116,4 @@ function tagsOf(
   return scored === undefined
     ? labelsInCaption(text, vocabulary, max)
     : fittingLabels(text, scored, max);
-}
-
-function doubtOf(
-  logProb: number,
-  itm: number | null,
-  { min_log_prob: minLogProb, min_itm: minItm }: ConnectionOptions,
-): Reason | undefined {
-  if (minLogProb !== null && logProb < minLogProb) return "below_log_prob";
-  if (minItm === null) return undefined;
-  if (itm === null) return "itm_unknown";
-  return itm < minItm ? "below_itm" : undefined;
 }

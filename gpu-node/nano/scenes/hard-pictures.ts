@@ -54,9 +54,10 @@ export async function hardPicture(
     case "noisy":
       return of(open(noisy(await drawn(scene), random)));
     case "small":
-      return of(image.resize(16 + random.below(20)));
+      return of(image.resize(24 + random.below(24)));
     case "faint": {
-      const contrast = random.between(0.06, 0.2);
+      // The colours can still be told.
+      const contrast = random.between(0.5, 0.75);
       return of(image.linear(contrast, random.between(60, 190) * (1 - contrast)));
     }
     case "cropped": {
@@ -89,7 +90,7 @@ export async function hardPicture(
 
 /** As a picture is that was saved and sent on several times. */
 async function recompressed(image: Sharp, random: Random): Promise<Buffer> {
-  let bytes = await image.jpeg({ quality: 3 + random.below(6) }).toBuffer();
+  let bytes = await image.jpeg({ quality: 5 + random.below(10) }).toBuffer();
   for (let time = 0; time < 2; time++) {
     const smaller = 120 + random.below(80);
     bytes = await sharp(bytes)
@@ -102,7 +103,7 @@ async function recompressed(image: Sharp, random: Random): Promise<Buffer> {
 
 /** Normal by the sum of uniform numbers, each channel by itself. */
 function noisy({ data, ...size }: RgbImage, random: Random): RgbImage {
-  const strength = random.between(40, 110);
+  const strength = random.between(25, 70);
   const out = Uint8ClampedArray.from(data, (value) => {
     const normal = random.next() + random.next() + random.next() + random.next() - 2;
     return value + strength * normal * Math.sqrt(3);

@@ -69,7 +69,7 @@ export async function tryRealCms(
       ...(cms.fields === undefined ? {} : { fields: cms.fields }),
       // Only webhooks, so that what they miss shows.
       sweep_every_s: null,
-      min_itm: null,
+      ...{ min_itm: null, min_log_prob: null },
     });
     await cms.hook(stack.url + hookPath, secret);
 

@@ -33,8 +33,9 @@ export const pictureTypes = ["image/jpeg", "image/png", "image/webp"] as const;
 export const defaultMaxLength = defaultAltLength;
 export const defaultMaxTags = 5;
 export const defaultSweepS = 3600;
-/** Half the pairs at this score fit: ITM is a probability. */
-export const defaultMinItm = 0.5;
+/** Both are rows of the table that they were chosen from (docs/cms.md, docs/decisions/0192). */
+export const defaultMinItm = 0.8;
+export const measuredMinLogProbs = { nano: -0.07 } as const;
 export const defaultSecretOverlapS = 86_400;
 
 const fieldNameSchema = z
@@ -94,7 +95,9 @@ const optionFields = {
     .max(0)
     .nullable()
     .optional()
-    .describe("Below it a text is only suggested; null (the default): no such cut."),
+    .describe(
+      `Below it a text is only suggested. Left out: what was measured for its model, where it was (nano: ${measuredMinLogProbs.nano}); null: no such cut.`,
+    ),
   min_itm: probability
     .nullable()
     .optional()
@@ -183,7 +186,11 @@ export const connectionOptionsSchema = z.object({
   glossary: z.array(z.object({ from: z.string(), to: z.string() })),
   decorative: z.array(z.string()),
   types: z.array(z.string()),
-  min_log_prob: z.number().nullable(),
+  min_log_prob: z
+    .number()
+    .nullable()
+    .optional()
+    .describe("Absent: what was measured for the model, where it was."),
   min_itm: z.number().nullable(),
   vocabulary: z.array(z.string()),
   max_tags: z.int(),
