@@ -128,5 +128,11 @@ test("what was refused is not remembered", async () => {
 
 test("the table of routes names every route that makes something", () => {
   const makers = routeList.filter(({ makesOnce }) => makesOnce === true).map(({ id }) => id);
-  expect(makers).toEqual(["jobCreate", "connectionCreate", "keyCreate", "keyRotate"]);
+  expect(makers).toEqual([
+    "jobCreate",
+    "connectionCreate",
+    "backfillCreate",
+    "keyCreate",
+    "keyRotate",
+  ]);
 });
