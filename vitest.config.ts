@@ -4,7 +4,10 @@
 import { defineConfig } from "vitest/config";
 
 const seldom = [
-  "test/{bench,budgets,deploy,fleet,real-cms}/**/*.test.ts",
+  "test/{bench,budgets,deploy,fleet,load,real-cms}/**/*.test.ts",
+  "test/contract/edge-{jobs-killed,memory}.test.ts",
+  "test/faults/{engine-killed,native-abort}.test.ts",
+  "test/golden/search.test.ts",
   "test/providers/webgpu.test.ts",
 ];
 const long = { testTimeout: 60_000, hookTimeout: 180_000 };
