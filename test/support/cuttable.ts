@@ -47,6 +47,8 @@ export async function startCuttable(target: string): Promise<Cuttable> {
       for (const pair of pairs) part(pair);
     },
     heal() {
+      // Joined twice, a pair would pass everything twice.
+      if (whole) return;
       whole = true;
       for (const pair of pairs) join(pair);
     },

@@ -13,17 +13,19 @@ export interface BodyLimits {
 export async function readBody(request: Request, limits: BodyLimits): Promise<Uint8Array> {
   const declared = Number(request.headers.get("content-length") ?? "0");
   const timeout = AbortSignal.timeout(limits.timeoutMs);
-  if (declared <= limits.maxBytes) {
-    try {
-      const read = await readBounded(request.body, limits.maxBytes, timeout);
-      if (read.ok) return read.bytes;
-    } catch (cause) {
-      if (timeout.aborted) {
-        const detail = `The body did not arrive within ${limits.timeoutMs} ms.`;
-        throw new AppError("request_timeout", detail, { cause });
-      }
-      throw new AppError("canceled", "The body ended early.", { cause });
-    }
-  }
-  throw new AppError("body_too_large", `The body may hold at most ${limits.maxBytes} bytes.`);
+  const tooLarge = (): AppError =>
+    new AppError("body_too_large", `The body may hold at most ${limits.maxBytes} bytes.`);
+  if (declared > limits.maxBytes) throw tooLarge();
+  const read = await readBounded(request.body, limits.maxBytes, timeout).catch((cause: unknown) => {
+    if (!timeout.aborted) throw endedEarly(cause);
+    const detail = `The body did not arrive within ${limits.timeoutMs} ms.`;
+    throw new AppError("request_timeout", detail, { cause });
+  });
+  if (!read.ok) throw tooLarge();
+  // A connection that breaks off may end the stream as if all had come: that would read as a forged body.
+  if (read.bytes.length < declared || request.signal.aborted) throw endedEarly();
+  return read.bytes;
 }
+
+const endedEarly = (cause?: unknown): AppError =>
+  new AppError("canceled", "The body ended early.", cause === undefined ? {} : { cause });
