@@ -37,7 +37,8 @@ try {
   for (const { scene } of scenes) assets.push(cms.add({ bytes: await pictureOf(scene, drawings) }));
   const { id, webhook_path: hookPath } = await stack.client.connectionCreate({
     ...{ name: "burst", kind: "standard", base_url: cms.url, allow_private: true, mode: "apply" },
-    ...{ token: cms.token, webhook_secret: secret, sweep_every_s: null, min_itm: null },
+    ...{ token: cms.token, webhook_secret: secret, sweep_every_s: null },
+    ...{ min_itm: null, min_log_prob: null },
   });
   const done = new AbortController();
   let captions = 0;
