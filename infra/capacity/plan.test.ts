@@ -1,8 +1,9 @@
 // From one node to many, from rates to money: each step against what it must give.
 import { expect, test } from "vitest";
+import { timedProfile } from "../../test/support/timed-profile.ts";
 import { costAt } from "./cost.ts";
 import { hitRate } from "./hit-rate.ts";
-import { nodeProfileSchema, readProfile, timeAt } from "./node-profile.ts";
+import { readProfile, timeAt } from "./node-profile.ts";
 import { capacityOfOne, keeps, nodesFor } from "./plan.ts";
 import { pricesFrom, priceOf, publishedPrices } from "./prices.ts";
 import { arrivalsOf, requestMixSchema, requestsOf, zipfShares } from "./request-mix.ts";
@@ -16,23 +17,7 @@ const mixOf = (more: object = {}) =>
     questions: { count: 3, zipf: 1 },
     ...more,
   });
-const profile = nodeProfileSchema.parse({
-  format: "blip2-edge/node-profile/v1",
-  source: "a test",
-  look_ms: [
-    [1, 90],
-    [8, 480],
-  ],
-  prefill_ms: [
-    [33, 40],
-    [231, 210],
-  ],
-  step_ms: [
-    [1, 12],
-    [8, 20],
-    [16, 32],
-  ],
-});
+const profile = timedProfile();
 
 test("times between two sizes lie on the line, beyond them they go on", () => {
   const points: [number, number][] = [

@@ -3,27 +3,12 @@
 // (M/M/c); formulas as in Kleinrock, "Queueing Systems" I, 1975. Every run has its seed, so none fails by chance.
 import { expect, test } from "vitest";
 import { createRandom } from "../../gpu-node/src/generate/random.ts";
-import { nodeProfileSchema } from "./node-profile.ts";
+import { timedProfile } from "../../test/support/timed-profile.ts";
 import { requestMixSchema } from "./request-mix.ts";
 import { simulate, type SimulationOptions } from "./simulate.ts";
 
 const serviceMs = 1000;
-const profile = nodeProfileSchema.parse({
-  format: "blip2-edge/node-profile/v1",
-  source: "a test",
-  look_ms: [
-    [1, 90],
-    [8, 480],
-  ],
-  prefill_ms: [
-    [33, 40],
-    [231, 210],
-  ],
-  step_ms: [
-    [1, 12],
-    [8, 20],
-    [16, 32],
-  ],
+const profile = timedProfile({
   match_ms: [[1, 25]],
   embed_texts_ms: [[1, serviceMs]],
   // Nobody is turned away.

@@ -1,8 +1,7 @@
 // Payload 3.90 with a collection of uploads `media` of the fields alt, caption and tags: API keys, updates by a query,
 // and the site's own hook for files. An empty field is left out, as a document store leaves it out.
-import { randomUUID } from "node:crypto";
-import { Webhook } from "standardwebhooks";
 import { countingVersions, type CmsAnswer, type FakeAsset, type FakeVendor } from "./fake-cms.ts";
+import { standardHook, standardProof } from "./standard-sender.ts";
 
 const route = "/api/media";
 
@@ -28,10 +27,7 @@ export const fakePayload: FakeVendor = {
   // Only where the connection names the field.
   hasTags: false,
   captionField: "caption",
-  proof: {
-    headers: ["webhook-id", "webhook-timestamp", "webhook-signature"],
-    ...{ windowMs: 300_000, coversBody: true },
-  },
+  proof: standardProof,
   checksRevision: true,
   canReplace: true,
   basePath: route,
@@ -102,14 +98,6 @@ export const fakePayload: FakeVendor = {
       timestamp: now.toISOString(),
       data: { id, file, mime_type, filesize, width, height },
     });
-    const messageId = `msg_${randomUUID()}`;
-    return {
-      headers: {
-        ...{ "content-type": "application/json", "webhook-id": messageId },
-        "webhook-timestamp": String(Math.floor(now.getTime() / 1000)),
-        "webhook-signature": new Webhook(secret).sign(messageId, now, body),
-      },
-      body,
-    };
+    return standardHook(body, secret, now);
   },
 };

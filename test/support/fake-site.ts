@@ -1,9 +1,8 @@
 // A site of one's own, as docs/cms.md asks for: three routes, If-Match on writing, Standard Webhooks by the
 // specification's own package.
-import { randomUUID } from "node:crypto";
-import { Webhook } from "standardwebhooks";
 import type { FakeAsset, FakeVendor } from "./fake-cms.ts";
 import { uploadedOn } from "./fake-cms.ts";
+import { standardHook, standardProof } from "./standard-sender.ts";
 
 const perPage = 100;
 const rowOf = (asset: FakeAsset) => ({
@@ -17,10 +16,7 @@ export const fakeSite: FakeVendor = {
   kind: "standard",
   hasTags: true,
   captionField: "caption",
-  proof: {
-    headers: ["webhook-id", "webhook-timestamp", "webhook-signature"],
-    ...{ windowMs: 300_000, coversBody: true },
-  },
+  proof: standardProof,
   checksRevision: true,
   canReplace: true,
   doing({ method, url: { pathname } }) {
@@ -63,15 +59,6 @@ export const fakeSite: FakeVendor = {
     const body = JSON.stringify({
       ...{ type, timestamp: now.toISOString(), data: { id, version, mime_type } },
     });
-    const messageId = `msg_${randomUUID()}`;
-    return {
-      headers: {
-        "content-type": "application/json",
-        "webhook-id": messageId,
-        "webhook-timestamp": String(Math.floor(now.getTime() / 1000)),
-        "webhook-signature": new Webhook(secret).sign(messageId, now, body),
-      },
-      body,
-    };
+    return standardHook(body, secret, now);
   },
 };

@@ -1,8 +1,8 @@
 // WordPress 6.5 with our plugin, and without it: media as core's REST API has them, application passwords as Basic, a
 // webhook for files and none for words. What the plugin adds is what the real one adds (infra/cms/wordpress).
-import { createHash, randomUUID } from "node:crypto";
-import { Webhook } from "standardwebhooks";
+import { createHash } from "node:crypto";
 import type { CmsAnswer, FakeAsset, FakeVendor } from "./fake-cms.ts";
+import { standardHook, standardProof } from "./standard-sender.ts";
 
 const route = "/wp-json/wp/v2/media";
 const perPage = 100;
@@ -33,10 +33,7 @@ export const fakeBareWordpress: FakeVendor = {
   kind: "wordpress",
   hasTags: false,
   captionField: "caption",
-  proof: {
-    headers: ["webhook-id", "webhook-timestamp", "webhook-signature"],
-    ...{ windowMs: 300_000, coversBody: true },
-  },
+  proof: standardProof,
   checksRevision: false,
   canReplace: true,
   tokenSent: (token) => Buffer.from(token).toString("base64"),
@@ -61,15 +58,7 @@ export const fakeBareWordpress: FakeVendor = {
           : { file: null, filesize: asset.bytes.length, width: null, height: null }),
       },
     });
-    const id = `msg_${randomUUID()}`;
-    return {
-      headers: {
-        ...{ "content-type": "application/json", "webhook-id": id },
-        "webhook-timestamp": String(Math.floor(now.getTime() / 1000)),
-        "webhook-signature": new Webhook(secret).sign(id, now, body),
-      },
-      body,
-    };
+    return standardHook(body, secret, now);
   },
 };
 

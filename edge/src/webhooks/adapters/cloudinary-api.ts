@@ -1,9 +1,9 @@
 // The way to Cloudinary's two APIs, with Basic authentication for both: the Admin API, whose calls an hour are counted,
-// and the commands of the Upload API, which answer with what they were applied to.
+// and the commands of the Upload API, which answer with what they were applied to. The token is `API_KEY:API_SECRET`.
 import { z } from "zod";
 import type { Ask, Asset, Cms, Told, Written } from "../adapter.ts";
+import { basicAuthorised } from "../basic.ts";
 import { CmsFault, unexpected } from "../cms-fault.ts";
-import { toBase64 } from "../proofs.ts";
 
 const commandSchema = z.object({
   public_ids: z.array(z.string()),
@@ -12,14 +12,9 @@ const commandSchema = z.object({
 
 const longestWaitS = 3600;
 
-/** The token is `API_KEY:API_SECRET`. */
-function authorised({ token }: Cms) {
-  return { authorization: `Basic ${toBase64(new TextEncoder().encode(token))}` };
-}
-
 /** Throws CmsFault, also for the status that Cloudinary has of its own: the hour's calls are used up. */
 export async function ask(cms: Cms, what: Omit<Ask, "headers">): Promise<Told> {
-  const told = await cms.ask({ ...what, headers: authorised(cms) });
+  const told = await cms.ask({ ...what, headers: basicAuthorised(cms) });
   if (told.status !== 420) return told;
   const resetMs = Date.parse(told.headers.get("x-featureratelimit-reset") ?? "");
   const waitS = Number.isNaN(resetMs) ? 0 : Math.ceil((resetMs - Date.now()) / 1000);

@@ -1,9 +1,10 @@
 // WordPress 6.0 or newer. Core calls nobody and checks no version: our plugin (infra/cms/wordpress/blip2-edge.php)
 // calls, signed as Standard Webhooks has it, and refuses a write to what has changed since it was read. Without the
 // plugin the sweep and the write work all the same; both ask core for what only the plugin understands, and core
-// passes over it. Core has no tags of media.
+// passes over it. Core has no tags of media. The token is `user:application password`.
 import { z } from "zod";
 import type { Adapter, Asset, Cms, Told, UntitledPage, Words } from "../adapter.ts";
+import { basicAuthorised } from "../basic.ts";
 import { unexpected } from "../cms-fault.ts";
 import { fileFactsSchema, toldFileSchema, versionOfFile } from "../file-facts.ts";
 import { believeStandard, standardSecretRule } from "../standard-webhooks.ts";
@@ -33,12 +34,6 @@ const namesOf = (schema: z.ZodObject): string => Object.keys(schema.shape).join(
 const query = (fields: Readonly<Record<string, string>>): string =>
   `?${new URLSearchParams(fields).toString()}`;
 
-/** The token is `user:application password`. */
-function authorised({ token }: Cms) {
-  const bytes = new TextEncoder().encode(token);
-  return { authorization: `Basic ${btoa(String.fromCharCode(...bytes))}` };
-}
-
 /** Why core refuses, where it says so. A site without this API answers 404 too. */
 const refusalOf = ({ body }: Told): string | undefined => refusalSchema.safeParse(body).data?.code;
 const isGone = (told: Told): boolean =>
@@ -59,7 +54,7 @@ export const wordpress: Adapter = {
     const told = await cms.ask({
       method: "GET",
       path: `${route}/${assetId}${query({ context: "edit", _fields: namesOf(mediaSchema) })}`,
-      headers: authorised(cms),
+      headers: basicAuthorised(cms),
     });
     if (isGone(told)) return undefined;
     const parsed = mediaSchema.safeParse(told.body);
@@ -71,7 +66,7 @@ export const wordpress: Adapter = {
     const told = await cms.ask({
       method: "POST",
       path: `${route}/${asset.id}${query({ _fields: namesOf(writtenSchema) })}`,
-      headers: authorised(cms),
+      headers: basicAuthorised(cms),
       json: {
         ...fieldsOf(cms, words),
         ...(asset.revision === undefined ? {} : { blip2_edge_revision: asset.revision }),
@@ -107,7 +102,7 @@ async function list(cms: Cms, where: Readonly<Record<string, string>>, cursor = 
     ...{ per_page: String(perPage), page: cursor, _fields: namesOf(listedSchema) },
   };
   const path = `${route}${query(page)}`;
-  const told = await cms.ask({ method: "GET", path, headers: authorised(cms) });
+  const told = await cms.ask({ method: "GET", path, headers: basicAuthorised(cms) });
   // The list has become shorter since its last page was asked for.
   if (refusalOf(told) === "rest_post_invalid_page_number") return { rows: [], next: undefined };
   const parsed = z.array(listedSchema).safeParse(told.body);
