@@ -1,5 +1,7 @@
-// What stands in the weights of a bench: the same numbers every time. Time does not depend on them, as long as no
-// product leaves the normal numbers; a test reads them back to check a product.
+// What stands in the weights of a bench: the same numbers every time, others in every tensor. The runtime keeps one
+// packed copy of weights that are equal to the byte, so that equal ones would be measured out of the caches
+// (docs/decisions/0203). Time does not depend on them otherwise, as long as no product leaves the normal numbers; a
+// test reads them back to check a product.
 import type { ExternalTensor } from "../onnx/graph.ts";
 import { externalBytes } from "../onnx/external-data.ts";
 
@@ -7,29 +9,31 @@ import { externalBytes } from "../onnx/external-data.ts";
 const period = 1 << 16;
 const scale = 1 / 64;
 
+/** FNV-1a, 32 bits. */
+const hashOf = (name: string): number => {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(name)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return hash;
+};
+
 /** A linear congruential generator: 32 bits, the upper ones good enough for weights. */
-function* randomBytes(): Generator<number, never> {
-  for (let state = 12_345; ;) {
+function randomBytes(seed: number): Uint8Array {
+  const made = new Uint8Array(period);
+  let state = seed;
+  for (let at = 0; at < period; at += 1) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    yield state >>> 24;
+    made[at] = state >>> 24;
   }
+  return made;
 }
 
-const bytes = Uint8Array.from(
-  { length: period },
-  (
-    (random) => () =>
-      random.next().value
-  )(randomBytes()),
-);
-/** In [-1, 1). */
-const floats = Float32Array.from(bytes, (byte) => byte / 128 - 1);
-
 function patternOf({ name, type }: ExternalTensor): ArrayBufferView {
-  if (name.endsWith(".scales")) return new Float32Array(period).fill(scale);
-  if (type === "float32") return floats;
-  if (type === "float16") return Float16Array.from(floats);
-  return bytes;
+  const bytes = randomBytes(hashOf(name));
+  // In [scale, 2 * scale).
+  if (name.endsWith(".scales")) return Float32Array.from(bytes, (byte) => scale * (1 + byte / 256));
+  if (type !== "float32" && type !== "float16") return bytes;
+  const floats = Float32Array.from(bytes, (byte) => byte / 128 - 1); // in [-1, 1)
+  return type === "float16" ? Float16Array.from(floats) : floats;
 }
 
 /** The bytes of the tensor in pieces of at most some hundred kilobytes. */

@@ -86,6 +86,14 @@ describe.each(kernelNames)("%s", (name) => {
   });
 });
 
+test("no two weights are alike: the runtime would keep one packed copy of both, and a cache might hold it", () => {
+  const all = ["0.codes", "1.codes", "0.scales", "1.scales"].map((name) =>
+    bytesOf({ name, type: name.endsWith("codes") ? "uint8" : "float32", dims: [64, 64] }),
+  );
+  expect(new Set(all.map((bytes) => Buffer.from(bytes).toString("hex"))).size).toBe(all.length);
+  expect(bytesOf({ name: "0.codes", type: "uint8", dims: [64, 64] })).toEqual(all[0]);
+});
+
 test("a measured rate is arithmetic over its own seconds", async () => {
   const signal = new AbortController().signal;
   const settings = { ...options, repeats: 1, signal, coldBytes: 1e5, maxFlops: 1e7 };
