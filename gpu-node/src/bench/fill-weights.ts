@@ -2,6 +2,7 @@
 // packed copy of weights that are equal to the byte, so that equal ones would be measured out of the caches
 // (docs/decisions/0203). Time does not depend on them otherwise, as long as no product leaves the normal numbers; a
 // test reads them back to check a product.
+import { createHash } from "node:crypto";
 import type { ExternalTensor } from "../onnx/graph.ts";
 import { externalBytes } from "../onnx/external-data.ts";
 
@@ -9,26 +10,8 @@ import { externalBytes } from "../onnx/external-data.ts";
 const period = 1 << 16;
 const scale = 1 / 64;
 
-/** FNV-1a, 32 bits. */
-const hashOf = (name: string): number => {
-  let hash = 0x811c9dc5;
-  for (const byte of Buffer.from(name)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return hash;
-};
-
-/** A linear congruential generator: 32 bits, the upper ones good enough for weights. */
-function randomBytes(seed: number): Uint8Array {
-  const made = new Uint8Array(period);
-  let state = seed;
-  for (let at = 0; at < period; at += 1) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    made[at] = state >>> 24;
-  }
-  return made;
-}
-
 function patternOf({ name, type }: ExternalTensor): ArrayBufferView {
-  const bytes = randomBytes(hashOf(name));
+  const bytes = createHash("shake256", { outputLength: period }).update(name).digest();
   // In [scale, 2 * scale).
   if (name.endsWith(".scales")) return Float32Array.from(bytes, (byte) => scale * (1 + byte / 256));
   if (type !== "float32" && type !== "float16") return bytes;
