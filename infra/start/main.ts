@@ -6,6 +6,7 @@ import path from "node:path";
 import { createClient, type Client } from "@blip2-edge/shared/client";
 import { AppError } from "@blip2-edge/shared/problem";
 import { z } from "zod";
+import { pictureOf } from "../../mcp-server/src/cli/picture.ts";
 import { parseStartOptions, usage, UsageError, type StartOptions } from "./options.ts";
 import { startStack, type Stack } from "./stack.ts";
 import { runningStack, StateError } from "./state.ts";
@@ -43,10 +44,7 @@ async function checkPort(port: number): Promise<void> {
 }
 
 async function caption(client: Client, file: string, signal: AbortSignal): Promise<string> {
-  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    throw new AppError("image_required", `${file} cannot be read: ${error.code ?? error.message}`);
-  });
-  const answer = await client.caption({ image: { bytes } }, { signal });
+  const answer = await client.caption({ image: await pictureOf(file) }, { signal });
   return answer.text;
 }
 
@@ -64,7 +62,7 @@ async function captionAll(
     } catch (error) {
       ok = false;
       if (!(error instanceof AppError)) throw error;
-      say(`${path.basename(file)}: ${error.kind.title}: ${error.detail}`);
+      say(`${path.basename(file)}: ${error.detail}`);
     }
   }
   return ok;

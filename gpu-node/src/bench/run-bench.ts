@@ -49,17 +49,17 @@ const msPerRepeat = 50;
 export async function runBench(settings: BenchSettings): Promise<BenchReport> {
   const { images, decodeBatches, newTokens, threads, provider, repeats, say } = settings;
   const machine = describeMachine();
-  if (machine.busy) {
-    say(
-      `warning: the machine is busy (load average ${machine.loadAverage.toFixed(1)}); figures of a busy machine say little`,
-    );
-  }
   const artifact = await openArtifact(settings.artifact);
   const { manifest } = artifact;
   if (manifest.family === "retrieval") {
     throw new AppError(
       "usage",
       `${settings.artifact} holds ${manifest.name}, a retrieval model; the bench measures models that caption (family opt or t5).`,
+    );
+  }
+  if (machine.busy) {
+    say(
+      `warning: the machine is busy (load average ${machine.loadAverage.toFixed(1)}); figures of a busy machine say little`,
     );
   }
   const work = await artifactWork(artifact, manifest);
